@@ -1,0 +1,1 @@
+"""The device-management server: LwM2M, fleet, store, API, command line."""

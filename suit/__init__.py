@@ -1,0 +1,1 @@
+"""SUIT manifests (draft-ietf-suit-manifest): build, sign, verify, process."""

@@ -1,0 +1,1 @@
+"""The transfer of trust between two providers: messages, the device, the providers."""
