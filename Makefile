@@ -1,0 +1,37 @@
+# Everything a fresh machine needs is set up by the targets themselves: Python >= 3.11, git, make and apt are enough.
+PYTHON  ?= python3
+DEVICES ?= 8
+VENV    := .venv
+BIN     := $(VENV)/bin
+
+.PHONY: demo test lint soak clean
+
+demo: $(VENV)/.ready
+	@$(BIN)/lwm2m-server demo --devices $(DEVICES)
+
+test: $(VENV)/.ready-dev lint
+	@tools/debian-packages openssl
+	$(BIN)/python -m pytest tests -n 2 --dist worksteal -m "not soak and not e2e"
+	$(BIN)/python -m pytest tests/e2e -m "not soak" --durations 20
+
+lint: $(VENV)/.ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+soak: $(VENV)/.ready-dev
+	@tools/debian-packages openssl
+	$(BIN)/python -m pytest tests -n 2 --dist worksteal -m soak --timeout 3600
+
+# The virtual environment is complete or it is not there: the stamps are written last.
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@tools/virtual-environment $(PYTHON) $(VENV) .
+	@touch $@
+
+$(VENV)/.ready-dev: pyproject.toml constraints.txt | $(VENV)/.ready
+	@tools/virtual-environment $(PYTHON) $(VENV) ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
