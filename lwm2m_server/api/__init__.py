@@ -1,0 +1,1 @@
+"""HTTP interfaces: partner API, CA API, admin API."""

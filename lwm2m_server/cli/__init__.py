@@ -1,0 +1,1 @@
+"""The command line. Modules here import only typer at the top: `--help` answers at once."""

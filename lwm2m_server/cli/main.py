@@ -1,0 +1,46 @@
+"""`lwm2m-server`: everything an operator types. The commands are thin; what they do lives in roles, api and fleet."""
+
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="lwm2m-server",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def _group() -> None:
+    """LwM2M/SUIT device management that moves a fleet between providers."""
+
+
+@app.command()
+def serve(
+    config: Annotated[Path, typer.Option("--config", help="Settings file (TOML).", envvar="LWM2M_SERVER_CONFIG")],
+) -> None:
+    """Run the roles of the settings file until SIGTERM or SIGINT."""
+    from lwm2m_server.roles.process import serve_until_signal
+
+    raise typer.Exit(serve_until_signal(config))
+
+
+def _add_subcommands() -> None:
+    for name in ("ca", "devices", "groups", "partners", "firmware", "transfer"):
+        if find_spec(f"lwm2m_server.cli.{name}") is not None:
+            app.add_typer(import_module(f"lwm2m_server.cli.{name}").app, name=name)
+    if find_spec("lwm2m_server.demo") is not None and find_spec("lwm2m_server.demo.command") is not None:
+        app.command("demo")(import_module("lwm2m_server.demo.command").demo)
+
+
+_add_subcommands()
+
+
+def main() -> None:
+    """Entry point of the `lwm2m-server` command."""
+    app()

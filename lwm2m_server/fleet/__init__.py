@@ -1,0 +1,1 @@
+"""What a service provider does with its fleet: groups, firmware, transfers."""

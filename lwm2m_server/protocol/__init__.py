@@ -1,0 +1,1 @@
+"""LwM2M interfaces of the server, sans-IO: registration and device management."""

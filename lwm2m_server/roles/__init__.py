@@ -1,0 +1,1 @@
+"""What a process of the server can be: service provider, certification authority."""

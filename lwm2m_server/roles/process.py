@@ -1,0 +1,61 @@
+"""The process: read settings, run the roles, end cleanly on SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import structlog
+
+from lwm2m_server.logging import configure_logging
+from lwm2m_server.settings import Role, Settings, SettingsError, load_settings
+
+log = structlog.get_logger()
+
+EXIT_SETTINGS = 78
+"""sysexits.h EX_CONFIG: the settings are wrong."""
+EXIT_FAILURE = 70
+"""sysexits.h EX_SOFTWARE: a role ended by an error."""
+
+
+def serve_until_signal(config: Path) -> int:
+    """Run; returns the process's exit code."""
+    configure_logging()
+    try:
+        settings = load_settings(config)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return EXIT_SETTINGS
+    return asyncio.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    roles = {asyncio.create_task(_run(role, settings), name=role.value) for role in settings.roles}
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    await asyncio.wait(roles | {stopping}, return_when=asyncio.FIRST_COMPLETED)
+    failed = [task for task in roles if task.done() and not task.cancelled() and task.exception() is not None]
+    for task in (*roles, stopping):
+        task.cancel()
+    await asyncio.gather(*roles, stopping, return_exceptions=True)
+    for task in failed:
+        log.error("role_failed", role=task.get_name(), error=str(task.exception()), exc_info=task.exception())
+    log.info("stopped")
+    return EXIT_FAILURE if failed else 0
+
+
+async def _run(role: Role, settings: Settings) -> None:
+    """Run one role until cancelled; its module is imported only when it is needed."""
+    if role is Role.SERVICE_PROVIDER and settings.sp is not None:
+        from lwm2m_server.roles.sp import run_sp
+
+        await run_sp(settings.sp)
+    elif role is Role.CERTIFICATION_AUTHORITY and settings.ca is not None:
+        from lwm2m_server.roles.ca import run_ca
+
+        await run_ca(settings.ca)

@@ -1,0 +1,205 @@
+"""The settings of `lwm2m-server serve`: one TOML file, each value overridable by `LWM2M_SERVER_…`.
+
+Addresses to bind and URIs to announce are separate settings, because something may stand between devices and server.
+Times are seconds. Relative paths are taken from the settings file's folder.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, Self
+from uuid import UUID
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+
+class SettingsError(Exception):
+    """The settings file cannot be used; the text says which line of it, and what it should be."""
+
+
+class Address(NamedTuple):
+    """Where to listen: `host:port` or `[ipv6]:port`; port 0 lets the system choose."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, value: object) -> Address:
+        """Parse the text form; raises ValueError."""
+        if isinstance(value, Address):
+            return value
+        host, colon, port = str(value).rpartition(":")
+        if not colon or not port.isdigit() or int(port) > 65535 or not host:
+            raise ValueError(f'{value!r} is no address: write "host:port", for example "127.0.0.1:5684"')
+        return cls(host.removeprefix("[").removesuffix("]"), int(port))
+
+
+BindAddress = Annotated[Address, BeforeValidator(Address.parse)]
+Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""SHA-256 of a certificate's DER, lower-case hex."""
+
+
+class Role(StrEnum):
+    """What this process is."""
+
+    SERVICE_PROVIDER = "sp"
+    CERTIFICATION_AUTHORITY = "ca"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CoapSettings(_Section):
+    """CoAP transmission parameters (RFC 7252 4.8)."""
+
+    ack_timeout: float = Field(default=2.0, gt=0, le=60)
+    """Seconds before the first retransmission."""
+    max_retransmit: int = Field(default=4, ge=0, le=10)
+    """Retransmissions of one confirmable message."""
+
+
+class PeerSettings(_Section):
+    """One client of the CA API, known by its pinned TLS certificate."""
+
+    name: str
+    certificate_sha256: Fingerprint
+
+
+class CaSettings(_Section):
+    """A certification authority: EST over DTLS for devices, the CA API over HTTPS for service providers."""
+
+    name: str
+    """The CA's name in logs."""
+    data: Path
+    """Folder of keys, certificates and database."""
+    bind: BindAddress = Address("127.0.0.1", 5685)
+    """UDP address of the EST server."""
+    public_uri: str
+    """What devices are told: `coaps://host:port`; CA-URIs begin with it."""
+    api_bind: BindAddress = Address("127.0.0.1", 8444)
+    """TCP address of the CA API."""
+    peers: tuple[PeerSettings, ...] = ()
+    """Who may call the CA API."""
+    permanent_anchors: tuple[Path, ...] = ()
+    """PEM certificates: the permanent CA whose factory certificates may enroll here."""
+    certificate_days: float = Field(default=90, gt=0)
+    """Lifetime of an operational certificate, days."""
+    crl_interval: float = Field(default=60, gt=0)
+    """Seconds between two CRLs when nothing was revoked."""
+    crl_lifetime: float = Field(default=86400, gt=0)
+    """Seconds a CRL stays fresh."""
+    coap: CoapSettings = CoapSettings()
+
+
+class CaClientSettings(_Section):
+    """The CA this service provider works with."""
+
+    api: str
+    """Base URI of the CA API: `https://host:port`."""
+    certificate_sha256: Fingerprint
+    """The CA API's pinned TLS certificate."""
+    label: UUID
+    """This provider's label at the CA: any UUID, the same for the whole epoch."""
+
+
+class SpSettings(_Section):
+    """A service provider: LwM2M over DTLS for devices, partner API for other providers, admin API for its operator."""
+
+    name: str
+    """The provider's name: `iss` of what it signs, and what its partners call it."""
+    data: Path
+    """Folder of keys, certificates and database."""
+    bind: BindAddress = Address("127.0.0.1", 5684)
+    """UDP address of the LwM2M server."""
+    public_uri: str
+    """What devices are told: `coaps://host:port`; becomes the fallbackURI or updateURI of a transfer."""
+    partner_bind: BindAddress = Address("127.0.0.1", 8443)
+    """TCP address of the partner API."""
+    admin_bind: BindAddress = Address("127.0.0.1", 8080)
+    """TCP address of the admin API; loopback only."""
+    operational_anchors: tuple[Path, ...]
+    """PEM certificates of the operational CA whose devices log in here; an intermediate CA is a complete anchor."""
+    permanent_anchors: tuple[Path, ...]
+    """PEM certificates of the permanent CA whose factory certificates are believed."""
+    ca: CaClientSettings
+    crl_refresh: float = Field(default=20, gt=0, le=60)
+    """Seconds between two fetches of the CA's CRL; a revoked device is shut out within this time."""
+    lab: bool = False
+    """Allow loopback and link-local URIs in transfers."""
+    batch_delay: float = Field(default=0.5, ge=0, le=60)
+    """Seconds to collect receipts and releases before they are sent together."""
+    retry_max: float = Field(default=30, gt=0)
+    """Longest pause, seconds, between two tries of a duty towards a partner, CA or device."""
+    coap: CoapSettings = CoapSettings()
+
+    @model_validator(mode="after")
+    def _loopback_only(self) -> Self:
+        if self.admin_bind.host not in {"127.0.0.1", "::1", "localhost"}:
+            raise ValueError("admin_bind must be a loopback address: the admin API has a bearer token and no TLS")
+        return self
+
+
+class Settings(BaseSettings):
+    """The whole file."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LWM2M_SERVER_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    roles: tuple[Role, ...] = Field(min_length=1)
+    """What to run: `["sp"]`, `["ca"]` or both."""
+    sp: SpSettings | None = None
+    ca: CaSettings | None = None
+
+    @model_validator(mode="after")
+    def _section_per_role(self) -> Self:
+        for role in self.roles:
+            if getattr(self, role.value) is None:
+                raise ValueError(f'roles names "{role.value}", but the file has no section [{role.value}]')
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment before file, and nothing else."""
+        return env_settings, init_settings
+
+
+_PATH_FIELDS = ("data", "operational_anchors", "permanent_anchors")
+
+
+def _absolute(section: dict[str, Any], folder: Path) -> None:
+    for name in _PATH_FIELDS:
+        value = section.get(name)
+        if isinstance(value, str):
+            section[name] = str(folder / value)
+        elif isinstance(value, list):
+            section[name] = [str(folder / str(item)) for item in value]
+
+
+def load_settings(path: Path) -> Settings:
+    """Read the TOML file; raises `SettingsError`, which names every wrong value."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"cannot read {path}: {error.strerror}; give the settings file by --config") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is no TOML file: {error}") from error
+    for role in Role:
+        if isinstance(section := values.get(role.value), dict):
+            _absolute(section, path.parent.resolve())
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
+        raise SettingsError(f"{path}: {wrong}") from error

@@ -1,0 +1,93 @@
+"""The SQLite database: write-ahead log, every commit on the disk before it returns.
+
+A transaction that writes takes SQLite's one write lock at its beginning (`BEGIN IMMEDIATE`), so that what it read
+still holds when it writes. Inside a process the writers queue on an asyncio lock; another process (the command line
+beside a running CA) waits on SQLite's own, at most `BUSY_TIMEOUT` seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, event
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from lwm2m_server.store.metadata import metadata
+
+BUSY_TIMEOUT = 30.0
+"""Seconds to wait for another process's write lock."""
+
+_BEGIN = "lwm2m_begin"
+
+
+def _create_private(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600, exist_ok=True)
+
+
+def _on_connect(connection: Any, _record: object) -> None:
+    """Durability first: `FULL` syncs the log at each commit, so that an answered change survives a power cut."""
+    connection.isolation_level = None  # the driver must not begin transactions behind our back
+    cursor = connection.cursor()
+    for pragma in (
+        f"busy_timeout={int(BUSY_TIMEOUT * 1000)}",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _on_begin(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+
+
+class Database:
+    """One database file. `transaction()` writes, `reading()` sees one consistent state without blocking writers."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._writer = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, path: Path) -> Database:
+        """Open or create the file (0600) and bring its schema up to date."""
+        _create_private(path)
+        engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=4, max_overflow=4)
+        event.listen(engine.sync_engine, "connect", _on_connect)
+        event.listen(engine.sync_engine, "begin", _on_begin)
+        database = cls(engine)
+        await database._prepare()
+        return database
+
+    async def _prepare(self) -> None:
+        async with self.transaction() as connection:
+            await connection.run_sync(metadata.create_all)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """A writing transaction: committed and on the disk when the block ends, rolled back when it raises."""
+        async with self._writer, self._begin("BEGIN IMMEDIATE") as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A reading transaction: a snapshot."""
+        async with self._begin("BEGIN") as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _begin(self, statement: str) -> AsyncIterator[AsyncConnection]:
+        async with self._engine.connect() as connection:
+            await connection.execution_options(**{_BEGIN: statement})
+            async with connection.begin():
+                yield connection
+
+    async def close(self) -> None:
+        """Give back every connection; the file is complete at any moment anyway."""
+        await self._engine.dispose()
