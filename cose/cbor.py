@@ -1,0 +1,281 @@
+"""Deterministic CBOR, and nothing else (RFC 8949, core deterministic encoding of section 4.2.1).
+
+`encode` has exactly one output for a value; `decode` accepts exactly the outputs of `encode`. So two parties that
+accept the same bytes have read the same value, and a message has one byte representation to sign, store and compare.
+
+| CBOR                         | Python                                  |
+| ---------------------------- | --------------------------------------- |
+| integer, 64 bits and a sign  | `int`                                   |
+| byte string, text string     | `bytes`, `str`                          |
+| array                        | `list` (tuples may be encoded)          |
+| map                          | `dict`; keys are `int`, `str`, `bytes`  |
+| tag                          | `Tagged`, never interpreted             |
+| false, true, null            | `False`, `True`, `None`                 |
+| float                        | `float`, shortest form                  |
+
+Booleans and floats are refused as map keys: in Python `True` and `1.0` would answer to key 1.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+DEFAULT_MAX_SIZE: Final = 65536
+DEFAULT_MAX_DEPTH: Final = 8
+
+_UINT, _NINT, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = range(8)
+_FALSE, _TRUE, _NULL = 0xF4, 0xF5, 0xF6
+_CONSTANTS: Final[dict[int, bool | None]] = {_FALSE: False, _TRUE: True, _NULL: None}
+_INDEFINITE: Final = 31
+_ARGUMENT_BYTES: Final = {24: 1, 25: 2, 26: 4, 27: 8}
+_SMALLEST_ARGUMENT: Final = {1: 24, 2: 1 << 8, 4: 1 << 16, 8: 1 << 32}
+_FLOAT_INITIALS: Final = ((0xF9, ">e"), (0xFA, ">f"), (0xFB, ">d"))
+_CANONICAL_NAN: Final = b"\xf9\x7e\x00"
+_UINT64_LIMIT: Final = 1 << 64
+
+
+class CborReason(Enum):
+    """Why bytes are not deterministic CBOR, or a value has no encoding."""
+
+    TOO_LARGE = "more bytes than allowed here"
+    TOO_DEEP = "arrays, maps and tags nested deeper than allowed here"
+    TRUNCATED = "the bytes end inside an item"
+    TRAILING_BYTES = "bytes follow the item"
+    INDEFINITE_LENGTH = "indefinite lengths are not deterministic"
+    NOT_SHORTEST = "a length, number or float is not in its shortest form"
+    UNSORTED_KEYS = "map keys are not in bytewise order"
+    DUPLICATE_KEY = "a map key appears twice"
+    KEY_TYPE = "map keys must be integers, text or byte strings"
+    INVALID_TEXT = "a text string is not UTF-8"
+    UNSUPPORTED = "a simple value, reserved form or Python type without a place in this profile"
+
+
+class CborError(ValueError):
+    """Bytes that are not deterministic CBOR, or a value that cannot be encoded; `reason` says which rule."""
+
+    def __init__(self, reason: CborReason, detail: str = "") -> None:
+        super().__init__(f"{reason.value}: {detail}" if detail else reason.value)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """A tag number and the item it marks (RFC 8949 section 3.4), uninterpreted."""
+
+    tag: int
+    value: Any
+
+
+def encode(value: Any) -> bytes:
+    """Encode `value` deterministically.
+
+    Raises `CborError`: KEY_TYPE, DUPLICATE_KEY, INVALID_TEXT, or UNSUPPORTED for a Python type or an integer outside
+    64 bits and a sign.
+    """
+    out = bytearray()
+    _encode_into(out, value)
+    return bytes(out)
+
+
+def decode(data: bytes, *, max_size: int = DEFAULT_MAX_SIZE, max_depth: int = DEFAULT_MAX_DEPTH) -> Any:
+    """Decode one item that fills `data` exactly.
+
+    `max_size` is in bytes; `max_depth` counts nested arrays, maps and tags. Raises `CborError` unless
+    `encode(decode(data)) == data` holds.
+    """
+    if len(data) > max_size:
+        raise CborError(CborReason.TOO_LARGE, f"{len(data)} bytes, at most {max_size}")
+    decoder = _Decoder(bytes(data))
+    value = decoder.item(max_depth)
+    if decoder.position != len(data):
+        raise CborError(CborReason.TRAILING_BYTES, f"{len(data) - decoder.position} bytes")
+    return value
+
+
+# ---- encoding -----------------------------------------------------------------------------------
+
+
+def _encode_into(out: bytearray, value: Any) -> None:
+    if value is None:
+        out.append(_NULL)
+    elif isinstance(value, bool):
+        out.append(_TRUE if value else _FALSE)
+    elif isinstance(value, int):
+        _encode_int(out, value)
+    elif isinstance(value, bytes):
+        _encode_head(out, _BYTES, len(value))
+        out += value
+    elif isinstance(value, str):
+        _encode_text(out, value)
+    elif isinstance(value, list | tuple):
+        _encode_head(out, _ARRAY, len(value))
+        for member in value:
+            _encode_into(out, member)
+    elif isinstance(value, Mapping):
+        _encode_map(out, value)
+    elif isinstance(value, Tagged):
+        _encode_head(out, _TAG, value.tag)
+        _encode_into(out, value.value)
+    elif isinstance(value, float):
+        out += _encode_float(value)
+    else:
+        raise CborError(CborReason.UNSUPPORTED, f"cannot encode {type(value).__name__}")
+
+
+def _encode_head(out: bytearray, major: int, argument: int) -> None:
+    if not 0 <= argument < _UINT64_LIMIT:
+        raise CborError(CborReason.UNSUPPORTED, "number outside 64 bits")
+    if argument < 24:
+        out.append(major << 5 | argument)
+        return
+    for information, size in _ARGUMENT_BYTES.items():
+        if argument < 1 << 8 * size:
+            out.append(major << 5 | information)
+            out += argument.to_bytes(size, "big")
+            return
+
+
+def _encode_int(out: bytearray, value: int) -> None:
+    if value >= 0:
+        _encode_head(out, _UINT, value)
+    else:
+        _encode_head(out, _NINT, -1 - value)
+
+
+def _encode_text(out: bytearray, value: str) -> None:
+    try:
+        data = value.encode()
+    except UnicodeEncodeError as error:
+        raise CborError(CborReason.INVALID_TEXT, "lone surrogate") from error
+    _encode_head(out, _TEXT, len(data))
+    out += data
+
+
+def _encode_map(out: bytearray, value: Mapping[Any, Any]) -> None:
+    pairs: dict[bytes, Any] = {}
+    for key, member in value.items():
+        if isinstance(key, bool) or not isinstance(key, int | str | bytes):
+            raise CborError(CborReason.KEY_TYPE, type(key).__name__)
+        pairs[encode(key)] = member
+    _encode_head(out, _MAP, len(pairs))
+    for encoded_key in sorted(pairs):
+        out += encoded_key
+        _encode_into(out, pairs[encoded_key])
+
+
+def _encode_float(value: float) -> bytes:
+    if math.isnan(value):
+        return _CANONICAL_NAN
+    for initial, layout in _FLOAT_INITIALS:
+        try:
+            data = struct.pack(layout, value)
+        except OverflowError:
+            continue
+        if struct.unpack(layout, data)[0] == value:
+            break
+    return bytes([initial]) + data
+
+
+# ---- decoding -----------------------------------------------------------------------------------
+
+
+class _Decoder:
+    """A position in the bytes; every read is bounded by their end."""
+
+    __slots__ = ("data", "position")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.position = 0
+
+    def item(self, depth: int) -> Any:
+        start = self.position
+        major, argument = self._head()
+        if major in (_ARRAY, _MAP, _TAG):
+            return self._container(major, argument, depth)
+        if major == _SIMPLE:
+            return self._simple(start)
+        if major == _BYTES:
+            return self._take(argument)
+        if major == _TEXT:
+            return self._text(argument)
+        return argument if major == _UINT else -1 - argument
+
+    def _container(self, major: int, argument: int, depth: int) -> Any:
+        if depth <= 0:
+            raise CborError(CborReason.TOO_DEEP)
+        if major == _ARRAY:
+            return [self.item(depth - 1) for _ in range(argument)]
+        if major == _MAP:
+            return self._map(argument, depth - 1)
+        return Tagged(argument, self.item(depth - 1))
+
+    def _head(self) -> tuple[int, int]:
+        initial = self._take(1)[0]
+        major, information = initial >> 5, initial & 0x1F
+        if information < 24:
+            return major, information
+        if information == _INDEFINITE:
+            raise CborError(CborReason.INDEFINITE_LENGTH)
+        size = _ARGUMENT_BYTES.get(information)
+        if size is None:
+            raise CborError(CborReason.UNSUPPORTED, "reserved additional information")
+        argument = int.from_bytes(self._take(size), "big")
+        if major != _SIMPLE and argument < _SMALLEST_ARGUMENT[size]:
+            raise CborError(CborReason.NOT_SHORTEST)
+        return major, argument
+
+    def _take(self, count: int) -> bytes:
+        end = self.position + count
+        if end > len(self.data):
+            raise CborError(CborReason.TRUNCATED)
+        taken = self.data[self.position : end]
+        self.position = end
+        return taken
+
+    def _text(self, count: int) -> str:
+        try:
+            return self._take(count).decode()
+        except UnicodeDecodeError as error:
+            raise CborError(CborReason.INVALID_TEXT) from error
+
+    def _map(self, count: int, depth: int) -> dict[int | str | bytes, Any]:
+        result: dict[int | str | bytes, Any] = {}
+        previous = b""
+        for _ in range(count):
+            start = self.position
+            key = self._key()
+            encoded = self.data[start : self.position]
+            if encoded == previous:
+                raise CborError(CborReason.DUPLICATE_KEY, repr(key)[:40])
+            if encoded < previous:
+                raise CborError(CborReason.UNSORTED_KEYS, repr(key)[:40])
+            previous = encoded
+            result[key] = self.item(depth)
+        return result
+
+    def _key(self) -> int | str | bytes:
+        if self.position < len(self.data) and self.data[self.position] >> 5 > _TEXT:
+            raise CborError(CborReason.KEY_TYPE)
+        key: int | str | bytes = self.item(0)
+        return key
+
+    def _simple(self, start: int) -> bool | float | None:
+        initial = self.data[start]
+        if initial in _CONSTANTS:
+            return _CONSTANTS[initial]
+        for known, layout in _FLOAT_INITIALS:
+            if initial == known:
+                return self._float(start, layout)
+        raise CborError(CborReason.UNSUPPORTED, "simple value")
+
+    def _float(self, start: int, layout: str) -> float:
+        value: float = struct.unpack(layout, self.data[start + 1 : self.position])[0]
+        if _encode_float(value) != self.data[start : self.position]:
+            raise CborError(CborReason.NOT_SHORTEST, "float")
+        return value

@@ -1,0 +1,201 @@
+"""COSE_Sign1 (RFC 9052 section 4.2), and the one profile of it that this product's messages use.
+
+`create` and `Sign1.parse` are the standard's structure, as SUIT needs it (detached payloads, other headers). `sign` and
+`parse_profile` are the profile of the transfer messages: tag 18, payload attached, external_aad and unprotected header
+empty, protected header exactly `{1: alg, 4: kid, 16: typ}`.
+
+Parsing decides nothing about trust: nothing of a `Sign1` may be believed before `verify` returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from cose import cbor
+from cose.algorithms import SIGNATURE_ALGORITHMS, UnsuitableKey, algorithm_for
+from cose.keys import KID_SIZE, PrivateKey, PublicKey, kid
+from cose.numbers import Algorithm, Header, Tag
+
+PROFILE_ALGORITHMS: Final = frozenset({Algorithm.ESP256, Algorithm.ED25519, Algorithm.ES256, Algorithm.EDDSA})
+_PROFILE_LABELS: Final = frozenset({Header.ALG, Header.KID, Header.TYP})
+_MAX_TYP: Final = 65535
+_CONTEXT: Final = "Signature1"
+
+
+class CoseReason(Enum):
+    """Why bytes are not an acceptable COSE_Sign1."""
+
+    STRUCTURE = "not a COSE_Sign1 with tag 18"
+    PROTECTED_HEADER = "the protected header is not what this message requires"
+    UNPROTECTED_HEADER = "the unprotected header is not what this message requires"
+    CRITICAL = "a critical header parameter is not understood"
+    ALGORITHM = "the algorithm is not known or not allowed here"
+    KEY = "the key does not fit the algorithm"
+    PAYLOAD = "the payload is missing, or present twice"
+    SIGNATURE = "the signature does not verify under this key"
+
+
+class CoseError(ValueError):
+    """Bytes that are not an acceptable COSE_Sign1; `reason` says which rule they break."""
+
+    def __init__(self, reason: CoseReason, detail: str = "") -> None:
+        super().__init__(f"{reason.value}: {detail}" if detail else reason.value)
+        self.reason = reason
+
+
+class SignatureInvalid(CoseError):
+    """The signature does not verify under the key it was checked with."""
+
+    def __init__(self) -> None:
+        super().__init__(CoseReason.SIGNATURE)
+
+
+@dataclass(frozen=True, slots=True)
+class Sign1:
+    """A parsed, still unverified COSE_Sign1. `payload` is None when it is detached."""
+
+    raw: bytes
+    protected_bytes: bytes
+    protected: Mapping[int | str, Any]
+    unprotected: Mapping[int | str, Any]
+    payload: bytes | None
+    signature: bytes
+
+    @classmethod
+    def parse(cls, data: bytes, *, max_size: int) -> Sign1:
+        """Parse a tagged COSE_Sign1 of at most `max_size` bytes.
+
+        Raises `CborError` when it is not deterministic CBOR, `CoseError` when it is not a COSE_Sign1 with a known
+        algorithm in its protected header, or demands (crit) what nobody here understands.
+        """
+        protected_bytes, unprotected, payload, signature = _members(cbor.decode(data, max_size=max_size))
+        protected = _header_map(cbor.decode(protected_bytes, max_size=max_size), CoseReason.PROTECTED_HEADER)
+        _check_headers(protected, unprotected)
+        return cls(bytes(data), protected_bytes, protected, unprotected, payload, signature)
+
+    @property
+    def alg(self) -> Algorithm:
+        """The protected algorithm."""
+        return Algorithm(self.protected[Header.ALG])
+
+    @property
+    def kid(self) -> bytes | None:
+        """The protected key identifier: a hint which pinned key to try."""
+        value = self.protected.get(Header.KID)
+        return value if isinstance(value, bytes) else None
+
+    @property
+    def typ(self) -> int | str | None:
+        """The protected type of the whole message (RFC 9596)."""
+        value = self.protected.get(Header.TYP)
+        return value if isinstance(value, int | str) else None
+
+    def verify(self, key: PublicKey, *, detached_payload: bytes | None = None) -> bytes:
+        """Return the payload `key` has signed.
+
+        Raises `SignatureInvalid`; `CoseError` when the key is of another kind than the algorithm, or the payload is
+        neither attached nor given (or both).
+        """
+        if (self.payload is None) == (detached_payload is None):
+            raise CoseError(CoseReason.PAYLOAD)
+        payload = self.payload if detached_payload is None else detached_payload
+        assert payload is not None
+        try:
+            valid = SIGNATURE_ALGORITHMS[self.alg].verify(
+                key, self.signature, _signed_bytes(self.protected_bytes, payload)
+            )
+        except UnsuitableKey as error:
+            raise CoseError(CoseReason.KEY, str(error)) from error
+        if not valid:
+            raise SignatureInvalid
+        return payload
+
+
+def create(
+    payload: bytes,
+    key: PrivateKey,
+    *,
+    protected: Mapping[int, Any],
+    unprotected: Mapping[int, Any] | None = None,
+    detached: bool = False,
+) -> bytes:
+    """Sign `payload`; the protected header gets the key's fully specified algorithm unless it names one."""
+    header = {Header.ALG: algorithm_for(key.public_key()), **protected}
+    algorithm = SIGNATURE_ALGORITHMS[Algorithm(header[Header.ALG])]
+    protected_bytes = cbor.encode(header)
+    signature = algorithm.sign(key, _signed_bytes(protected_bytes, payload))
+    members = [protected_bytes, dict(unprotected or {}), None if detached else payload, signature]
+    return cbor.encode(cbor.Tagged(Tag.COSE_SIGN1, members))
+
+
+def sign(payload: bytes, key: PrivateKey, typ: int) -> bytes:
+    """Sign `payload` in the profile of the transfer messages.
+
+    Raises `CoseError` for a key that is neither P-256 nor Ed25519.
+    """
+    algorithm = algorithm_for(key.public_key())
+    if algorithm not in PROFILE_ALGORITHMS:
+        raise CoseError(CoseReason.ALGORITHM, f"{algorithm.name}: messages are signed with P-256 or Ed25519 keys")
+    return create(payload, key, protected={Header.KID: kid(key.public_key()), Header.TYP: typ})
+
+
+def parse_profile(data: bytes, *, max_size: int) -> Sign1:
+    """Parse a message in the profile of the transfer messages; see `Sign1.parse` for the errors.
+
+    A returned value has an attached payload, an 8-byte `kid` and an integer `typ`; whether they are the expected ones
+    is the caller's to say.
+    """
+    message = Sign1.parse(data, max_size=max_size)
+    if message.unprotected:
+        raise CoseError(CoseReason.UNPROTECTED_HEADER, "it must be empty")
+    if message.protected.keys() != _PROFILE_LABELS:
+        raise CoseError(CoseReason.PROTECTED_HEADER, "it must hold exactly alg, kid and typ")
+    if message.alg not in PROFILE_ALGORITHMS:
+        raise CoseError(CoseReason.ALGORITHM, message.alg.name)
+    if message.kid is None or len(message.kid) != KID_SIZE:
+        raise CoseError(CoseReason.PROTECTED_HEADER, f"kid must be {KID_SIZE} bytes")
+    if not _is_typ(message.protected[Header.TYP]):
+        raise CoseError(CoseReason.PROTECTED_HEADER, "typ must be a number of 16 bits")
+    if message.payload is None:
+        raise CoseError(CoseReason.PAYLOAD, "it must be attached")
+    return message
+
+
+def _is_typ(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_TYP
+
+
+def _members(item: Any) -> tuple[bytes, dict[int | str, Any], bytes | None, bytes]:
+    if not isinstance(item, cbor.Tagged) or item.tag != Tag.COSE_SIGN1:
+        raise CoseError(CoseReason.STRUCTURE, "tag 18 expected")
+    match item.value:
+        case [bytes(protected), dict(unprotected), (bytes() | None) as payload, bytes(signature)]:
+            return protected, _header_map(unprotected, CoseReason.UNPROTECTED_HEADER), payload, signature
+    raise CoseError(CoseReason.STRUCTURE, "an array of protected, unprotected, payload and signature expected")
+
+
+def _header_map(value: Any, reason: CoseReason) -> dict[int | str, Any]:
+    if not isinstance(value, dict):
+        raise CoseError(reason, "not a map")
+    if any(isinstance(label, bytes) for label in value):
+        raise CoseError(reason, "labels are integers or text")
+    return value
+
+
+def _check_headers(protected: Mapping[int | str, Any], unprotected: Mapping[int | str, Any]) -> None:
+    if protected.keys() & unprotected.keys():
+        raise CoseError(CoseReason.UNPROTECTED_HEADER, "a label appears in both headers")
+    # No extension is understood here, and an empty list is forbidden: whatever crit says, it cannot be met.
+    if Header.CRIT in protected or Header.CRIT in unprotected:
+        raise CoseError(CoseReason.CRITICAL)
+    algorithm = protected.get(Header.ALG)
+    if isinstance(algorithm, bool) or not isinstance(algorithm, int) or algorithm not in SIGNATURE_ALGORITHMS:
+        raise CoseError(CoseReason.ALGORITHM, f"{algorithm!r} in the protected header")
+
+
+def _signed_bytes(protected: bytes, payload: bytes) -> bytes:
+    """Sig_structure with an empty external_aad (RFC 9052 section 4.4)."""
+    return cbor.encode([_CONTEXT, protected, b"", payload])
