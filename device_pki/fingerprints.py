@@ -1,0 +1,23 @@
+"""Certificate fingerprints: SHA-256 of the DER encoding (design/registry.md, "Envelopes")."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+FINGERPRINT_SIZE: Final = 32
+"""Octets of a fingerprint."""
+
+
+def der(certificate: x509.Certificate) -> bytes:
+    """Return the DER encoding of a certificate."""
+    return certificate.public_bytes(Encoding.DER)
+
+
+def fingerprint(certificate: x509.Certificate | bytes) -> bytes:
+    """Return the 32-octet fingerprint of a certificate or of its DER bytes."""
+    encoded = certificate if isinstance(certificate, bytes) else der(certificate)
+    return hashlib.sha256(encoded).digest()

@@ -1,0 +1,44 @@
+"""Who is at the other end of a secured session, after its certificate path was verified."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cryptography import x509
+
+from cose.keys import thumbprint
+from device_pki.keys import public_key
+from device_pki.names import endpoint_name
+from device_pki.path import VerifiedPath
+from device_pki.roles import Role, profile
+
+
+@dataclass(frozen=True, slots=True)
+class PeerIdentity:
+    """The authenticated peer of one session. It belongs to the session, never to a network address."""
+
+    certificate: x509.Certificate
+    chain: tuple[x509.Certificate, ...]
+    """The verified path, the peer's certificate first and the anchor last."""
+    key_thumbprint: bytes
+    """SHA-256 of the peer key's SubjectPublicKeyInfo, 32 octets."""
+    endpoint: str | None
+    """The endpoint name, for devices."""
+    role: Role | None = None
+    """The role the path was verified for."""
+
+    @classmethod
+    def of(cls, path: VerifiedPath) -> PeerIdentity:
+        """Return the identity that a verified path proves."""
+        return cls(
+            certificate=path.leaf,
+            chain=path.chain,
+            key_thumbprint=thumbprint(public_key(path.leaf)),
+            endpoint=endpoint_name(path.leaf) if profile(path.role).named_device else None,
+            role=path.role,
+        )
+
+    @property
+    def anchor(self) -> x509.Certificate:
+        """The trust anchor the path ended at."""
+        return self.chain[-1]

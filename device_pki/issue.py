@@ -1,0 +1,231 @@
+"""Issue the certificates of a fleet, one function per role (RFC 5280, RFC 7925 4.4).
+
+Every certificate carries subject and authority key identifiers, a critical key usage and critical basic constraints,
+and names its issuer exactly. hardwareModuleName is never critical: Go-based CAs refuse a critical one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from cose.keys import PrivateKey, PublicKey
+from device_pki.hardware import hardware_module_name
+from device_pki.keys import check_key, public_key, signature_hash
+from device_pki.names import device_subject
+from device_pki.roles import CLIENT_AUTH, SERVER_AUTH, Role, profile
+
+UNLIMITED: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+"""notAfter of a certificate without a well-defined end (RFC 5280 4.1.2.5)."""
+
+_BACKDATE: Final = timedelta(minutes=5)
+"""How far notBefore lies in the past, for clocks that are a little behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """A CA's certificate with its private key."""
+
+    certificate: x509.Certificate
+    private_key: PrivateKey
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """When a certificate is valid; both ends are aware times in whole seconds."""
+
+    not_before: datetime
+    not_after: datetime
+
+    @classmethod
+    def lasting(cls, now: datetime, lifetime: timedelta) -> Validity:
+        """From a little before `now` for `lifetime` after it."""
+        start = now.replace(microsecond=0)
+        return cls(start - _BACKDATE, start + lifetime)
+
+    @classmethod
+    def unlimited(cls, now: datetime) -> Validity:
+        """From a little before `now` without end."""
+        return cls(now.replace(microsecond=0) - _BACKDATE, UNLIMITED)
+
+
+def common_name(name: str) -> x509.Name:
+    """Return a distinguished name of one commonName."""
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def root_ca(key: PrivateKey, name: str, validity: Validity, path_length: int | None = None) -> x509.Certificate:
+    """Return a self-signed CA certificate."""
+    subject = common_name(name)
+    public = check_key(key.public_key())
+    builder = _start(subject, subject, public, public, validity)
+    return _sign_ca(builder, key, path_length)
+
+
+def intermediate_ca(
+    issuer: Issuer, key: PublicKey, name: str, validity: Validity, path_length: int | None = None
+) -> x509.Certificate:
+    """Return a CA certificate beneath `issuer`."""
+    builder = _start(common_name(name), *_issued_by(issuer), key, validity)
+    return _sign_ca(builder, issuer.private_key, path_length)
+
+
+def server(issuer: Issuer, key: PublicKey, name: str, hosts: Sequence[str], validity: Validity) -> x509.Certificate:
+    """Return a server's certificate for `hosts` (DNS names or IP address literals)."""
+    return _role_certificate(issuer, key, common_name(name), validity, Role.SERVER, hosts=hosts)
+
+
+def est_server(issuer: Issuer, key: PublicKey, name: str, hosts: Sequence[str], validity: Validity) -> x509.Certificate:
+    """Return the certificate of an EST server: serverAuth and id-kp-cmcRA (RFC 7030 3.6.1)."""
+    return _role_certificate(issuer, key, common_name(name), validity, Role.EST_SERVER, hosts=hosts)
+
+
+def self_signed_tls(key: PrivateKey, name: str, hosts: Sequence[str], validity: Validity) -> x509.Certificate:
+    """Return an organisation's TLS identity: partners pin this very certificate, as client and as server."""
+    subject = common_name(name)
+    public = check_key(key.public_key())
+    builder = _start(subject, subject, public, public, validity)
+    return _sign_end_entity(builder, key, {SERVER_AUTH, CLIENT_AUTH}, _host_names(hosts))
+
+
+def factory_device(
+    issuer: Issuer,
+    key: PublicKey,
+    endpoint: str,
+    validity: Validity,
+    *,
+    hardware_type: x509.ObjectIdentifier | None = None,
+) -> x509.Certificate:
+    """Return a factory certificate for the device `endpoint`, with hardwareModuleName (RFC 4108 5) if a type is given."""
+    names = [] if hardware_type is None else [hardware_module_name(hardware_type, endpoint.encode("ascii"))]
+    builder = _start(device_subject(endpoint), *_issued_by(issuer), key, validity)
+    return _sign_end_entity(builder, issuer.private_key, {CLIENT_AUTH}, names)
+
+
+def operational_device(issuer: Issuer, key: PublicKey, subject: x509.Name, validity: Validity) -> x509.Certificate:
+    """Return an operational certificate with the subject of the device's factory certificate."""
+    builder = _start(subject, *_issued_by(issuer), key, validity)
+    return _sign_end_entity(builder, issuer.private_key, {CLIENT_AUTH}, ())
+
+
+def signer(issuer: Issuer, key: PublicKey, name: str, role: Role, validity: Validity) -> x509.Certificate:
+    """Return the certificate of a message signer: role TRANSFER_SIGNER, DOCUMENT_SIGNER or FIRMWARE_SIGNER."""
+    if role not in {Role.TRANSFER_SIGNER, Role.DOCUMENT_SIGNER, Role.FIRMWARE_SIGNER}:
+        raise ValueError(f"the role {role.value} signs no messages")
+    return _role_certificate(issuer, key, common_name(name), validity, role)
+
+
+def self_signed_signer(key: PrivateKey, name: str, role: Role, validity: Validity) -> x509.Certificate:
+    """Return a signer's certificate without an issuer, for partners that pin it in their profile."""
+    if role not in {Role.TRANSFER_SIGNER, Role.DOCUMENT_SIGNER, Role.FIRMWARE_SIGNER}:
+        raise ValueError(f"the role {role.value} signs no messages")
+    subject = common_name(name)
+    public = check_key(key.public_key())
+    builder = _start(subject, subject, public, public, validity)
+    return _sign_end_entity(builder, key, profile(role).usages, ())
+
+
+def revocation_list(
+    issuer: Issuer, revoked: Mapping[int, datetime], number: int, this_update: datetime, next_update: datetime
+) -> bytes:
+    """Return the DER of a complete revocation list: `revoked` maps serial numbers to revocation times."""
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer.certificate.subject)
+        .last_update(this_update)
+        .next_update(next_update)
+        .add_extension(x509.CRLNumber(number), critical=False)
+        .add_extension(_authority_key(issuer.certificate), critical=False)
+    )
+    for serial in sorted(revoked):
+        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(revoked[serial]).build()
+        builder = builder.add_revoked_certificate(entry)
+    return builder.sign(issuer.private_key, signature_hash(issuer.private_key)).public_bytes(Encoding.DER)
+
+
+def _issued_by(issuer: Issuer) -> tuple[x509.Name, PublicKey]:
+    return issuer.certificate.subject, check_key(issuer.private_key.public_key())
+
+
+def _start(
+    subject: x509.Name, issuer_name: x509.Name, issuer_key: PublicKey, key: PublicKey, validity: Validity
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer_name)
+        .public_key(check_key(key))
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(validity.not_before)
+        .not_valid_after(validity.not_after)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False)
+    )
+
+
+def _role_certificate(
+    issuer: Issuer, key: PublicKey, subject: x509.Name, validity: Validity, role: Role, *, hosts: Sequence[str] = ()
+) -> x509.Certificate:
+    builder = _start(subject, *_issued_by(issuer), key, validity)
+    return _sign_end_entity(builder, issuer.private_key, profile(role).usages, _host_names(hosts))
+
+
+def _sign_ca(builder: x509.CertificateBuilder, key: PrivateKey, path_length: int | None) -> x509.Certificate:
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
+    return _sign(builder.add_extension(_key_usage(signs_certificates=True), critical=True), key)
+
+
+def _sign_end_entity(
+    builder: x509.CertificateBuilder,
+    key: PrivateKey,
+    usages: Iterable[x509.ObjectIdentifier],
+    names: Sequence[x509.GeneralName],
+) -> x509.Certificate:
+    builder = (
+        builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage(sorted(usages, key=lambda oid: oid.dotted_string)), critical=False)
+    )
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    return _sign(builder, key)
+
+
+def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _authority_key(certificate: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+    return x509.AuthorityKeyIdentifier.from_issuer_public_key(public_key(certificate))
+
+
+def _host_names(hosts: Sequence[str]) -> list[x509.GeneralName]:
+    return [_host_name(host) for host in hosts]
+
+
+def _host_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _sign(builder: x509.CertificateBuilder, key: PrivateKey) -> x509.Certificate:
+    return builder.sign(key, signature_hash(key))

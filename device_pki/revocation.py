@@ -1,0 +1,169 @@
+"""Revocation lists (RFC 5280 5) behind an index by issuer and serial number.
+
+Closed by default: a certificate is good only when a fresh list of its own issuer is here and does not name it. A stale
+list, or none, never says good (security rule 24). A lookup in a parsed list is linear, hence the index.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+
+from device_pki.fingerprints import fingerprint
+from device_pki.keys import SIGNATURE_ALGORITHMS, KeyKindError, public_key
+
+MAX_CRL_SIZE: Final = 8 * 1024 * 1024
+"""Octets of the largest list taken."""
+
+
+class RevocationStatus(enum.Enum):
+    """What the lists at hand say about a certificate."""
+
+    GOOD = "good"
+    REVOKED = "revoked"
+    STALE = "the issuer's revocation list is out of date"
+    UNKNOWN_ISSUER = "no revocation list of the issuer"
+
+
+class CrlReason(enum.Enum):
+    """Why a revocation list was refused."""
+
+    TOO_LARGE = "too large"
+    MALFORMED = "malformed"
+    WRONG_ISSUER = "wrong issuer"
+    NOT_YET_VALID = "not yet valid"
+    STALE = "stale"
+    OLDER = "older than the one at hand"
+
+
+class CrlError(ValueError):
+    """A revocation list that must not be used."""
+
+    def __init__(self, reason: CrlReason, detail: str) -> None:
+        super().__init__(f"{reason.value}: {detail}")
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationList:
+    """One verified revocation list."""
+
+    issuer: bytes
+    """Fingerprint of the CA certificate that verified it."""
+    number: int
+    this_update: datetime
+    next_update: datetime
+    serials: frozenset[int]
+
+
+def parse_crl(data: bytes, issuer: x509.Certificate, now: datetime) -> RevocationList:
+    """Return the verified list in the DER `data`, signed by `issuer` and fresh at `now`; raise `CrlError` otherwise."""
+    if len(data) > MAX_CRL_SIZE:
+        raise CrlError(CrlReason.TOO_LARGE, f"{len(data)} octets, at most {MAX_CRL_SIZE} are taken")
+    try:
+        crl = x509.load_der_x509_crl(data)
+        extensions = tuple(crl.extensions)
+    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+        raise CrlError(CrlReason.MALFORMED, "not the DER of a revocation list") from error
+    _check_extensions(extensions)
+    _check_issuer(crl, issuer)
+    next_update = crl.next_update_utc
+    if next_update is None:
+        raise CrlError(CrlReason.MALFORMED, "without nextUpdate a list cannot be told from a stale one")
+    if crl.last_update_utc > now:
+        raise CrlError(CrlReason.NOT_YET_VALID, f"issued at {crl.last_update_utc:%Y-%m-%dT%H:%M:%SZ}")
+    if next_update < now:
+        raise CrlError(CrlReason.STALE, f"due again at {next_update:%Y-%m-%dT%H:%M:%SZ}")
+    return RevocationList(
+        issuer=fingerprint(issuer),
+        number=_number(extensions),
+        this_update=crl.last_update_utc,
+        next_update=next_update,
+        serials=_serials(crl),
+    )
+
+
+def _serials(crl: x509.CertificateRevocationList) -> frozenset[int]:
+    try:
+        return frozenset(entry.serial_number for entry in crl)
+    except ValueError as error:
+        raise CrlError(CrlReason.MALFORMED, "an entry cannot be read") from error
+
+
+def _check_extensions(extensions: Sequence[x509.Extension[x509.ExtensionType]]) -> None:
+    """Delta and partitioned lists are marked by critical extensions (RFC 5280 5.2.4, 5.2.5): they are not complete."""
+    for extension in extensions:
+        if extension.critical:
+            raise CrlError(CrlReason.MALFORMED, f"critical extension {extension.oid.dotted_string}")
+
+
+def _check_issuer(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> None:
+    try:
+        usage = issuer.extensions.get_extension_for_class(x509.KeyUsage).value
+        if (
+            crl.issuer != issuer.subject
+            or not usage.crl_sign
+            or crl.signature_algorithm_oid not in SIGNATURE_ALGORITHMS
+            or not crl.is_signature_valid(public_key(issuer))
+        ):
+            raise CrlError(CrlReason.WRONG_ISSUER, "the list is not signed by the CA it was fetched for")
+    except (KeyKindError, x509.ExtensionNotFound, InvalidSignature, TypeError) as error:
+        raise CrlError(CrlReason.WRONG_ISSUER, "the CA's certificate may not sign revocation lists") from error
+
+
+def _number(extensions: Sequence[x509.Extension[x509.ExtensionType]]) -> int:
+    for extension in extensions:
+        if isinstance(extension.value, x509.CRLNumber):
+            return extension.value.crl_number
+    raise CrlError(CrlReason.MALFORMED, "a list without a number cannot be told from an older one")
+
+
+class RevocationIndex:
+    """The newest revocation list of each CA, asked by certificate."""
+
+    def __init__(self) -> None:
+        self._lists: dict[bytes, RevocationList] = {}
+        self._issuers: dict[bytes, x509.Certificate] = {}
+
+    def add(self, data: bytes, issuer: x509.Certificate, now: datetime) -> RevocationList:
+        """Take the DER list `data` of `issuer` in; raise `CrlError`, and keep what is there, when it must not count.
+
+        The list already here may be given again; an older one is refused, so that a replay undoes no revocation.
+        """
+        parsed = parse_crl(data, issuer, now)
+        known = self._lists.get(parsed.issuer)
+        if known is not None and (parsed.number, parsed.this_update) < (known.number, known.this_update):
+            raise CrlError(CrlReason.OLDER, f"number {parsed.number}, number {known.number} is here already")
+        self._lists[parsed.issuer] = parsed
+        self._issuers[parsed.issuer] = issuer
+        return parsed
+
+    def status(self, certificate: x509.Certificate, now: datetime) -> RevocationStatus:
+        """Return what the list of the certificate's own issuer says at `now`."""
+        for key, issuer in self._issuers.items():
+            if _issued_by(certificate, issuer):
+                return self._status(self._lists[key], certificate.serial_number, now)
+        return RevocationStatus.UNKNOWN_ISSUER
+
+    @staticmethod
+    def _status(entry: RevocationList, serial: int, now: datetime) -> RevocationStatus:
+        if serial in entry.serials:
+            return RevocationStatus.REVOKED
+        return RevocationStatus.GOOD if now <= entry.next_update else RevocationStatus.STALE
+
+
+def _issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Names alone may be shared by two CAs: the signature tells whose list counts."""
+    if certificate.issuer != issuer.subject:
+        return False
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
