@@ -1,0 +1,80 @@
+"""The set of definitions a program works with. It finds them by id and by name, so that no number is repeated in code:
+
+    MODEL["Trust Transfer"]["Transfer Message"].path()      # Path(33001, 0, 0)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path as FilePath
+from typing import Final
+
+from objects import ddf
+from objects.definition import ObjectDefinition, ResourceDefinition
+from objects.errors import InvalidDefinition, UnknownDefinition
+from objects.path import Path
+
+_BUILTIN: Final = FilePath(__file__).parent / "definitions"
+
+
+class ObjectModel:
+    """Definitions by (id, version); versions of one object stand side by side. Immutable."""
+
+    def __init__(self, definitions: Iterable[ObjectDefinition]) -> None:
+        """Raises InvalidDefinition when two different definitions claim the same id and version."""
+        self._by_key: dict[tuple[int, str], ObjectDefinition] = {}
+        for definition in definitions:
+            known = self._by_key.setdefault((definition.id, definition.version), definition)
+            if known != definition:
+                raise InvalidDefinition(f"object {definition.id} version {definition.version} is defined twice")
+        newest_last = sorted(self._by_key.values(), key=lambda d: _version_order(d.version))
+        self._newest = {d.id: d for d in newest_last}
+        self._by_name = {d.name: d for d in newest_last}
+
+    @classmethod
+    def load(cls, folder: FilePath | None = None) -> ObjectModel:
+        """From a folder of definition files; without one, those of this package. Raises InvalidDefinition, OSError."""
+        return cls(ddf.read_folder(folder or _BUILTIN))
+
+    def extended(self, other: ObjectModel) -> ObjectModel:
+        """Both sets together; where both define the same id and version, `other` decides."""
+        return ObjectModel({**self._by_key, **other._by_key}.values())
+
+    def object(self, key: int | str, version: str | None = None) -> ObjectDefinition:
+        """By id or exact name; the newest version unless one is named. Raises UnknownDefinition."""
+        newest = self._newest.get(key) if isinstance(key, int) else self._by_name.get(key)
+        if newest is None:
+            raise UnknownDefinition(f"no definition of object {key!r}; add its XML file to the definitions folder")
+        if version is None:
+            return newest
+        exact = self._by_key.get((newest.id, version))
+        if exact is None:
+            raise UnknownDefinition(f"no definition of object {key!r} in version {version}")
+        return exact
+
+    def resource(self, path: Path, version: str | None = None) -> ResourceDefinition | None:
+        """The definition of the resource at or above `path`; None when unknown or when the path is higher up."""
+        if path.resource is None or path.object not in self._newest:
+            return None
+        definition = self._by_key.get((path.object, version)) if version else None
+        return (definition or self._newest[path.object]).resources.get(path.resource)
+
+    def __getitem__(self, key: int | str) -> ObjectDefinition:
+        return self.object(key)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._newest or key in self._by_name
+
+    def __iter__(self) -> Iterator[ObjectDefinition]:
+        return iter(sorted(self._by_key.values(), key=lambda d: (d.id, _version_order(d.version))))
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+
+def _version_order(version: str) -> tuple[int, ...]:
+    return tuple(int(part) if part.isdecimal() else 0 for part in version.split("."))
+
+
+MODEL: Final = ObjectModel.load()
+"""The definitions that come with this package."""

@@ -1,0 +1,119 @@
+"""Types and values of resources (LwM2M Core 1.2, Appendix C) and the rules a value must keep."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, TypeAlias
+
+from objects.path import UNASSIGNED
+
+INTEGER_MIN: Final = -(2**63)
+INTEGER_MAX: Final = 2**63 - 1
+UNSIGNED_MAX: Final = 2**64 - 1
+
+
+class ResourceType(Enum):
+    """The data types; the value is the name in a definition file. NONE belongs to executable resources."""
+
+    STRING = "String"
+    INTEGER = "Integer"
+    UNSIGNED = "Unsigned Integer"
+    FLOAT = "Float"
+    BOOLEAN = "Boolean"
+    OPAQUE = "Opaque"
+    TIME = "Time"
+    OBJLNK = "Objlnk"
+    CORELNK = "Corelnk"
+    NONE = ""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ObjectLink:
+    """A link to an object instance; 65535:65535 links to nothing.
+
+    >>> str(ObjectLink(66, 0))
+    '66:0'
+    """
+
+    object: int
+    instance: int
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.object <= UNASSIGNED and 0 <= self.instance <= UNASSIGNED):
+            raise ValueError(f"object link ids are 0..65535: {self.object}:{self.instance}")
+
+    def __str__(self) -> str:
+        return f"{self.object}:{self.instance}"
+
+
+Value: TypeAlias = str | int | float | bool | bytes | ObjectLink
+"""String and Corelnk: str. Integer, Unsigned, Time (seconds since 1970): int. Opaque: bytes."""
+
+_PYTHON_TYPES: Final[dict[ResourceType, tuple[type, ...]]] = {
+    ResourceType.STRING: (str,),
+    ResourceType.CORELNK: (str,),
+    ResourceType.INTEGER: (int,),
+    ResourceType.UNSIGNED: (int,),
+    ResourceType.TIME: (int,),
+    ResourceType.FLOAT: (float, int),
+    ResourceType.BOOLEAN: (bool,),
+    ResourceType.OPAQUE: (bytes,),
+    ResourceType.OBJLNK: (ObjectLink,),
+    ResourceType.NONE: (),
+}
+
+
+def type_rule_broken(kind: ResourceType, value: Value) -> str | None:
+    """The rule of the type that `value` breaks, or None."""
+    if isinstance(value, bool) != (kind is ResourceType.BOOLEAN) or not isinstance(value, _PYTHON_TYPES[kind]):
+        return f"must be {kind.value or 'executed, it has no value'}, not {type(value).__name__}"
+    if kind is ResourceType.UNSIGNED and not (isinstance(value, int) and 0 <= value <= UNSIGNED_MAX):
+        return "must be 0..2^64-1"
+    if isinstance(value, int) and kind is not ResourceType.UNSIGNED and not INTEGER_MIN <= value <= INTEGER_MAX:
+        return "must fit a signed 64-bit integer"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The range of a definition: bounds or a list of what is allowed, for numbers of the value, else of its length.
+
+    Text that says neither (`8-Bits`, a sentence) restricts nothing by program; `text` keeps it for people.
+    """
+
+    text: str
+    low: float | None = None
+    high: float | None = None
+    allowed: tuple[int, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Range:
+        """From a definition's RangeEnumeration."""
+        text = text.strip()
+        if bounds := _BOUNDS.fullmatch(text):
+            return cls(text, float(bounds[1]), float(bounds[2]))
+        if _LIST.fullmatch(text):
+            return cls(text, allowed=tuple(int(n) for n in _NUMBER.findall(text)))
+        return cls(text)
+
+    def admits(self, number: float) -> bool:
+        """Whether a value (numbers) or a length in bytes (strings, opaque) is within."""
+        if self.allowed:
+            return number in self.allowed
+        return self.low is None or self.high is None or self.low <= number <= self.high
+
+    def rule_broken(self, value: Value) -> str | None:
+        """The rule that `value` breaks, or None. Booleans and links have no range."""
+        if isinstance(value, bool | ObjectLink):
+            return None
+        if isinstance(value, int | float):
+            return None if self.admits(value) else f"must be within {self.text}, is {value}"
+        size = len(value.encode()) if isinstance(value, str) else len(value)
+        return None if self.admits(size) else f"must be {self.text} bytes long, is {size}"
+
+
+_BOUNDS: Final = re.compile(r"(-?\d{1,20}(?:\.\d{1,10})?)\.{2,3}(-?\d{1,20}(?:\.\d{1,10})?)(?: bytes)?")
+_LIST: Final = re.compile(r"-?\d{1,10}(?:\s*,\s*-?\d{1,10}){0,255}(?: bytes)?")
+_NUMBER: Final = re.compile(r"-?\d+")
