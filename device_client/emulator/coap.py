@@ -1,0 +1,356 @@
+"""aiocoap over our DTLS: the one file that touches aiocoap's unstable inner classes (pinned to 0.4.17).
+
+aiocoap has no X.509 DTLS and no requests from a server to a client over the client's session; its public pieces
+(Context, TokenManager, MessageManager, MessageInterface, EndpointAddress) are enough to add both. One session is one
+Context: when the session ends, everything that belonged to it ends with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from aiocoap import error, interfaces  # type: ignore[import-untyped]
+from aiocoap.message import Message  # type: ignore[import-untyped]
+from aiocoap.messagemanager import MessageManager  # type: ignore[import-untyped]
+from aiocoap.numbers.codes import Code as AioCode  # type: ignore[import-untyped]
+from aiocoap.numbers.constants import TransportTuning  # type: ignore[import-untyped]
+from aiocoap.protocol import Context  # type: ignore[import-untyped]
+from aiocoap.resource import Resource  # type: ignore[import-untyped]
+from aiocoap.tokenmanager import TokenManager  # type: ignore[import-untyped]
+
+from device_client.emulator import wire
+from device_client.emulator.dtls import DtlsClient, DtlsCredentials, DtlsError
+from secure_coap.exchange import Request, Response
+from secure_coap.numbers.codes import Code
+
+BLOCK_SIZE = 1024
+"""Largest block, bytes: with options and DTLS overhead it still fits one datagram of 1,280 bytes."""
+RESPONSE_TIMEOUT = 60.0
+"""Seconds until a request that was acknowledged but never answered counts as lost."""
+HANDSHAKE_TIMEOUT = 30.0
+
+
+class SessionLost(ConnectionError):
+    """The session ended before the answer came; the request may or may not have been handled."""
+
+
+class RequestHandler(Protocol):
+    """What answers the requests a server sends over a session the device opened."""
+
+    def body_limit(self, path: tuple[str, ...]) -> int:
+        """Largest body accepted at this path, bytes; checked before a block is kept."""
+
+    def too_large(self, path: tuple[str, ...]) -> Response:
+        """The answer to a body beyond that limit."""
+
+    async def handle(self, request: Request) -> Response: ...
+
+
+class Tuning(TransportTuning):  # type: ignore[misc]
+    """RFC 7252 section 4.8 with this device's own acknowledgement time-out (s) and retransmission count."""
+
+    def __init__(self, ack_timeout: float, max_retransmit: int) -> None:
+        self.ACK_TIMEOUT = ack_timeout
+        self.MAX_RETRANSMIT = max_retransmit
+        self.EMPTY_ACK_DELAY = min(TransportTuning.EMPTY_ACK_DELAY, ack_timeout / 3)
+
+
+class CoapSession:
+    """One DTLS association with a server: requests in both directions until either side ends it.
+
+    Open it with `CoapSession.open`; `closed` is set when it has ended for whatever reason.
+    """
+
+    def __init__(self, tuning: Tuning, handler: RequestHandler | None, meter: wire.WireMeter) -> None:
+        self._tuning = tuning
+        self.closed = asyncio.Event()
+        self._context = Context(loop=asyncio.get_running_loop(), serversite=_Root(handler, tuning) if handler else None)
+        tokens = _Tokens(self._context, self._lose)
+        messages = MessageManager(tokens)
+        self._remote = _Remote(messages, meter, tuning, self._lose)
+        messages.message_interface = _Interface(self._remote)
+        tokens.token_interface = messages
+        self._context.request_interfaces.append(tokens)
+
+    @classmethod
+    async def open(
+        cls,
+        host: str,
+        port: int,
+        credentials: DtlsCredentials,
+        *,
+        tuning: Tuning,
+        meter: wire.WireMeter,
+        handler: RequestHandler | None = None,
+    ) -> CoapSession:
+        """Shake hands with host:port. Raises DtlsError (refused, not trusted, no answer) or OSError."""
+        session = cls(tuning, handler, meter)
+        try:
+            await asyncio.wait_for(session._remote.connect(host, port, credentials), HANDSHAKE_TIMEOUT)
+        except BaseException as failure:
+            await session.close()
+            if isinstance(failure, TimeoutError):
+                raise DtlsError("the server does not answer the handshake") from failure
+            raise
+        return session
+
+    @property
+    def channel_binding(self) -> bytes:
+        """tls-unique of this session (RFC 5929), which ties a CSR to it (RFC 7030 section 3.5)."""
+        return self._remote.dtls.channel_binding
+
+    async def request(self, request: Request) -> Response:
+        """Send a request, block-wise when it is large, and return the whole answer.
+
+        Raises SessionLost, and ends the session, when retransmission ran out or the session ended meanwhile.
+        """
+        if self.closed.is_set():
+            raise SessionLost("the session has ended: open a new one")
+        message = _outgoing(request, self._tuning)
+        message.remote = self._remote
+        try:
+            answer = await asyncio.wait_for(self._context.request(message).response, RESPONSE_TIMEOUT)
+        except (error.Error, DtlsError, TimeoutError) as failure:
+            self._lose(failure)
+            raise SessionLost(f"no answer: {failure or type(failure).__name__}") from failure
+        return _response(answer)
+
+    async def close(self) -> None:
+        """Send close_notify and forget everything of the session; idempotent."""
+        self._lose(SessionLost("closed by the device"))
+        await self._context.shutdown()
+
+    def _lose(self, failure: BaseException) -> None:
+        if not self.closed.is_set():
+            self.closed.set()
+            self._remote.end(failure)
+
+
+class _Remote(interfaces.EndpointAddress, asyncio.DatagramProtocol):  # type: ignore[misc]
+    """The server as aiocoap sees it: compared by identity, because a new session is a new peer (RFC 7252, 9.1.2)."""
+
+    scheme = "coaps"
+    is_multicast = False
+    is_multicast_locally = False
+    hostinfo = "server.invalid"
+    hostinfo_local = "device.invalid"
+    uri_base = "coaps://server.invalid"
+    uri_base_local = "coaps://device.invalid"
+    maximum_payload_size = BLOCK_SIZE
+
+    dtls: DtlsClient
+
+    def __init__(
+        self,
+        messages: interfaces.MessageManager,
+        meter: wire.WireMeter,
+        tuning: Tuning,
+        lose: Callable[[BaseException], None],
+    ) -> None:
+        self._messages = messages
+        self._meter = meter
+        self._tuning = tuning
+        self._lose = lose
+        self._loop = asyncio.get_running_loop()
+        self._connected: asyncio.Future[None] = self._loop.create_future()
+        self._connected.add_done_callback(lambda future: future.cancelled() or future.exception())
+        self._transport: asyncio.DatagramTransport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._kinds: dict[bytes, str] = {}
+
+    @property
+    def blockwise_key(self) -> int:
+        return id(self)
+
+    @property
+    def maximum_block_size_exp(self) -> int:
+        return BLOCK_SIZE.bit_length() - 5
+
+    async def connect(self, host: str, port: int, credentials: DtlsCredentials) -> None:
+        self.dtls = DtlsClient(credentials)
+        self._transport, _ = await self._loop.create_datagram_endpoint(lambda: self, remote_addr=(host, port))
+        self.dtls.start()
+        self._flush(wire.HANDSHAKE)
+        await self._connected
+
+    def transmit(self, message: Message) -> None:
+        """Protect and send one CoAP message; silently nothing after the end of the session."""
+        if self._transport is None or self.dtls.closed:
+            return
+        kind = self._kind(message)
+        if message.code.is_request():
+            self._kinds[message.token] = kind
+        self.dtls.send(message.encode())
+        self._flush(kind)
+
+    def end(self, failure: BaseException) -> None:
+        """Close the socket and let every request in flight fail with this reason."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._transport is not None:
+            self.dtls.close()
+            self._flush(wire.HANDSHAKE)
+            self._transport.close()
+            self._transport = None
+        if not self._connected.done():
+            self._connected.set_exception(failure)
+        self._messages.dispatch_error(error.RemoteServerShutdown(str(failure)), self)
+
+    def datagram_received(self, data: bytes, addr: object) -> None:
+        established = self.dtls.established
+        try:
+            messages = self.dtls.receive(data)
+        except DtlsError as failure:
+            self._meter.received(wire.HANDSHAKE, len(data))
+            self._flush(wire.HANDSHAKE)
+            self._lose(failure)
+            return
+        self._flush(wire.HANDSHAKE)
+        kinds = [self._dispatch(message) for message in messages]
+        self._meter.received(next(iter(kinds), wire.MANAGEMENT if established else wire.HANDSHAKE), len(data))
+        if self.dtls.established and not self._connected.done():
+            self._connected.set_result(None)
+
+    def error_received(self, exc: Exception) -> None:
+        """The operating system matched an ICMP error to this connected socket: nobody listens there now."""
+        self._lose(exc)
+
+    def _dispatch(self, plaintext: bytes) -> str:
+        try:
+            message = Message.decode(plaintext, self)
+        except error.UnparsableMessage:
+            return wire.MANAGEMENT
+        message.transport_tuning = self._tuning
+        kind = self._kind(message)
+        self._messages.dispatch_message(message)
+        return kind
+
+    def _kind(self, message: Message) -> str:
+        if message.code.is_request():
+            return wire.kind_of(tuple(message.opt.uri_path))
+        if message.request is not None:
+            return wire.kind_of(tuple(message.request.opt.uri_path))
+        return self._kinds.get(message.token, wire.MANAGEMENT)
+
+    def _flush(self, kind: str) -> None:
+        for datagram in self.dtls.datagrams():
+            if self._transport is not None:
+                self._transport.sendto(datagram)
+                self._meter.sent(kind, len(datagram))
+        self._arm()
+
+    def _arm(self) -> None:
+        """Follow OpenSSL's retransmission timer, which only runs during a handshake."""
+        if self._timer is not None:
+            self._timer.cancel()
+        seconds = None if self.dtls.established else self.dtls.timeout()
+        self._timer = None if seconds is None else self._loop.call_later(seconds, self._expired)
+
+    def _expired(self) -> None:
+        try:
+            self.dtls.handle_timeout()
+        except DtlsError as failure:
+            self._lose(failure)
+            return
+        self._flush(wire.HANDSHAKE)
+
+
+class _Interface(interfaces.MessageInterface):  # type: ignore[misc]
+    """aiocoap's transport of exactly one remote."""
+
+    def __init__(self, remote: _Remote) -> None:
+        self._remote = remote
+
+    def send(self, message: Message) -> None:
+        message.remote.transmit(message)
+
+    async def recognize_remote(self, remote: object) -> bool:
+        return remote is self._remote
+
+    async def determine_remote(self, message: Message) -> None:
+        return None
+
+    async def shutdown(self) -> None:
+        return None
+
+
+class _Tokens(TokenManager):  # type: ignore[misc]
+    """Tells the session when retransmission ran out; aiocoap alone would keep using the dead one."""
+
+    def __init__(self, context: Context, lose: Callable[[BaseException], None]) -> None:
+        super().__init__(context)
+        self._report = lose
+
+    def dispatch_error(self, exception: Exception, remote: object) -> None:
+        super().dispatch_error(exception, remote)
+        self._report(exception)
+
+
+class _Root(Resource):  # type: ignore[misc]
+    """Every request of the server, whatever its path; bodies are bounded before they are assembled."""
+
+    def __init__(self, handler: RequestHandler, tuning: Tuning) -> None:
+        super().__init__()
+        self._handler = handler
+        self._tuning = tuning
+
+    async def render_to_pipe(self, pipe: Any) -> None:
+        message = pipe.request
+        path = tuple(message.opt.uri_path)
+        start = message.opt.block1.start if message.opt.block1 else 0
+        size = max(start + len(message.payload), message.opt.size1 or 0)
+        if size > self._handler.body_limit(path):
+            pipe.add_response(self._message(self._handler.too_large(path)), is_last=True)
+            return
+        await super().render_to_pipe(pipe)
+
+    async def render(self, request: Message) -> Message:
+        return self._message(await self._handler.handle(_incoming(request)))
+
+    def _message(self, response: Response) -> Message:
+        return _answer(response, self._tuning)
+
+
+def _outgoing(request: Request, tuning: Tuning) -> Message:
+    message = Message(code=AioCode(request.method), payload=request.payload, transport_tuning=tuning)
+    message.opt.uri_path = request.path
+    message.opt.uri_query = request.query
+    if request.content_format is not None:
+        message.opt.content_format = request.content_format
+    if request.accept is not None:
+        message.opt.accept = request.accept
+    return message
+
+
+def _incoming(message: Message) -> Request:
+    return Request(
+        method=Code(int(message.code)),
+        path=tuple(message.opt.uri_path),
+        query=tuple(message.opt.uri_query),
+        payload=message.payload,
+        content_format=_number(message.opt.content_format),
+        accept=_number(message.opt.accept),
+    )
+
+
+def _answer(response: Response, tuning: Tuning) -> Message:
+    message = Message(code=AioCode(response.code), payload=response.payload, transport_tuning=tuning)
+    if response.content_format is not None:
+        message.opt.content_format = response.content_format
+    return message
+
+
+def _response(message: Message) -> Response:
+    return Response(
+        code=Code(int(message.code)),
+        payload=message.payload,
+        content_format=_number(message.opt.content_format),
+        location_path=tuple(message.opt.location_path),
+        max_age=message.opt.max_age,
+    )
+
+
+def _number(value: Any) -> int | None:
+    return None if value is None else int(value)

@@ -1,0 +1,113 @@
+"""Durable files of one device: every write is whole or absent after a power cut, every erase is repeated until done.
+
+A write goes to a temporary name, is flushed to the disk, takes its place by rename, and the directory is flushed too.
+Names are relative to the device's own directory and never leave it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+MAX_FILE = 16 * 1024 * 1024
+"""Largest file read back, bytes."""
+_TEMPORARY = ".new"
+_PRIVATE = 0o600
+_PRIVATE_DIRECTORY = 0o700
+
+
+class StorageError(OSError):
+    """The device cannot keep or find what it must: the message names the file and what to do."""
+
+
+class DeviceFiles:
+    """The directory of one device."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, name: str) -> Path:
+        """The file behind a relative name. Raises StorageError for a name that would leave the directory."""
+        parts = name.split("/")
+        if any(part in ("", ".", "..") or "\0" in part for part in parts):
+            raise StorageError(f"not a file name of a device: {name!r}")
+        return self.root.joinpath(*parts)
+
+    def write(self, name: str, data: bytes) -> None:
+        """Replace the file in one durable step, readable by its owner only."""
+        path = self.path(name)
+        path.parent.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+        temporary = path.with_name(path.name + _TEMPORARY)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
+        try:
+            _write_all(descriptor, data)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        temporary.replace(path)
+        _flush_directory(path.parent)
+
+    def read(self, name: str) -> bytes:
+        """The whole file. Raises StorageError when it is missing or larger than any file this device writes."""
+        path = self.path(name)
+        try:
+            if path.stat().st_size > MAX_FILE:
+                raise StorageError(f"{path} is larger than {MAX_FILE} bytes: no device wrote it")
+            return path.read_bytes()
+        except FileNotFoundError as error:
+            raise StorageError(
+                f"{path} is missing: make and install the device first (lwm2m-device factory)"
+            ) from error
+
+    def exists(self, name: str) -> bool:
+        return self.path(name).exists()
+
+    def names(self, folder: str) -> Iterator[str]:
+        """Names of the finished files in a folder, sorted; a write cut short does not count."""
+        directory = self.path(folder)
+        if directory.is_dir():
+            for path in sorted(directory.iterdir()):
+                if path.is_file() and not path.name.endswith(_TEMPORARY):
+                    yield path.name
+
+    def erase(self, name: str) -> None:
+        """Overwrite and remove the file and what a cut write left of it; nothing happens when it is gone already."""
+        path = self.path(name)
+        for victim in (path.with_name(path.name + _TEMPORARY), path):
+            _overwrite_and_unlink(victim)
+        if path.parent.is_dir():
+            _flush_directory(path.parent)
+
+    def erase_leftovers(self, folder: str) -> None:
+        """Remove what writes that were cut short left behind."""
+        directory = self.path(folder)
+        if directory.is_dir():
+            for path in directory.glob(f"*{_TEMPORARY}"):
+                _overwrite_and_unlink(path)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _flush_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _overwrite_and_unlink(path: Path) -> None:
+    """Zeros over the old blocks first: as much as a file system lets a program promise."""
+    try:
+        with path.open("r+b") as file:
+            file.write(bytes(path.stat().st_size))
+            file.flush()
+            os.fsync(file.fileno())
+        path.unlink()
+    except FileNotFoundError:
+        return
