@@ -1,0 +1,40 @@
+"""What the layers above see of a security association.
+
+Requests go both ways on it. The identity belongs to the association, never to the address: one address may hold
+several, one after the other or side by side while a new handshake runs. Nothing here assumes DTLS, so OSCORE or a
+transport with connection identifiers can stand behind it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from device_pki.identity import PeerIdentity
+
+Address = tuple[str, int]
+"""IP address as text, UDP port."""
+
+
+class Association(Protocol):
+    """One authenticated (or, with NoSec on loopback, anonymous) peer."""
+
+    @property
+    def key(self) -> bytes:
+        """16 random bytes; never reused, never on the wire."""
+
+    @property
+    def remote(self) -> Address:
+        """Where its datagrams go now."""
+
+    @property
+    def peer(self) -> PeerIdentity | None:
+        """The verified certificate identity; None without security."""
+
+    @property
+    def channel_binding(self) -> bytes:
+        """tls-unique of RFC 5929: the client's Finished of the full handshake; empty without security."""
+
+    @property
+    def opened_at(self) -> float:
+        """Seconds on the endpoint's monotonic clock."""

@@ -1,0 +1,59 @@
+"""Requests and responses as values, with whole bodies: what applications send, receive and answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from secure_coap.errors import CoapError, error_of
+from secure_coap.numbers.codes import Code
+
+RawOptions = tuple[tuple[int, bytes], ...]
+"""Further options as (number, value) pairs, in the order of their numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request with its whole body; the block-wise transfer below is invisible.
+
+    `path` and `query` are decoded segments. `options` holds what has no field of its own (If-Match, Uri-Host, ...);
+    Block, Size, Echo and Request-Tag options belong to the engine and never appear.
+    """
+
+    method: Code
+    path: tuple[str, ...] = ()
+    query: tuple[str, ...] = ()
+    payload: bytes = b""
+    content_format: int | None = None
+    accept: int | None = None
+    options: RawOptions = ()
+
+    def __post_init__(self) -> None:
+        if not self.method.is_request:
+            raise ValueError(f"{self.method.dotted} is not a request method")
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A response with its whole body. `max_age` in seconds."""
+
+    code: Code
+    payload: bytes = b""
+    content_format: int | None = None
+    location_path: tuple[str, ...] = ()
+    max_age: int | None = None
+    options: RawOptions = ()
+
+    def __post_init__(self) -> None:
+        if not self.code.is_response:
+            raise ValueError(f"{self.code.dotted} is not a response code")
+
+    @classmethod
+    def of_error(cls, error: CoapError) -> Response:
+        """The response that tells a peer about `error`: its code and diagnostic payload (RFC 7252 section 5.5.2)."""
+        return cls(error.code, payload=error.diagnostic.encode(), max_age=error.max_age)
+
+    def raise_for_code(self) -> Response:
+        """Itself when successful, else raises the matching `CoapError` with the peer's text, cut at 200 characters."""
+        if self.code.is_success:
+            return self
+        raise error_of(self.code, self.payload.decode("utf-8", "replace")[:200], max_age=self.max_age)

@@ -1,0 +1,26 @@
+"""CoAP Content-Formats used here (IANA registry of RFC 7252 section 12.3). Others stay plain integers."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ContentFormat(IntEnum):
+    """Registered identifiers; fields that carry one are `int`, so unregistered values survive."""
+
+    TEXT = 0
+    LINK_FORMAT = 40
+    OCTET_STREAM = 42
+    CBOR = 60
+    CWT = 61
+    SENML_JSON = 110
+    SENML_CBOR = 112
+    PKCS7_SERVER_KEYGEN = 280
+    PKCS7_CERTS_ONLY = 281
+    PKCS8 = 284
+    CSRATTRS = 285
+    PKCS10 = 286
+    PKIX_CERT = 287
+    LWM2M_TLV = 11542
+    LWM2M_JSON = 11543
+    LWM2M_CBOR = 11544
