@@ -7,8 +7,8 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Final
 from xml.etree.ElementTree import ParseError
 
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from defusedxml import DefusedXmlException  # type: ignore[import-untyped]
+from defusedxml.ElementTree import fromstring  # type: ignore[import-untyped]
 
 from objects.definition import ObjectDefinition, Operations, ResourceDefinition
 from objects.errors import InvalidDefinition
@@ -45,7 +45,7 @@ def read_folder(folder: FilePath) -> Iterator[ObjectDefinition]:
 
 
 def parse(data: bytes, source: str) -> tuple[ObjectDefinition, ...]:
-    """The definitions in one file; none when its root element is not LWM2M. Raises InvalidDefinition naming `source`."""
+    """The definitions in one file; none when its root is not LWM2M. Raises InvalidDefinition naming `source`."""
     if len(data) > MAX_FILE:
         raise InvalidDefinition(f"{source}: larger than {MAX_FILE} bytes")
     try:

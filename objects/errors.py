@@ -1,4 +1,4 @@
-"""Errors of the data model. All derive from ObjectsError, so a caller that maps them to one wire code needs one line."""
+"""Errors of the data model. All derive from ObjectsError, so one line maps them to a wire code."""
 
 from __future__ import annotations
 

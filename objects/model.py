@@ -1,6 +1,6 @@
 """The set of definitions a program works with. It finds them by id and by name, so that no number is repeated in code:
 
-    MODEL["Trust Transfer"]["Transfer Message"].path()      # Path(33001, 0, 0)
+MODEL["Trust Transfer"]["Transfer Message"].path()      # Path(33001, 0, 0)
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class ObjectModel:
     def __getitem__(self, key: int | str) -> ObjectDefinition:
         return self.object(key)
 
-    def __contains__(self, key: object) -> bool:
+    def __contains__(self, key: int | str) -> bool:
         return key in self._newest or key in self._by_name
 
     def __iter__(self) -> Iterator[ObjectDefinition]:

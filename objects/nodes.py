@@ -1,6 +1,6 @@
 """What is on a device, as values: resources, object instances, objects. Ids only; what they mean is the model's.
 
-    ObjectInstance.of(0, {0: "Example Ltd", 6: {0: 1, 1: 5}})
+ObjectInstance.of(0, {0: "Example Ltd", 6: {0: 1, 1: 5}})
 """
 
 from __future__ import annotations

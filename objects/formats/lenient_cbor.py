@@ -50,25 +50,20 @@ class _Reader:
         return self._of_major(major, info, depth)
 
     def _of_major(self, major: int, info: int, depth: int) -> Any:
-        if major in (4, 5) and depth == 0:
+        if major in (0, 1):
+            number = self._argument(info)
+            return -1 - number if major else number
+        if major == 6:
+            raise FormatError(FormatReason.MALFORMED, f"CBOR tag {self._argument(info)} is not used here")
+        length = None if info == 31 else self._argument(info)
+        if major in (2, 3):
+            data = self._string(length, major)
+            return data if major == 2 else _text(data)
+        if depth == 0:
             raise FormatError(FormatReason.MALFORMED, "CBOR nested too deeply")
-        length = None if info == 31 and major in (2, 3, 4, 5) else self._argument(info)
-        match major:
-            case 0:
-                return length
-            case 1:
-                return -1 - self._argument_is_there(length)
-            case 2:
-                return self._string(length, 2)
-            case 3:
-                return _text(self._string(length, 3))
-            case 4:
-                return self._collect(length, lambda breakable: self.value(depth - 1, breakable=breakable))
-            case 5:
-                pairs = self._collect(length, lambda breakable: self._pair(depth - 1, breakable=breakable))
-                return _map(pairs)
-            case _:
-                raise FormatError(FormatReason.MALFORMED, f"CBOR tag {length} is not used here")
+        if major == 4:
+            return self._collect(length, lambda breakable: self.value(depth - 1, breakable=breakable))
+        return _map(self._collect(length, lambda breakable: self._pair(depth - 1, breakable=breakable)))
 
     def _simple(self, info: int) -> Any:
         if info in _CONSTANTS:
@@ -112,12 +107,6 @@ class _Reader:
         if info > 27:
             raise FormatError(FormatReason.MALFORMED, f"CBOR additional information {info}")
         return int.from_bytes(self._take(1 << (info - 24)), "big")
-
-    @staticmethod
-    def _argument_is_there(length: int | None) -> int:
-        if length is None:
-            raise FormatError(FormatReason.MALFORMED, "an integer of indefinite length")
-        return length
 
     def _take(self, size: int) -> bytes:
         if size > len(self._data) - self.at:

@@ -70,7 +70,9 @@ def _read_one(data: bytes, at: int) -> tuple[Item, int]:
         raise FormatError(FormatReason.TRUNCATED, f"TLV header at byte {at}")
     size = int.from_bytes(data[id_end:start], "big") if octets else head & 7
     if start + size > len(data):
-        raise FormatError(FormatReason.TRUNCATED, f"TLV item at byte {at} claims {size} bytes, {len(data) - start} left")
+        raise FormatError(
+            FormatReason.TRUNCATED, f"TLV item at byte {at} claims {size} bytes, {len(data) - start} left"
+        )
     ident = int.from_bytes(data[at + 1 : id_end], "big")
     return Item(Kind(head >> 6), ident, data[start : start + size]), start + size
 
