@@ -12,7 +12,7 @@ from typing import Final
 
 from cryptography import x509
 
-from cose import cbor
+from cose.cbor import CborError, decode, encode
 
 MAX_CERTIFICATE_SIZE: Final = 4096
 """Octets of the largest single certificate taken from a bag."""
@@ -39,7 +39,7 @@ def encode_x5bag(ders: Sequence[bytes]) -> bytes:
     """Return the x5bag of the given DER certificates, in their order. Raises `BagError` when there are none."""
     if not ders:
         raise BagError(BagReason.EMPTY, "a bag holds at least one certificate")
-    return cbor.encode(ders[0] if len(ders) == 1 else list(ders))
+    return encode(ders[0] if len(ders) == 1 else list(ders))
 
 
 def decode_x5bag(data: bytes, max_items: int) -> list[x509.Certificate]:
@@ -52,8 +52,8 @@ def decode_x5bag(data: bytes, max_items: int) -> list[x509.Certificate]:
 
 def _items(data: bytes, max_items: int) -> list[object]:
     try:
-        value = cbor.decode(data, max_size=max_items * (MAX_CERTIFICATE_SIZE + 3) + 9, max_depth=2)
-    except cbor.CborError as error:
+        value = decode(data, max_size=max_items * (MAX_CERTIFICATE_SIZE + 3) + 9, max_depth=2)
+    except CborError as error:
         raise BagError(BagReason.MALFORMED, str(error)) from error
     if isinstance(value, bytes):
         return [value]

@@ -103,7 +103,7 @@ def factory_device(
     *,
     hardware_type: x509.ObjectIdentifier | None = None,
 ) -> x509.Certificate:
-    """Return a factory certificate for the device `endpoint`, with hardwareModuleName (RFC 4108 5) if a type is given."""
+    """Return a factory certificate for the device `endpoint`, with hardwareModuleName (RFC 4108 5) if typed."""
     names = [] if hardware_type is None else [hardware_module_name(hardware_type, endpoint.encode("ascii"))]
     builder = _start(device_subject(endpoint), *_issued_by(issuer), key, validity)
     return _sign_end_entity(builder, issuer.private_key, {CLIENT_AUTH}, names)

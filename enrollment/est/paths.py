@@ -1,0 +1,66 @@
+"""CA-URIs and the short paths below them (RFC 9148 4.1, design/registry.md "CA API")."""
+
+from __future__ import annotations
+
+import base64
+import enum
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+EST_ROOT: Final = "est"
+"""First path segment of every CA-URI."""
+
+_LABEL: Final = re.compile(r"[A-Za-z0-9_-]{22}", re.ASCII)
+
+
+class EstOperation(enum.StrEnum):
+    """The operations offered, by their short path segment."""
+
+    CA_CERTIFICATES = "crts"
+    SIMPLE_ENROLL = "sen"
+    SIMPLE_REENROLL = "sren"
+
+
+class CaUriError(ValueError):
+    """A text that is no CA-URI."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaUri:
+    """Where a device enrolls: `coaps://host[:port]/est/<label>`."""
+
+    host: str
+    port: int
+    path: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, uri: str) -> CaUri:
+        """Return the parts of a CA-URI; raise `CaUriError` for any other URI. The label is opaque to a device."""
+        try:
+            parts = urlsplit(uri)
+            host, port = parts.hostname, parts.port
+        except ValueError as error:
+            raise CaUriError("not a URI") from error
+        segments = tuple(parts.path.split("/")[1:])
+        if parts.scheme != "coaps" or not host or parts.username is not None or parts.query or parts.fragment:
+            raise CaUriError("a CA-URI is coaps://host[:port]/path without user, query and fragment")
+        if not segments or any(segment in {"", ".", ".."} for segment in segments):
+            raise CaUriError("the path of a CA-URI has no empty or dot segments")
+        return cls(host, port or 5684, segments)
+
+    def below(self, operation: EstOperation) -> tuple[str, ...]:
+        """Return the path of an operation."""
+        return (*self.path, operation.value)
+
+
+def new_label() -> str:
+    """Return a fresh unguessable label: 128 random bits in 22 characters of base64url."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(16)).rstrip(b"=").decode("ascii")
+
+
+def is_label(text: str) -> bool:
+    """Has `text` the form of a label?"""
+    return _LABEL.fullmatch(text) is not None
