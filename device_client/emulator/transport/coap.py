@@ -20,8 +20,8 @@ from aiocoap.protocol import Context  # type: ignore[import-untyped]
 from aiocoap.resource import Resource  # type: ignore[import-untyped]
 from aiocoap.tokenmanager import TokenManager  # type: ignore[import-untyped]
 
-from device_client.emulator import wire
-from device_client.emulator.dtls import DtlsClient, DtlsCredentials, DtlsError
+from device_client.emulator.transport import wire
+from device_client.emulator.transport.dtls import DtlsClient, DtlsCredentials, DtlsError
 from secure_coap.exchange import Request, Response
 from secure_coap.numbers.codes import Code
 

@@ -7,6 +7,7 @@ a server that is not trusted learns nothing but an alert, not even that the devi
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -134,10 +135,9 @@ class DtlsClient:
     def close(self) -> None:
         """Say goodbye (close_notify) when there is an association; idempotent."""
         if self.established and not self.closed:
-            try:
+            # A broken association has nobody to say goodbye to.
+            with contextlib.suppress(SSL.Error):
                 self._connection.shutdown()
-            except SSL.Error:
-                pass  # the association was broken already: there is nobody to say goodbye to
             self._collect()
         self.closed = True
 

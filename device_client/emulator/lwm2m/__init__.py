@@ -1,0 +1,1 @@
+"""The device as an LwM2M client: its objects, who may touch them, its registration."""

@@ -1,0 +1,1 @@
+"""What the device keeps, and how it survives a power cut at any moment."""
