@@ -7,12 +7,13 @@ Times are seconds. Relative paths are taken from the settings file's folder.
 from __future__ import annotations
 
 import tomllib
+from contextvars import ContextVar
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, NamedTuple, Self
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 
@@ -38,8 +39,9 @@ class Address(NamedTuple):
 
 
 BindAddress = Annotated[Address, BeforeValidator(Address.parse)]
-Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-"""SHA-256 of a certificate's DER, lower-case hex."""
+_folder: ContextVar[Path] = ContextVar("_folder", default=Path())
+LocalPath = Annotated[Path, AfterValidator(lambda path: _folder.get() / path)]
+"""A path; a relative one starts in the settings file's folder."""
 
 
 class Role(StrEnum):
@@ -62,19 +64,12 @@ class CoapSettings(_Section):
     """Retransmissions of one confirmable message."""
 
 
-class PeerSettings(_Section):
-    """One client of the CA API, known by its pinned TLS certificate."""
-
-    name: str
-    certificate_sha256: Fingerprint
-
-
 class CaSettings(_Section):
     """A certification authority: EST over DTLS for devices, the CA API over HTTPS for service providers."""
 
     name: str
     """The CA's name in logs."""
-    data: Path
+    data: LocalPath
     """Folder of keys, certificates and database."""
     bind: BindAddress = Address("127.0.0.1", 5685)
     """UDP address of the EST server."""
@@ -82,9 +77,9 @@ class CaSettings(_Section):
     """What devices are told: `coaps://host:port`; CA-URIs begin with it."""
     api_bind: BindAddress = Address("127.0.0.1", 8444)
     """TCP address of the CA API."""
-    peers: tuple[PeerSettings, ...] = ()
-    """Who may call the CA API."""
-    permanent_anchors: tuple[Path, ...] = ()
+    peers: dict[str, LocalPath] = Field(default_factory=dict)
+    """Who may call the CA API: name and TLS certificate (PEM, pinned) of each service provider."""
+    permanent_anchors: tuple[LocalPath, ...] = ()
     """PEM certificates: the permanent CA whose factory certificates may enroll here."""
     certificate_days: float = Field(default=90, gt=0)
     """Lifetime of an operational certificate, days."""
@@ -100,10 +95,12 @@ class CaClientSettings(_Section):
 
     api: str
     """Base URI of the CA API: `https://host:port`."""
-    certificate_sha256: Fingerprint
-    """The CA API's pinned TLS certificate."""
+    certificate: LocalPath
+    """The CA API's TLS certificate (PEM, pinned)."""
+    public_uri: str
+    """Where the CA's EST server is for devices: `coaps://host:port`; CA-URIs are only believed beneath it."""
     label: UUID
-    """This provider's label at the CA: any UUID, the same for the whole epoch."""
+    """This provider's label for devices its operator adds: any UUID, never changed. Received devices get their own."""
 
 
 class SpSettings(_Section):
@@ -111,7 +108,7 @@ class SpSettings(_Section):
 
     name: str
     """The provider's name: `iss` of what it signs, and what its partners call it."""
-    data: Path
+    data: LocalPath
     """Folder of keys, certificates and database."""
     bind: BindAddress = Address("127.0.0.1", 5684)
     """UDP address of the LwM2M server."""
@@ -121,9 +118,9 @@ class SpSettings(_Section):
     """TCP address of the partner API."""
     admin_bind: BindAddress = Address("127.0.0.1", 8080)
     """TCP address of the admin API; loopback only."""
-    operational_anchors: tuple[Path, ...]
+    operational_anchors: tuple[LocalPath, ...]
     """PEM certificates of the operational CA whose devices log in here; an intermediate CA is a complete anchor."""
-    permanent_anchors: tuple[Path, ...]
+    permanent_anchors: tuple[LocalPath, ...]
     """PEM certificates of the permanent CA whose factory certificates are believed."""
     ca: CaClientSettings
     crl_refresh: float = Field(default=20, gt=0, le=60)
@@ -175,18 +172,6 @@ class Settings(BaseSettings):
         return env_settings, init_settings
 
 
-_PATH_FIELDS = ("data", "operational_anchors", "permanent_anchors")
-
-
-def _absolute(section: dict[str, Any], folder: Path) -> None:
-    for name in _PATH_FIELDS:
-        value = section.get(name)
-        if isinstance(value, str):
-            section[name] = str(folder / value)
-        elif isinstance(value, list):
-            section[name] = [str(folder / str(item)) for item in value]
-
-
 def load_settings(path: Path) -> Settings:
     """Read the TOML file; raises `SettingsError`, which names every wrong value."""
     try:
@@ -195,11 +180,11 @@ def load_settings(path: Path) -> Settings:
         raise SettingsError(f"cannot read {path}: {error.strerror}; give the settings file by --config") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is no TOML file: {error}") from error
-    for role in Role:
-        if isinstance(section := values.get(role.value), dict):
-            _absolute(section, path.parent.resolve())
+    token = _folder.set(path.parent.resolve())
     try:
         return Settings(**values)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
         raise SettingsError(f"{path}: {wrong}") from error
+    finally:
+        _folder.reset(token)

@@ -1,0 +1,87 @@
+"""Which device is reachable over which session, and requests to it.
+
+Registrations are in the store; sessions are not. After a restart, or while a device sleeps, it has no session: a
+request waits for it as long as its caller allows, then fails with `DeviceOffline`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Protocol
+
+from secure_coap.association import Association
+from secure_coap.errors import TransportError
+from secure_coap.exchange import Request, Response
+
+
+class DeviceOffline(Exception):
+    """The device has no live session, or did not answer. Whether it acted on the request is not known."""
+
+
+class Sender(Protocol):
+    """The part of `secure_coap.endpoint.CoapServer` that is needed here."""
+
+    async def request(self, association: Association, request: Request) -> Response:
+        """Send a request over an association."""
+
+    def drop(self, association: Association) -> None:
+        """Close an association."""
+
+
+class Gateway:
+    """Sessions by endpoint name; one per device, the one it last registered or updated over."""
+
+    def __init__(self, sender: Callable[[], Sender]) -> None:
+        self._sender = sender
+        self._sessions: dict[str, Association] = {}
+        self._arrivals: dict[str, asyncio.Event] = {}
+
+    def attach(self, endpoint: str, association: Association) -> None:
+        """The device has just been heard over this session."""
+        self._sessions[endpoint] = association
+        if (arrival := self._arrivals.pop(endpoint, None)) is not None:
+            arrival.set()
+
+    def detach(self, association: Association) -> None:
+        """A session ended; a newer one of the same device stays."""
+        if association.peer is None or association.peer.endpoint is None:
+            return
+        endpoint = association.peer.endpoint
+        if self._sessions.get(endpoint) is association:
+            del self._sessions[endpoint]
+
+    def is_online(self, endpoint: str) -> bool:
+        """Whether there is a session that has not failed."""
+        return endpoint in self._sessions
+
+    def session(self, endpoint: str) -> Association | None:
+        """The device's session."""
+        return self._sessions.get(endpoint)
+
+    def drop(self, endpoint: str) -> None:
+        """Close the device's session, for instance because its certificate was revoked."""
+        if (association := self._sessions.pop(endpoint, None)) is not None:
+            self._sender().drop(association)
+
+    async def request(self, endpoint: str, request: Request, *, wait: float = 0) -> Response:
+        """Send a request, waiting up to `wait` seconds for the device to appear; raises `DeviceOffline`."""
+        association = self._sessions.get(endpoint) or await self._arrival(endpoint, wait)
+        try:
+            return await self._sender().request(association, request)
+        except TransportError as error:
+            # Not dropped: the device may still use the session, and is attached again when it does.
+            if self._sessions.get(endpoint) is association:
+                del self._sessions[endpoint]
+            raise DeviceOffline(f"{endpoint} did not answer: {error}") from error
+
+    async def _arrival(self, endpoint: str, wait: float) -> Association:
+        arrival = self._arrivals.setdefault(endpoint, asyncio.Event()) if wait > 0 else None
+        if arrival is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(arrival.wait(), wait)
+        association = self._sessions.get(endpoint)
+        if association is None:
+            raise DeviceOffline(f"{endpoint} is not connected; it is reached when it registers or updates")
+        return association
