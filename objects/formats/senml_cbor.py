@@ -179,7 +179,8 @@ def _path(raw: _Raw, base: _Raw) -> Path:
 
 def _value(label: int | str, raw: _Raw, base: _Raw) -> Any:
     value: Any = raw.get(label, 0)
-    if not isinstance(value, _VALUES[label]) or isinstance(value, bool) != (label == Label.BOOLEAN_VALUE):
+    fits = isinstance(value, _VALUES[label]) and isinstance(value, bool) == (label == Label.BOOLEAN_VALUE)
+    if not fits:
         raise FormatError(FormatReason.WRONG_TYPE, f"SenML field {label} holds {type(value).__name__}")
     return value + _number(base, Label.BASE_VALUE) if label == Label.VALUE else value
 
