@@ -171,14 +171,15 @@ def _encode_map(out: bytearray, value: Mapping[Any, Any]) -> None:
 def _encode_float(value: float) -> bytes:
     if math.isnan(value):
         return _CANONICAL_NAN
-    for initial, layout in _FLOAT_INITIALS:
+    *shorter, (initial, layout) = _FLOAT_INITIALS
+    for short_initial, short_layout in shorter:
         try:
-            data = struct.pack(layout, value)
+            data = struct.pack(short_layout, value)
         except OverflowError:
             continue
-        if struct.unpack(layout, data)[0] == value:
-            break
-    return bytes([initial]) + data
+        if struct.unpack(short_layout, data)[0] == value:
+            return bytes([short_initial]) + data
+    return bytes([initial]) + struct.pack(layout, value)
 
 
 # ---- decoding -----------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from typing import Any, Final
 
 from cose import cbor
@@ -21,15 +21,13 @@ class ClaimsError(ValueError):
         self.claim = claim
 
 
-def encode_claims(claims: Mapping[int, Any]) -> bytes:
-    """Encode a claims set; members that are None are left out."""
-    return cbor.encode({key: value for key, value in claims.items() if value is not None})
-
-
-def decode_claims(payload: bytes, *, max_size: int = cbor.DEFAULT_MAX_SIZE) -> dict[int, Any]:
+def decode_claims(
+    payload: bytes, *, max_size: int = cbor.DEFAULT_MAX_SIZE, nullable: Collection[int] = ()
+) -> dict[int, Any]:
     """Decode a claims set with integer keys; times are whole seconds since 1970.
 
-    Raises `CborError` when it is not deterministic CBOR and `ClaimsError` otherwise.
+    Claims in `nullable` may also be null, where a profile gives that a meaning. Raises `CborError` when it is not
+    deterministic CBOR and `ClaimsError` otherwise.
     """
     claims = cbor.decode(payload, max_size=max_size)
     if not isinstance(claims, dict):
@@ -37,7 +35,7 @@ def decode_claims(payload: bytes, *, max_size: int = cbor.DEFAULT_MAX_SIZE) -> d
     for key, value in claims.items():
         if not isinstance(key, int):
             raise ClaimsError("a claim's key is not an integer")
-        if not _has_registered_type(key, value):
+        if not (value is None and key in nullable) and not _has_registered_type(key, value):
             raise ClaimsError(f"claim {key} has a wrong type", key)
     return claims
 
