@@ -1,0 +1,1 @@
+"""Certification authorities behind one small protocol, and the revocation lists they publish."""

@@ -1,0 +1,35 @@
+"""What enrollment needs of a certification authority. One file beside this per kind of authority."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol
+
+from cryptography import x509
+
+from cose.keys import PublicKey
+
+
+class CaBackendError(Exception):
+    """The authority cannot serve just now; the same call may succeed later (5.03 towards a device)."""
+
+
+class CaBackend(Protocol):
+    """An authority that issues device certificates and signs revocation lists.
+
+    A call either returns what was issued or raises `CaBackendError`; the caller stores it before anyone sees it.
+    """
+
+    @property
+    def chain(self) -> tuple[x509.Certificate, ...]:
+        """The issuing CA's certificate first, then those above it as far as they are known."""
+
+    async def issue_operational(self, key: PublicKey, subject: x509.Name, now: datetime) -> x509.Certificate:
+        """Issue an operational certificate: the factory certificate's subject, clientAuth, a short lifetime."""
+
+    async def issue_factory(self, key: PublicKey, endpoint: str, now: datetime) -> x509.Certificate:
+        """Issue a factory certificate: the endpoint name as serialNumber, hardwareModuleName, no end."""
+
+    async def revocation_list(self, revoked: Mapping[int, datetime], number: int, now: datetime) -> bytes:
+        """Sign the DER of a complete revocation list: serial numbers and revocation times."""
