@@ -1,0 +1,181 @@
+"""Deterministic CBOR: examples of RFC 8949, every rule of section 4.2.1, and properties over all values."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import cbor2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cose.cbor import CborError, CborReason, Tagged, decode, encode
+from cose.numbers import Header
+
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "cose" / "cbor.json").read_text())
+
+_SCALARS = (
+    st.integers(-(1 << 64), (1 << 64) - 1)
+    | st.binary(max_size=40)
+    | st.text(max_size=40)
+    | st.booleans()
+    | st.none()
+    | st.floats(allow_nan=False)
+)
+_KEYS = st.integers(-(1 << 64), (1 << 64) - 1) | st.binary(max_size=8) | st.text(max_size=8)
+VALUES = st.recursive(
+    _SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(_KEYS, inner, max_size=4)
+        | st.builds(Tagged, st.integers(0, (1 << 64) - 1), inner)
+    ),
+    max_leaves=12,
+)
+
+
+def _reason(data: bytes, **limits: int) -> CborReason:
+    with pytest.raises(CborError) as caught:
+        decode(data, **limits)
+    return caught.value.reason
+
+
+@pytest.mark.parametrize("example", VECTORS["accepted"], ids=lambda example: example["hex"])
+def test_examples_of_the_standard(example: dict[str, Any]) -> None:
+    data = bytes.fromhex(example["hex"])
+    assert encode(example["value"]) == data
+    assert decode(data) == example["value"]
+
+
+@pytest.mark.parametrize("example", VECTORS["refused"], ids=lambda example: example["what"])
+def test_examples_deterministic_encoding_refuses(example: dict[str, Any]) -> None:
+    assert _reason(bytes.fromhex(example["hex"])).name == example["reason"]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ("", CborReason.TRUNCATED),
+        ("18", CborReason.TRUNCATED),
+        ("8201", CborReason.TRUNCATED),
+        ("a101", CborReason.TRUNCATED),
+        ("a1", CborReason.TRUNCATED),
+        ("9bffffffffffffffff01", CborReason.TRUNCATED),
+        ("5bffffffffffffffff01", CborReason.TRUNCATED),
+        ("0000", CborReason.TRAILING_BYTES),
+        ("1817", CborReason.NOT_SHORTEST),
+        ("1900ff", CborReason.NOT_SHORTEST),
+        ("1a0000ffff", CborReason.NOT_SHORTEST),
+        ("1b00000000ffffffff", CborReason.NOT_SHORTEST),
+        ("5801aa", CborReason.NOT_SHORTEST),
+        ("980100", CborReason.NOT_SHORTEST),
+        ("d81200", CborReason.NOT_SHORTEST),
+        ("fa3fc00000", CborReason.NOT_SHORTEST),
+        ("f97e01", CborReason.NOT_SHORTEST),
+        ("a202010102", CborReason.UNSORTED_KEYS),
+        ("a2200118180 1".replace(" ", ""), CborReason.UNSORTED_KEYS),
+        ("a201010102", CborReason.DUPLICATE_KEY),
+        ("a1f501", CborReason.KEY_TYPE),
+        ("a1f93c0001", CborReason.KEY_TYPE),
+        ("a1f601", CborReason.KEY_TYPE),
+        ("a1c2410101", CborReason.KEY_TYPE),
+        ("a1800 1".replace(" ", ""), CborReason.KEY_TYPE),
+        ("a1a001", CborReason.KEY_TYPE),
+        ("61ff", CborReason.INVALID_TEXT),
+        ("63eda080", CborReason.INVALID_TEXT),
+        ("1c", CborReason.UNSUPPORTED),
+        ("1f", CborReason.INDEFINITE_LENGTH),
+        ("ff", CborReason.INDEFINITE_LENGTH),
+        ("f818", CborReason.UNSUPPORTED),
+        ("f814", CborReason.UNSUPPORTED),
+    ],
+)
+def test_refusals(data: str, reason: CborReason) -> None:
+    assert _reason(bytes.fromhex(data)) is reason
+
+
+def test_keys_are_ordered_by_their_bytes_not_by_length_first() -> None:
+    """RFC 7049 put the shorter key first; RFC 8949 compares bytes, so 0x1864 comes before 0x20."""
+    assert encode({-1: 1, 100: 2}).hex() == "a2186402" + "2001"
+    assert decode(bytes.fromhex("a21864022001")) == {100: 2, -1: 1}
+
+
+def test_size_and_depth_are_bounded() -> None:
+    assert _reason(bytes(11), max_size=10) is CborReason.TOO_LARGE
+    assert decode(b"\x81\x81\x00", max_depth=2) == [[0]]
+    assert _reason(b"\x81\x81\x81\x00", max_depth=2) is CborReason.TOO_DEEP
+    assert _reason(b"\xc1" * 60000 + b"\x00") is CborReason.TOO_DEEP
+    assert _reason(b"\x81" * 60000) is CborReason.TOO_DEEP
+    assert _reason(b"\xa1\x01" * 30000) is CborReason.TOO_DEEP
+
+
+def test_enum_members_are_their_numbers() -> None:
+    assert encode({Header.KID: Header.TYP}) == bytes.fromhex("a10410")
+
+
+def test_tags_are_carried_not_interpreted() -> None:
+    assert decode(bytes.fromhex("c24101")) == Tagged(2, b"\x01")
+    assert decode(bytes.fromhex("d81c80")) == Tagged(28, [])
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (1 << 64, CborReason.UNSUPPORTED),
+        (-(1 << 64) - 1, CborReason.UNSUPPORTED),
+        (Tagged(-1, 0), CborReason.UNSUPPORTED),
+        (object(), CborReason.UNSUPPORTED),
+        ({True: 1}, CborReason.KEY_TYPE),
+        ({1.0: 1}, CborReason.KEY_TYPE),
+        ({None: 1}, CborReason.KEY_TYPE),
+        ({(1,): 1}, CborReason.KEY_TYPE),
+        ("\ud800", CborReason.INVALID_TEXT),
+    ],
+    ids=repr,
+)
+def test_values_without_an_encoding(value: Any, reason: CborReason) -> None:
+    with pytest.raises(CborError) as caught:
+        encode(value)
+    assert caught.value.reason is reason
+
+
+def test_not_a_number_has_one_encoding() -> None:
+    assert encode(math.nan) == bytes.fromhex("f97e00")
+    assert math.isnan(decode(bytes.fromhex("f97e00")))
+
+
+@given(VALUES)
+def test_round_trip(value: Any) -> None:
+    data = encode(value)
+    assert encode(decode(data, max_depth=64)) == data
+
+
+@given(VALUES.filter(lambda value: not _has_tag(value)))
+def test_another_implementation_reads_the_same(value: Any) -> None:
+    data = encode(value)
+    assert cbor2.loads(data) == value
+
+
+@given(st.binary(max_size=64))
+def test_any_bytes_are_refused_or_come_back_the_same(data: bytes) -> None:
+    try:
+        value = decode(data)
+    except CborError:
+        return
+    assert encode(value) == data
+
+
+@given(VALUES, st.data())
+def test_every_truncation_is_refused(value: Any, data: st.DataObject) -> None:
+    encoded = encode(value)
+    cut = data.draw(st.integers(0, len(encoded) - 1))
+    assert _reason(encoded[:cut], max_depth=64) is CborReason.TRUNCATED
+
+
+def _has_tag(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_has_tag, value.values()))
+    return isinstance(value, Tagged) or (isinstance(value, list) and any(map(_has_tag, value)))
