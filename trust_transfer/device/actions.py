@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from trust_transfer.device.events import Side
 from trust_transfer.messages.numbers import Result
 from trust_transfer.messages.report import TransferReport
 from trust_transfer.messages.values import Anchor, EnrollmentProfile, SuitDigest
-
-from trust_transfer.device.events import Side
 
 
 class AnswerCode(IntEnum):
@@ -142,7 +141,7 @@ class Register(Action):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erase(Action):
     """Erase every private key but the factory key and `keep_keys`, all other secrets of providers left behind, and
-    anchors outside `keep_anchors`; then `OldErased`."""
+    anchors outside `keep_anchors`; then `OldErased`. The key of a renewal under way stays."""
 
     keep_keys: frozenset[bytes]
     keep_anchors: frozenset[bytes]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from trust_transfer.device.minimum import Minimum
 from trust_transfer.messages.numbers import Result, State
 from trust_transfer.messages.values import Anchor, SuitDigest
-
-from trust_transfer.device.minimum import Minimum
 
 
 class Source(Enum):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from trust_transfer.device import policy, upkeep
+from trust_transfer.device import guards, policy, upkeep
 from trust_transfer.device.actions import (
     SUCCESS,
     Action,
@@ -67,7 +67,11 @@ def handle(record: DeviceRecord, event: Event, now: int, facts: Facts) -> Outcom
 def resume(record: DeviceRecord, now: int, facts: Facts) -> Outcome:
     """What a device does after each start: the attempt the power cut ended is counted, then its step is repeated."""
     outcome = handle(record, Restarted(), now, facts)
-    return outcome if outcome.actions else replace(outcome, actions=actions_of(outcome.record, now, facts))
+    return (
+        outcome
+        if outcome.actions
+        else replace(outcome, actions=actions_of(Context(outcome.record, Restarted(), now, facts)))
+    )
 
 
 def next_timer(record: DeviceRecord, now: int, facts: Facts) -> int | None:
@@ -142,7 +146,7 @@ def _answer(context: Context) -> Answer | None:
 def _refusal(context: Context) -> Answer | None:
     if not isinstance(context.event, REQUESTS):
         return None
-    if isinstance(context.event, CancelReceived) and not policy.own_epoch(context):
+    if isinstance(context.event, CancelReceived) and not guards.own_epoch(context):
         return rejection(Result.EPOCH, f"the device is in epoch {context.record.epoch}")
     if isinstance(context.event, StartRequested) and context.record.state is State.ACCEPTED:
         return rejection(Result.WINDOW, "outside the window of the accepted message")
@@ -152,4 +156,4 @@ def _refusal(context: Context) -> Answer | None:
 def _upkeep(context: Context) -> Outcome:
     record, answer = upkeep.apply(context)
     reported = context.record.report is None and record.report is not None
-    return Outcome(record, answer, actions_of(record, context.now, context.facts) if reported else ())
+    return Outcome(record, answer, actions_of(replace(context, record=record)) if reported else ())

@@ -41,8 +41,12 @@ class Minimum:
         """Read resource 33001/18; MessageError(MALFORMED) when it is anything else than three small numbers."""
         try:
             form, key_origin, protocols = cbor.decode(data, max_size=16, max_depth=1)
-            if not all(type(number) is int and 0 <= number < 256 for number in (form, key_origin, protocols)):
-                raise ValueError("a number is out of range")
-            return cls(Form(form), KeyOrigin(key_origin), protocols)
+            return cls(Form(form), KeyOrigin(key_origin), _bitmap(protocols))
         except (ValueError, TypeError) as error:
             raise MessageError(Result.MALFORMED, f"minimum: {error}") from error
+
+
+def _bitmap(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 256:
+        raise ValueError("the bitmap of protocols is a number below 256")
+    return value

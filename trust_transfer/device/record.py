@@ -9,11 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from cose.keys import public_key_of, thumbprint
+from trust_transfer.device.minimum import Minimum
 from trust_transfer.messages.numbers import AnchorRole, Result, State
 from trust_transfer.messages.transfer_message import TransferOrder
-from trust_transfer.messages.values import Anchor, Authorities, Destination, EnrollmentProfile, Seq, seq_parts, seq_value
-
-from trust_transfer.device.minimum import Minimum
+from trust_transfer.messages.values import (
+    Anchor,
+    Authorities,
+    Destination,
+    EnrollmentProfile,
+    Seq,
+    seq_parts,
+    seq_value,
+)
 
 WORKING = frozenset({State.RESETTING, State.ATTESTING, State.UPDATING, State.ENROLLING, State.REGISTERING})
 """The states in which the accepted message's steps run; the device obeys neither provider."""

@@ -13,7 +13,6 @@ from enum import Enum, IntEnum
 from cose.keys import PublicKey
 from trust_transfer.messages.numbers import Result, State
 from trust_transfer.messages.report import TransferReport
-from trust_transfer.messages.report import parse as parse_report
 from trust_transfer.messages.values import seq_value
 
 MAX_EXPECTED = 8
@@ -57,7 +56,7 @@ class SignedReport:
 
 def verify_report(raw: bytes, factory_key: PublicKey) -> SignedReport:
     """The only way to a SignedReport from outside; MessageError when form or signature is wrong."""
-    return SignedReport(raw, parse_report(raw, factory_key))
+    return SignedReport(raw, TransferReport.parse(raw, factory_key))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Same conventions as `old`: entry in, entry to store out, BookError when the even
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from trust_transfer.messages.numbers import State
@@ -76,12 +77,12 @@ def committed(entry: BookEntry, signed: SignedReport, now: int) -> BookEntry:
 
 def report_acknowledged(entry: BookEntry, seq: int) -> BookEntry:
     """The device answered the acknowledgement of its committed report with success."""
-    return _mark(entry, seq, acknowledged=True)
+    return _mark(entry, seq, lambda arrival: replace(arrival, acknowledged=True))
 
 
 def receipt_acknowledged(entry: BookEntry, seq: int) -> BookEntry:
     """The former owner has stored the receipt."""
-    return _mark(entry, seq, receipted=True)
+    return _mark(entry, seq, lambda arrival: replace(arrival, receipted=True))
 
 
 def received_release(entry: BookEntry, signed: SignedReport) -> BookEntry:
@@ -122,8 +123,8 @@ def _transfers(entry: BookEntry) -> set[bytes]:
     return known | {tenure.arrival.transfer_id for tenure in entry.tenures if tenure.arrival is not None}
 
 
-def _mark(entry: BookEntry, seq: int, **marks: bool) -> BookEntry:
+def _mark(entry: BookEntry, seq: int, mark: Callable[[Arrival], Arrival]) -> BookEntry:
     for tenure in entry.tenures:
         if tenure.arrival is not None and tenure.arrival.seq == seq:
-            return entry.with_tenure(replace(tenure, arrival=replace(tenure.arrival, **marks)))
+            return entry.with_tenure(replace(tenure, arrival=mark(tenure.arrival)))
     raise BookError(f"{entry.endpoint} did not arrive with seq {seq}")

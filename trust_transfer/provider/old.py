@@ -35,7 +35,7 @@ def next_seq(entry: BookEntry) -> int:
 
 
 def offer(
-    entry: BookEntry, seq: int, message: bytes, transfer_id: bytes, not_before: int, not_after: int
+    entry: BookEntry, seq: int, message: bytes, *, transfer_id: bytes, not_before: int, not_after: int
 ) -> BookEntry:
     """Book the message built for `next_seq`; store the result before sending a byte of it (rule 6).
 
