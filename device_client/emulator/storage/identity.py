@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from cryptography import x509
@@ -14,6 +14,7 @@ from device_pki.names import check_endpoint_name
 
 FILE = "factory.cbor"
 MAX_SIZE = 64 * 1024
+_CERTIFICATES = ("certificate", "permanent_anchor", "ca_anchor", "server_anchor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +59,17 @@ class FactoryRecord:
         return self.installed
 
     def to_cbor(self) -> bytes:
-        installed = None if self.installed is None else _installed_to_list(self.installed)
+        installed = None if self.installed is None else _installed_to_map(self.installed)
         return cbor.encode([self.endpoint, self.key_thumbprint, installed])
 
     @classmethod
     def from_cbor(cls, data: bytes) -> FactoryRecord:
         """Raises StorageError for a file this program did not write."""
         try:
-            endpoint, key, installed = cbor.decode(data, max_size=MAX_SIZE)
-            return cls(
-                check_endpoint_name(endpoint), bytes(key), None if installed is None else _installed_from_list(installed)
-            )
-        except (ValueError, TypeError) as error:
+            endpoint, key, members = cbor.decode(data, max_size=MAX_SIZE)
+            installed = None if members is None else _installed_from_map(members)
+            return cls(check_endpoint_name(endpoint), bytes(key), installed)
+        except (ValueError, TypeError, KeyError) as error:
             raise StorageError(f"{FILE} is damaged: install the device again") from error
 
 
@@ -81,39 +81,15 @@ def save(files: DeviceFiles, record: FactoryRecord) -> None:
     files.write(FILE, record.to_cbor())
 
 
-def _installed_to_list(installed: Installed) -> list[Any]:
-    return [
-        _der(installed.certificate),
-        _der(installed.permanent_anchor),
-        installed.ca_uri,
-        _der(installed.ca_anchor),
-        installed.server_uri,
-        _der(installed.server_anchor),
-        installed.transfer_authority,
-        installed.firmware_authority,
-        installed.minimum_form,
-        installed.lab,
-        installed.vendor_id,
-        installed.class_id,
-        installed.lifetime,
-        installed.installed_at,
-        [_der(endorser) for endorser in installed.endorsers],
-    ]
+def _installed_to_map(installed: Installed) -> dict[str, Any]:
+    plain = {one.name: getattr(installed, one.name) for one in fields(Installed)}
+    return plain | {name: _der(plain[name]) for name in _CERTIFICATES} | {"endorsers": [*map(_der, plain["endorsers"])]}
 
 
-def _installed_from_list(fields: list[Any]) -> Installed:
-    certificate, permanent, ca_uri, ca_anchor, server_uri, server_anchor, *rest = fields
-    *plain, endorsers = rest
-    return Installed(
-        x509.load_der_x509_certificate(certificate),
-        x509.load_der_x509_certificate(permanent),
-        ca_uri,
-        x509.load_der_x509_certificate(ca_anchor),
-        server_uri,
-        x509.load_der_x509_certificate(server_anchor),
-        *plain,
-        endorsers=tuple(x509.load_der_x509_certificate(der) for der in endorsers),
-    )
+def _installed_from_map(members: dict[str, Any]) -> Installed:
+    certificates: dict[str, Any] = {n: x509.load_der_x509_certificate(members.pop(n)) for n in _CERTIFICATES}
+    endorsers = tuple(x509.load_der_x509_certificate(der) for der in members.pop("endorsers"))
+    return Installed(**certificates, **members, endorsers=endorsers)
 
 
 def _der(certificate: x509.Certificate) -> bytes:

@@ -1,7 +1,7 @@
 """Keys, certificates and manifests, each in a file named by its own hash.
 
 A file here means nothing by itself: only what the device's record names counts. So a record that changes in one write
-changes everything at once, and whatever it no longer names is rubbish to erase, at any later time and as often as needed.
+changes everything at once, and whatever it no longer names is rubbish to erase, later and as often as needed.
 """
 
 from __future__ import annotations

@@ -29,7 +29,6 @@ BLOCK_SIZE = 1024
 """Largest block, bytes: with options and DTLS overhead it still fits one datagram of 1,280 bytes."""
 RESPONSE_TIMEOUT = 60.0
 """Seconds until a request that was acknowledged but never answered counts as lost."""
-HANDSHAKE_TIMEOUT = 30.0
 
 
 class SessionLost(ConnectionError):
@@ -83,12 +82,13 @@ class CoapSession:
         *,
         tuning: Tuning,
         meter: wire.WireMeter,
+        handshake_timeout: float,
         handler: RequestHandler | None = None,
     ) -> CoapSession:
-        """Shake hands with host:port. Raises DtlsError (refused, not trusted, no answer) or OSError."""
+        """Shake hands with host:port, within `handshake_timeout` seconds. Raises DtlsError (refused, not trusted, no answer) or OSError."""
         session = cls(tuning, handler, meter)
         try:
-            await asyncio.wait_for(session._remote.connect(host, port, credentials), HANDSHAKE_TIMEOUT)
+            await asyncio.wait_for(session._remote.connect(host, port, credentials), handshake_timeout)
         except BaseException as failure:
             await session.close()
             if isinstance(failure, TimeoutError):

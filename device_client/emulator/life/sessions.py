@@ -1,0 +1,86 @@
+"""Opening a session to a server a step names, and what a failure of that step means."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from device_client.emulator.life.trust import Identity, Trust
+from device_client.emulator.log import Logger
+from device_client.emulator.settings import RunSettings
+from device_client.emulator.transport.coap import CoapSession, RequestHandler, SessionLost, Tuning
+from device_client.emulator.transport.dtls import DtlsCredentials, DtlsError
+from device_client.emulator.transport.wire import WireMeter
+from device_pki.roles import Role
+from secure_coap.errors import CoapError
+from secure_coap.exchange import Response
+from secure_coap.numbers.codes import Code
+from trust_transfer.device.policy import DEVICE_SCHEMES
+from trust_transfer.messages.errors import MessageError
+from trust_transfer.messages.uri import Origin, check_uri
+
+TEMPORARY: tuple[type[Exception], ...] = (DtlsError, SessionLost, OSError)
+"""What says nothing about the step itself: alerts, time-outs, an untrusted server, a lost session."""
+
+_TRY_AGAIN = frozenset({Code.REQUEST_ENTITY_INCOMPLETE, Code.TOO_MANY_REQUESTS})
+
+
+def is_final(code: Code) -> bool:
+    """Whether this answer over an authenticated channel ends a step for good: 4.xx except 4.08 and 4.29."""
+    return code.code_class == 4 and code not in _TRY_AGAIN
+
+
+def error_of(response: Response) -> CoapError | None:
+    """The error a response carries, None for a success."""
+    try:
+        response.raise_for_code()
+    except CoapError as error:
+        return error
+    return None
+
+
+class Sessions:
+    """Opens sessions of one device and keeps its byte counts."""
+
+    def __init__(self, trust: Trust, settings: RunSettings, meter: WireMeter, log: Logger, *, lab: bool) -> None:
+        self._trust = trust
+        self._settings = settings
+        self._meter = meter
+        self._log = log
+        self._lab = lab
+
+    def origin(self, uri: str) -> Origin:
+        """Host and port behind a URI this device may go to. Raises OSError for any other."""
+        try:
+            return check_uri(uri, schemes=DEVICE_SCHEMES, lab=self._lab)
+        except MessageError as error:
+            raise OSError(f"not a URI for this device: {error.detail}") from error
+
+    async def open(
+        self,
+        uri: str,
+        identity: Identity,
+        role: Role,
+        anchors: Collection[bytes],
+        beneath_permanent: Collection[bytes],
+        handler: RequestHandler | None = None,
+    ) -> CoapSession:
+        """A session with the server at `uri`, authenticated by `anchors` and `role`. Raises one of TEMPORARY."""
+        origin = self.origin(uri)
+        check = self._trust.server_check(role, origin.host, self._trust.trusted(anchors, beneath_permanent))
+        session = await CoapSession.open(
+            origin.host,
+            origin.port,
+            DtlsCredentials(identity.certificate, identity.private_key, check, identity.chain),
+            tuning=Tuning(self._settings.ack_timeout, self._settings.max_retransmit),
+            handshake_timeout=self._settings.handshake_timeout,
+            meter=self._meter,
+            handler=handler,
+        )
+        self.report_wire()
+        return session
+
+    def report_wire(self) -> None:
+        """Log the bytes counted since the last time, one event per kind."""
+        for kind, tally in self._meter.drain():
+            self._log.info("wire", kind=kind, received=tally.received, sent=tally.sent)
+

@@ -1,0 +1,145 @@
+"""Whom the device believes, step by step, and as whom it shows itself (security rules 13, 14 and 21).
+
+A server is judged by exactly the anchors its step names and by its role. An anchor named *beneath the permanent one* is
+not in the truststore: the server must send it, and the path must run through it to the permanent anchor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from cryptography import x509
+
+from cose.keys import PrivateKey, thumbprint
+from device_client.emulator.storage.files import StorageError
+from device_client.emulator.storage.vault import Vault
+from device_client.emulator.transport.dtls import VerifyServer
+from device_pki.keys import public_key
+from device_pki.names import endpoint_name
+from device_pki.path import MAX_PATH_CERTIFICATES, PathError, PathReason, VerifiedPath, verify_path
+from device_pki.roles import Role
+from trust_transfer.messages.numbers import AnchorRole
+from trust_transfer.messages.values import Anchor
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A certificate with its key and the CA certificates a peer may need beside it."""
+
+    certificate: x509.Certificate
+    private_key: PrivateKey = field(repr=False)
+    chain: tuple[x509.Certificate, ...] = ()
+
+    def expired(self, now: int) -> bool:
+        return now >= int(self.certificate.not_valid_after_utc.timestamp())
+
+
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """The anchors of one step: certificates a path may end at, and fingerprints one of which it must contain."""
+
+    anchors: tuple[x509.Certificate, ...]
+    must_contain: frozenset[bytes] = frozenset()
+
+
+class Trust:
+    """Judges certificates for one device."""
+
+    def __init__(self, vault: Vault, permanent_anchor: x509.Certificate, now: Callable[[], int]) -> None:
+        self._vault = vault
+        self._permanent = permanent_anchor
+        self._now = now
+
+    def trusted(self, fingerprints: Collection[bytes], beneath_permanent: Collection[bytes]) -> list[Trusted]:
+        """What to verify against: the anchors at hand, and apart from them those only named beneath the permanent one.
+
+        An anchor that is neither at hand nor beneath the permanent one is left out; with none left nothing verifies.
+        """
+        beneath = frozenset(fingerprints) & frozenset(beneath_permanent)
+        own = tuple(self._held(frozenset(fingerprints) - beneath))
+        options = [Trusted(own)] if own else []
+        return [*options, Trusted((self._permanent,), beneath)] if beneath else options
+
+    def server_check(self, role: Role, host: str, options: Sequence[Trusted]) -> VerifyServer:
+        """A check of a server's chain (leaf first) that raises PathError unless it is `host` in `role`."""
+
+        def verify(chain: Sequence[x509.Certificate]) -> None:
+            self._verify(chain[0], chain[1:], role, options, host)
+
+        return verify
+
+    def check_own_certificate(
+        self,
+        certificate: x509.Certificate,
+        key: PrivateKey,
+        endpoint: str,
+        intermediates: Sequence[x509.Certificate],
+        options: Sequence[Trusted],
+    ) -> None:
+        """Raise PathError unless a freshly issued certificate is this device's: path, role, name and key."""
+        self._verify(certificate, intermediates, Role.OPERATIONAL_DEVICE, options, None)
+        if endpoint_name(certificate) != endpoint:
+            raise PathError(PathReason.NAME, "the certificate names another device")
+        if thumbprint(public_key(certificate)) != thumbprint(key.public_key()):
+            raise PathError(PathReason.KEY_KIND, "the certificate is for another key")
+
+    def chain_of(self, certificate: x509.Certificate) -> tuple[x509.Certificate, ...]:
+        """CA certificates in the vault that lead from `certificate` towards a root, which itself is left out."""
+        candidates = [self._vault.certificate(name) for name in self._vault.certificate_names()]
+        chain: list[x509.Certificate] = []
+        current = certificate
+        while len(chain) < MAX_PATH_CERTIFICATES - 1:
+            issuer = next((candidate for candidate in candidates if _issued(candidate, current)), None)
+            if issuer is None or issuer.subject == issuer.issuer:
+                break
+            chain.append(issuer)
+            current = issuer
+        return tuple(chain)
+
+    def _verify(
+        self,
+        leaf: x509.Certificate,
+        intermediates: Sequence[x509.Certificate],
+        role: Role,
+        options: Sequence[Trusted],
+        host: str | None,
+    ) -> VerifiedPath:
+        refusal = PathError(PathReason.NO_PATH, "no anchor on this device authenticates this peer")
+        for option in options:
+            try:
+                return verify_path(
+                    leaf,
+                    intermediates,
+                    anchors=option.anchors,
+                    role=role,
+                    now=datetime.fromtimestamp(self._now(), UTC),
+                    host=host,
+                    must_contain=option.must_contain,
+                )
+            except PathError as error:
+                refusal = error
+        raise refusal
+
+    def _held(self, fingerprints: Iterable[bytes]) -> Iterable[x509.Certificate]:
+        for fingerprint in sorted(fingerprints):
+            try:
+                yield self._vault.certificate(fingerprint)
+            except StorageError:
+                continue
+
+
+def beneath_permanent(*groups: Iterable[Anchor]) -> frozenset[bytes]:
+    """Fingerprints of the anchors that are named beneath the permanent one."""
+    return frozenset(a.fingerprint for group in groups for a in group if a.roles & AnchorRole.BENEATH_PERMANENT)
+
+
+def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
+    if certificate.issuer != issuer.subject:
+        return False
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except Exception:
+        return False
+    return True

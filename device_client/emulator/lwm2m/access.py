@@ -1,0 +1,67 @@
+"""Who may do what (protocol.md rules 5, 12 and 17): decided before an object sees the request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Final
+
+from objects.model import MODEL
+from objects.path import Path
+from trust_transfer.device.actions import Answer, refusal, unauthorized
+from trust_transfer.device.events import Source
+from trust_transfer.device.record import UNDECIDED
+from trust_transfer.messages.numbers import State
+
+
+class Operation(Enum):
+    """The operations a server can ask for."""
+
+    READ = "read"
+    WRITE = "write"
+    EXECUTE = "execute"
+
+
+DEVICE: Final = MODEL["Device"].id
+FIRMWARE: Final = MODEL["Firmware Update"].id
+TRANSFER: Final = MODEL["Trust Transfer"]
+FALL_BACK: Final = MODEL["Fallback"]["Fall Back"].path()
+
+_READABLE: Final[Mapping[Source, frozenset[int]]] = {
+    Source.STRANGER: frozenset({TRANSFER.id}),
+    Source.UPDATE_SESSION: frozenset({DEVICE, FIRMWARE, TRANSFER.id}),
+}
+"""Objects whose reading is allowed to those who are not the current server."""
+
+_DECIDED_BY_THE_STATE_TABLE: Final = frozenset(
+    {
+        TRANSFER["Transfer Message"].path(),
+        TRANSFER["Start"].path(),
+        TRANSFER["Cancel"].path(),
+        TRANSFER["Acknowledge Report"].path(),
+        FALL_BACK,
+    }
+)
+"""Requests that always reach the state table: it answers *busy* where they do not fit."""
+
+
+def refused(source: Source, operation: Operation, path: Path, state: State) -> Answer | None:
+    """The refusal of this request, or None when the object itself decides."""
+    if operation is Operation.READ:
+        return None if _may_read(source, path) else unauthorized("this account may not read that")
+    if source is Source.UPDATE_SESSION:
+        return None if path.object == FIRMWARE or path == FALL_BACK else _not_yours()
+    if source is Source.STRANGER:
+        return _not_yours()
+    if state in UNDECIDED and path not in _DECIDED_BY_THE_STATE_TABLE:
+        return refusal(f"only reads and Fall Back while {state.name.lower().replace('_', ' ')}")
+    return None
+
+
+def _may_read(source: Source, path: Path) -> bool:
+    allowed = _READABLE.get(source)
+    return allowed is None or path.object in allowed
+
+
+def _not_yours() -> Answer:
+    return unauthorized("only the current server's account may do that")
