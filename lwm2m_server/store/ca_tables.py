@@ -1,4 +1,4 @@
-"""The tables of the CA role. Times are seconds since 1970; serial numbers are 40 hex digits, as SQLite's integers end at 63 bit."""
+"""The tables of the CA role. Times are seconds since 1970; serial numbers 40 hex digits (SQLite ends at 63 bit)."""
 
 from __future__ import annotations
 
