@@ -1,1 +1,48 @@
 """SUIT manifests (draft-ietf-suit-manifest): build, sign, verify, process."""
+
+from suit.builder import (
+    APPLICATION_DATA,
+    CONFIGURATION,
+    CONFIGURATION_URI,
+    IMAGE,
+    IMAGE_URI,
+    component_id,
+    firmware_update,
+    reset_to_agreed_state,
+)
+from suit.digest import Digest
+from suit.envelope import MAX_SIZE, MAX_SIZE_WITH_IMAGE, Envelope, VerifiedEnvelope, parse_envelope, sign
+from suit.errors import ConditionFailed, SuitError, SuitReason
+from suit.manifest import ComponentId, Manifest, parse_manifest
+from suit.processor import ProcessResult, check_sequence, invoke, process
+from suit.store import ComponentStore, DeviceDescription
+
+__all__ = [
+    "APPLICATION_DATA",
+    "CONFIGURATION",
+    "CONFIGURATION_URI",
+    "IMAGE",
+    "IMAGE_URI",
+    "MAX_SIZE",
+    "MAX_SIZE_WITH_IMAGE",
+    "ComponentId",
+    "ComponentStore",
+    "ConditionFailed",
+    "DeviceDescription",
+    "Digest",
+    "Envelope",
+    "Manifest",
+    "ProcessResult",
+    "SuitError",
+    "SuitReason",
+    "VerifiedEnvelope",
+    "check_sequence",
+    "component_id",
+    "firmware_update",
+    "invoke",
+    "parse_envelope",
+    "parse_manifest",
+    "process",
+    "reset_to_agreed_state",
+    "sign",
+]

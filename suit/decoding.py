@@ -1,0 +1,85 @@
+"""Reading of deterministic CBOR under a manifest's own limits, with typed errors for the wrong shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Any, Final, TypeVar
+
+from cose import cbor
+from suit.errors import SuitError, SuitReason
+
+MAX_DEPTH: Final = 8
+
+Number = TypeVar("Number", bound=IntEnum)
+
+
+def decode(data: bytes, what: str) -> Any:
+    """The item that fills `data`; `what` names it in errors. Raises SuitError MALFORMED."""
+    try:
+        return cbor.decode(data, max_size=len(data), max_depth=MAX_DEPTH)
+    except cbor.CborError as error:
+        raise SuitError(SuitReason.MALFORMED, f"{what}: {error}") from error
+
+
+def registered(value: Any, registry: type[Number]) -> Number | None:
+    """The registered number that `value` is, or None."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    try:
+        return registry(value)
+    except ValueError:
+        return None
+
+
+def known_keys(fields: Mapping[Any, Any], registry: type[Number], what: str) -> dict[Number, Any]:
+    """The members of a map by their registered keys. Raises SuitError MALFORMED for any other key."""
+    known: dict[Number, Any] = {}
+    for key, value in fields.items():
+        number = registered(key, registry)
+        if number is None:
+            raise SuitError(SuitReason.MALFORMED, f"{what} has an unknown element {key!r}")
+        known[number] = value
+    return known
+
+
+def integer(value: Any, what: str) -> int:
+    """An unsigned integer. Raises SuitError MALFORMED."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise SuitError(SuitReason.MALFORMED, f"{what} is not an unsigned integer")
+    return value
+
+
+def octets(value: Any, what: str, size: int | None = None) -> bytes:
+    """A byte string, of `size` bytes if given. Raises SuitError MALFORMED."""
+    if not isinstance(value, bytes) or (size is not None and len(value) != size):
+        raise SuitError(SuitReason.MALFORMED, f"{what} is not a byte string" + (f" of {size}" if size else ""))
+    return value
+
+
+def text(value: Any, what: str) -> str:
+    """A text string. Raises SuitError MALFORMED."""
+    if not isinstance(value, str):
+        raise SuitError(SuitReason.MALFORMED, f"{what} is not text")
+    return value
+
+
+def boolean(value: Any, what: str) -> bool:
+    """True or false. Raises SuitError MALFORMED."""
+    if not isinstance(value, bool):
+        raise SuitError(SuitReason.MALFORMED, f"{what} is not true or false")
+    return value
+
+
+def array(value: Any, what: str) -> list[Any]:
+    """An array. Raises SuitError MALFORMED."""
+    if not isinstance(value, list):
+        raise SuitError(SuitReason.MALFORMED, f"{what} is not an array")
+    return value
+
+
+def mapping(value: Any, what: str) -> dict[int | str | bytes, Any]:
+    """A map. Raises SuitError MALFORMED."""
+    if not isinstance(value, dict):
+        raise SuitError(SuitReason.MALFORMED, f"{what} is not a map")
+    return value

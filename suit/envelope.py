@@ -1,0 +1,188 @@
+"""The envelope: manifest, signatures over its digest, severed elements, integrated payloads (sections 8.2 and 8.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cose import cbor, sign1
+from cose.keys import PrivateKey, PublicKey
+from suit import decoding
+from suit.commands import Alternatives, CommandSequence, Nested, Override, decode_sequence
+from suit.digest import Digest, of_element
+from suit.errors import SuitError, SuitReason
+from suit.manifest import SEVERABLE_KEYS, Manifest, parse_manifest
+from suit.numbers import EnvelopeKey, ManifestKey, ParameterKey, SuitTag
+
+MAX_SIZE: Final = 1 << 16
+"""Bytes of an envelope without integrated images."""
+MAX_SIZE_WITH_IMAGE: Final = (1 << 20) + MAX_SIZE
+"""Bytes of an envelope that carries an image of up to 1 MiB."""
+MAX_SIGNATURES: Final = 8
+MAX_SIGNATURE_SIZE: Final = 8192
+MAX_PAYLOADS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A parsed envelope. Nothing in it may be believed before `verify`; its manifest is not even parsed before."""
+
+    raw: bytes
+    digest: Digest
+    signatures: tuple[bytes, ...]
+    manifest_bytes: bytes
+    severed: Mapping[ManifestKey, bytes]
+    payloads: Mapping[str, bytes]
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest. Raises SuitError when it is malformed."""
+        return parse_manifest(self.manifest_bytes)
+
+    @property
+    def sequence_number(self) -> int:
+        """The manifest's sequence number. Raises SuitError when the manifest is malformed."""
+        return self.manifest.sequence_number
+
+    def verify(self, key: PublicKey) -> VerifiedEnvelope:
+        """This envelope as one that `key` has signed.
+
+        Raises SuitError: DIGEST when the manifest or a severed element is not the signed one, SIGNATURE when no block
+        verifies under `key`, and what the manifest's parsing raises.
+        """
+        if of_element(self.manifest_bytes, self.digest.alg) != self.digest:
+            raise SuitError(SuitReason.DIGEST, "manifest")
+        if not any(_verifies(block, key, self.digest) for block in self.signatures):
+            raise SuitError(SuitReason.SIGNATURE, f"{len(self.signatures)} signature blocks")
+        self._check_severed(self.manifest)
+        return VerifiedEnvelope(
+            self.raw, self.digest, self.signatures, self.manifest_bytes, self.severed, self.payloads
+        )
+
+    def _check_severed(self, manifest: Manifest) -> None:
+        for key, element in self.severed.items():
+            digest = manifest.text if key is ManifestKey.TEXT else manifest.sequences.get(key)
+            if not isinstance(digest, Digest):
+                raise SuitError(SuitReason.MALFORMED, f"{key.name} is in the envelope but not severed")
+            if of_element(element, digest.alg) != digest:
+                raise SuitError(SuitReason.DIGEST, f"severed {key.name}")
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedEnvelope(Envelope):
+    """An envelope whose signature, digest and severed elements were found right; made by `Envelope.verify` only."""
+
+    def sequence(self, key: ManifestKey) -> CommandSequence:
+        """The commands of one section, from the manifest or severed; empty when there are none.
+
+        Raises SuitError SEVERED when the element was severed and is gone.
+        """
+        found = self.manifest.sequences.get(key, ())
+        if not isinstance(found, Digest):
+            return found
+        if key not in self.severed:
+            raise SuitError(SuitReason.SEVERED, key.name)
+        return decode_sequence(self.severed[key], key.name)
+
+
+def parse_envelope(raw: bytes, max_size: int = MAX_SIZE_WITH_IMAGE) -> Envelope:
+    """An envelope of at most `max_size` bytes. Raises SuitError: TOO_LARGE, MALFORMED, LIMIT."""
+    if len(raw) > max_size:
+        raise SuitError(SuitReason.TOO_LARGE, f"{len(raw)} bytes, at most {max_size}")
+    item = decoding.decode(raw, "envelope")
+    if not isinstance(item, cbor.Tagged) or item.tag != SuitTag.ENVELOPE:
+        raise SuitError(SuitReason.MALFORMED, f"an envelope has tag {SuitTag.ENVELOPE.value}")
+    fields = decoding.mapping(item.value, "envelope")
+    payloads = {key: decoding.octets(value, "payload") for key, value in fields.items() if isinstance(key, str)}
+    numbered = {key: value for key, value in fields.items() if not isinstance(key, str)}
+    members = decoding.known_keys(numbered, EnvelopeKey, "envelope")
+    digest, signatures = _authentication(members.get(EnvelopeKey.AUTHENTICATION_WRAPPER))
+    if len(payloads) > MAX_PAYLOADS:
+        raise SuitError(SuitReason.LIMIT, f"more than {MAX_PAYLOADS} payloads")
+    return Envelope(
+        raw=bytes(raw),
+        digest=digest,
+        signatures=signatures,
+        manifest_bytes=decoding.octets(members.get(EnvelopeKey.MANIFEST), "manifest"),
+        severed=_severed(members),
+        payloads=payloads,
+    )
+
+
+def sign(
+    manifest: Manifest,
+    key: PrivateKey,
+    payloads: Mapping[str, bytes] | None = None,
+    severed: Mapping[ManifestKey, bytes] | None = None,
+) -> bytes:
+    """An envelope with `manifest` signed by `key`: ESP256 for P-256 keys, Ed25519 for Ed25519 keys.
+
+    `payloads` are integrated under their URIs. Raises SuitError PAYLOAD_MISSING when the manifest refers to a payload
+    in the envelope (`#…`) that is not given, DIGEST when a severed element is not the manifest's.
+    """
+    integrated = dict(payloads or {})
+    missing = _integrated_uris(manifest) - integrated.keys()
+    if missing:
+        raise SuitError(SuitReason.PAYLOAD_MISSING, ", ".join(sorted(missing)))
+    digest = manifest.digest
+    block = sign1.create(digest.encode(), key, protected={}, detached=True)
+    raw = assemble(manifest.encode(), digest, [block], {**(severed or {}), **integrated})
+    parse_envelope(raw, len(raw))._check_severed(manifest)
+    return raw
+
+
+def assemble(manifest: bytes, digest: Digest, signatures: list[bytes], members: Mapping[Any, bytes]) -> bytes:
+    """The bytes of an envelope of these parts; `members` are severed elements and payloads."""
+    wrapper = cbor.encode([digest.encode(), *signatures])
+    content = {EnvelopeKey.AUTHENTICATION_WRAPPER: wrapper, EnvelopeKey.MANIFEST: manifest, **members}
+    return cbor.encode(cbor.Tagged(SuitTag.ENVELOPE, content))
+
+
+def _severed(members: Mapping[EnvelopeKey, Any]) -> dict[ManifestKey, bytes]:
+    """Severed elements have the same key in both maps."""
+    found = {key: members.get(EnvelopeKey(key)) for key in SEVERABLE_KEYS}
+    return {key: decoding.octets(element, key.name) for key, element in found.items() if element is not None}
+
+
+def _authentication(wrapper: Any) -> tuple[Digest, tuple[bytes, ...]]:
+    data = decoding.octets(wrapper, "authentication wrapper")
+    blocks = decoding.array(decoding.decode(data, "authentication wrapper"), "authentication wrapper")
+    if not 1 <= len(blocks) <= 1 + MAX_SIGNATURES:
+        raise SuitError(SuitReason.LIMIT, f"a digest and at most {MAX_SIGNATURES} signatures")
+    digest, *signatures = (decoding.octets(block, "authentication block") for block in blocks)
+    return Digest.decode(digest), tuple(signatures)
+
+
+def _verifies(block: bytes, key: PublicKey, digest: Digest) -> bool:
+    """Whether this block is a signature by `key`; blocks of other kinds are for other recipients."""
+    try:
+        signature = sign1.Sign1.parse(block, max_size=MAX_SIGNATURE_SIZE)
+        if signature.alg not in sign1.PROFILE_ALGORITHMS:
+            return False
+        signature.verify(key, detached_payload=digest.encode())
+    except (sign1.CoseError, cbor.CborError):
+        return False
+    return True
+
+
+def _integrated_uris(manifest: Manifest) -> set[str]:
+    sequences = [s for s in manifest.sequences.values() if not isinstance(s, Digest)]
+    uris = {uri for sequence in (manifest.shared, *sequences) for uri in _uris(sequence)}
+    return {uri for uri in uris if uri.startswith("#")}
+
+
+def _uris(sequence: CommandSequence) -> set[str]:
+    found: set[str] = set()
+    for command in sequence:
+        match command.argument:
+            case Override(values):
+                uri = values.get(ParameterKey.URI)
+                found |= {uri} if isinstance(uri, str) else set()
+            case Alternatives(sequences):
+                found = found.union(*(_uris(s) for s in sequences if s is not None))
+            case Nested(inner):
+                found |= _uris(inner)
+            case _:
+                pass
+    return found
