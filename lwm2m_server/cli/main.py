@@ -31,7 +31,7 @@ def serve(
 
 
 def _add_subcommands() -> None:
-    for name in ("ca", "devices", "groups", "partners", "firmware", "transfer"):
+    for name in ("ca", "factory", "devices", "groups", "partners", "firmware", "transfer"):
         if find_spec(f"lwm2m_server.cli.{name}") is not None:
             app.add_typer(import_module(f"lwm2m_server.cli.{name}").app, name=name)
     if find_spec("lwm2m_server.demo") is not None and find_spec("lwm2m_server.demo.command") is not None:

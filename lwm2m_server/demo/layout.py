@@ -87,14 +87,16 @@ class Layout:
 
 
 def write_toml(path: Path, tables: Mapping[str, object]) -> None:
-    """A flat TOML file with at most one level of tables; JSON strings, numbers and arrays are TOML too."""
-    lines: list[str] = []
-    for key, value in tables.items():
-        if not isinstance(value, Mapping):
-            lines.append(f"{key} = {json.dumps(value)}")
-    for key, value in tables.items():
-        if isinstance(value, Mapping):
-            lines.append(f"\n[{key}]")
-            lines.extend(f"{name} = {json.dumps(item)}" for name, item in value.items())
+    """Write nested tables as TOML; JSON strings, numbers and arrays are TOML too."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(_toml_lines(tables, ())) + "\n", encoding="utf-8")
+
+
+def _toml_lines(table: Mapping[str, object], name: tuple[str, ...]) -> list[str]:
+    lines = [f"{key} = {json.dumps(value)}" for key, value in table.items() if not isinstance(value, Mapping)]
+    if name and lines:
+        lines.insert(0, f"[{'.'.join(name)}]")
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            lines.extend(_toml_lines(value, (*name, key)))
+    return lines
