@@ -50,5 +50,6 @@ class Limits:
             raise ValueError("block_exponent is 0 (16 bytes) to 6 (1,024 bytes) (RFC 7959 section 2.2)")
 
 
+SERVER_LIMITS = Limits()
 CLIENT_LIMITS = Limits(max_body=MIB, associations=4)
 """A device takes firmware images of up to 1 MiB."""

@@ -57,3 +57,7 @@ class TransmissionParameters:
     def non_lifetime(self) -> float:
         """From sending a non-confirmable message until its Message ID may be used again."""
         return self.max_transmit_span + self.max_latency
+
+
+STANDARD = TransmissionParameters()
+"""The defaults of RFC 7252."""

@@ -1,0 +1,192 @@
+"""Many DTLS sessions on one socket.
+
+An address holds at most one open session and one handshake. A handshake replaces the session only when it finishes
+(security rule 27), so a forged ClientHello harms nobody and a rebooted device gets in again from the same port.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from secure_coap.association import Address, Association
+from secure_coap.channels.base import ChannelEvent, Closed, Opened, Received
+from secure_coap.channels.dtls.config import DtlsServerConfig
+from secure_coap.channels.dtls.context import make_context
+from secure_coap.channels.dtls.cookies import CookieListener
+from secure_coap.channels.dtls.peer_check import PeerCheck, verify_callback
+from secure_coap.channels.dtls.records import ContentType, Record, split_records
+from secure_coap.channels.dtls.session import DtlsSession, SessionState
+from secure_coap.engine.rng import Rng
+from secure_coap.limits import Limits
+
+TICK: Final = 0.05
+"""Seconds between looks at OpenSSL's handshake timers."""
+_STALLED: Final = 5.0
+"""A handshake this old gives way when all places are taken."""
+
+
+class _HalfOpen:
+    """A handshake in progress, and the ClientHello that began it."""
+
+    __slots__ = ("client_random", "session")
+
+    def __init__(self, session: DtlsSession, client_random: bytes) -> None:
+        self.session = session
+        self.client_random = client_random
+
+
+class DtlsServer:
+    """The server side of the DTLS channel; see `Channel`."""
+
+    def __init__(self, config: DtlsServerConfig, rng: Rng, limits: Limits) -> None:
+        self._verify = config.verify
+        self._rng = rng
+        self._limits = limits
+        self._listener = CookieListener(make_context(config, verify_callback), rng.randbytes(32))
+        self._open: dict[Address, DtlsSession] = {}
+        self._half_open: dict[Address, _HalfOpen] = {}
+        self._per_source: Counter[str] = Counter()
+        self._datagrams: list[tuple[Address, bytes]] = []
+        self._events: list[ChannelEvent] = []
+
+    # --- receiving ---
+
+    def receive(self, datagram: bytes, remote: Address, now: float) -> None:
+        """See `Channel`. Records that no session can decrypt disappear."""
+        for record in split_records(datagram):
+            client_random = record.client_random
+            if client_random is not None:
+                self._receive_hello(record, client_random, remote, now)
+            elif (session := self._session_for(record, remote)) is not None:
+                self._feed(session, record, now)
+
+    def _receive_hello(self, record: Record, client_random: bytes, remote: Address, now: float) -> None:
+        half_open = self._half_open.get(remote)
+        if half_open is not None and half_open.client_random == client_random:
+            return  # repeated: OpenSSL repeats its own flight by its timer
+        connection, replies = self._listener.listen(record.data, remote, now)
+        self._datagrams += [(remote, reply) for reply in replies]
+        if connection is None or not self._make_room(remote, now):
+            return
+        check = PeerCheck(self._verify)
+        session = DtlsSession(connection, check, key=self._rng.randbytes(16), remote=remote, now=now)
+        self._half_open[remote] = _HalfOpen(session, client_random)
+        self._per_source[remote[0]] += 1
+        session.handshake(now)
+        self._after(session)
+
+    def _session_for(self, record: Record, remote: Address) -> DtlsSession | None:
+        """Unprotected records belong to the handshake; protected handshake records too, while there is one."""
+        half_open = self._half_open.get(remote)
+        handshake = half_open.session if half_open else None
+        if record.epoch == 0:
+            broken = record.type == ContentType.HANDSHAKE and not record.is_sane_handshake
+            return None if broken or record.type == ContentType.APPLICATION_DATA else handshake
+        current = self._open.get(remote)
+        if record.type == ContentType.HANDSHAKE:
+            return handshake or current
+        return current or handshake
+
+    def _feed(self, session: DtlsSession, record: Record, now: float) -> None:
+        handshaking = session.state is SessionState.HANDSHAKE
+        received = session.feed(record.data, now)
+        if handshaking and session.state is SessionState.OPEN:
+            self._establish(session)
+        elif session.state is SessionState.HANDSHAKE and session.received_bytes > self._limits.handshake_bytes:
+            session.close("handshake too large")
+        self._events += [Received(session, datagram) for datagram in received]
+        self._after(session)
+
+    def _establish(self, session: DtlsSession) -> None:
+        self._forget_half_open(session.remote)
+        former = self._open.pop(session.remote, None)
+        if former is not None:
+            self._events.append(Closed(former, "replaced by a new handshake from its address"))
+        if len(self._open) >= self._limits.associations:
+            session.close("too many associations")
+            self._flush(session)
+            return
+        self._open[session.remote] = session
+        self._events.append(Opened(session))
+
+    def _after(self, session: DtlsSession) -> None:
+        """Send what the session has to say; tidy up when it ended."""
+        self._flush(session)
+        if session.state is not SessionState.CLOSED:
+            return
+        half_open = self._half_open.get(session.remote)
+        if half_open is not None and half_open.session is session:
+            self._forget_half_open(session.remote)
+            self._events.append(Closed(session, session.reason, opened=False))
+        elif self._open.get(session.remote) is session:
+            del self._open[session.remote]
+            self._events.append(Closed(session, session.reason))
+
+    def _flush(self, session: DtlsSession) -> None:
+        self._datagrams += [(session.remote, datagram) for datagram in session.take_datagrams()]
+
+    # --- bounds ---
+
+    def _make_room(self, remote: Address, now: float) -> bool:
+        """Places for handshakes, in all and per source address (budget of security.md)."""
+        self._forget_half_open(remote)
+        if self._per_source[remote[0]] >= self._limits.half_open_per_source:
+            self._evict_stalled(now, remote[0])
+        elif len(self._half_open) >= self._limits.half_open:
+            self._evict_stalled(now, None)
+        per_source = self._per_source[remote[0]]
+        return per_source < self._limits.half_open_per_source and len(self._half_open) < self._limits.half_open
+
+    def _evict_stalled(self, now: float, source: str | None) -> None:
+        """Drop the oldest handshake (of one source) if it makes no progress; the table is ordered by age."""
+        for address, half_open in self._half_open.items():
+            if source in (None, address[0]):
+                if now - half_open.session.started_at > _STALLED:
+                    self._forget_half_open(address)
+                return
+
+    def _forget_half_open(self, remote: Address) -> None:
+        if self._half_open.pop(remote, None) is not None:
+            self._per_source[remote[0]] -= 1
+            if not self._per_source[remote[0]]:
+                del self._per_source[remote[0]]
+
+    # --- the rest of the channel ---
+
+    def send(self, association: Association, datagram: bytes, now: float) -> None:
+        """See `Channel`."""
+        session = self._open.get(association.remote)
+        if session is association:
+            session.write(datagram)
+            self._after(session)
+
+    def close(self, association: Association, reason: str) -> None:
+        """See `Channel`."""
+        session = self._open.get(association.remote)
+        if session is association:
+            session.close(reason)
+            self._after(session)
+
+    def next_timer(self, now: float) -> float | None:
+        """See `Channel`."""
+        return now + TICK if self._half_open else None
+
+    def timer(self, now: float) -> None:
+        """See `Channel`."""
+        for half_open in list(self._half_open.values()):
+            session = half_open.session
+            session.retransmit_if_due()
+            if session.state is SessionState.HANDSHAKE and now - session.started_at > self._limits.handshake_time:
+                session.close("handshake took too long")
+            self._after(session)
+
+    def datagrams(self) -> list[tuple[Address, bytes]]:
+        """See `Channel`."""
+        sent, self._datagrams = self._datagrams, []
+        return sent
+
+    def events(self) -> list[ChannelEvent]:
+        """See `Channel`."""
+        happened, self._events = self._events, []
+        return happened

@@ -1,0 +1,35 @@
+"""What an engine tells its owner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from secure_coap.errors import TransportError
+from secure_coap.exchange import Request, Response
+
+
+@dataclass(frozen=True, slots=True)
+class RequestArrived:
+    """The peer asks. Answer with `Engine.respond(exchange, ...)`, once."""
+
+    exchange: int
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseArrived:
+    """The peer answered the request that `Engine.request` numbered `handle`, whatever its code."""
+
+    handle: int
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFailed:
+    """No usable response to request `handle`."""
+
+    handle: int
+    error: TransportError
+
+
+Event = RequestArrived | ResponseArrived | RequestFailed
