@@ -1,1 +1,1 @@
-"""Tools for testing this server and its plugins: a virtual clock, a lossy network in virtual time, a lossy UDP relay."""
+"""Tools for testing this server and its plugins: virtual clock, lossy network in virtual time, lossy UDP relay."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import random
 import signal
 from typing import Any, Final
@@ -83,16 +82,12 @@ class Relay(asyncio.DatagramProtocol):
 
     def to_client(self, data: bytes, client: Address) -> None:
         """From the server towards a client."""
-        self.disturbed(lambda: self._transport.sendto(data, client))
+        self.pass_on(self._transport, data, client)
 
-    def disturbed(self, send: Any) -> None:
+    def pass_on(self, transport: Any, data: bytes, destination: Address | None) -> None:
         """Send now, later, twice or never."""
         for delay in self._disturbance.delays():
-            self._loop.call_later(delay, self._guarded, send)
-
-    def _guarded(self, send: Any) -> None:
-        if not self._transport.is_closing():
-            send()
+            self._loop.call_later(delay, _send, transport, data, destination)
 
     def forget(self, client: Address) -> None:
         """The client was silent for long."""
@@ -134,7 +129,7 @@ class _Upstream(asyncio.DatagramProtocol):
         if self._transport is None:
             self._waiting = [*self._waiting[-15:], data]
         else:
-            self._relay.disturbed(lambda: self._transport.sendto(data))
+            self._relay.pass_on(self._transport, data, None)
 
     def connection_made(self, transport: Any) -> None:
         """The upstream socket is ready."""
@@ -162,6 +157,11 @@ class _Upstream(asyncio.DatagramProtocol):
             self._transport.close()
 
 
+def _send(transport: Any, data: bytes, destination: Address | None) -> None:
+    if not transport.is_closing():
+        transport.sendto(data, destination)
+
+
 def _address(text: str) -> Address:
     host, _, port = text.rpartition(":")
     if not host or not port.isdigit() or int(port) > 0xFFFF:
@@ -187,8 +187,7 @@ def main() -> None:
     parser.add_argument("--loss", type=float, default=0.1, help="share lost, repeated and held back (0.1)")
     parser.add_argument("--seed", type=int, default=0, help="equal seeds give equal decisions (0)")
     arguments = parser.parse_args()
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_run(arguments.listen, arguments.to, arguments.loss, arguments.seed))
+    asyncio.run(_run(arguments.listen, arguments.to, arguments.loss, arguments.seed))
 
 
 if __name__ == "__main__":
