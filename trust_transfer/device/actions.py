@@ -139,6 +139,14 @@ class Register(Action):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StartAgreedImage(Action):
+    """Run the agreed image again if SP2's update runs (rule 20); the update, installed beside it, is dropped. Nothing
+    to do where the agreed image runs, or was never reached."""
+
+    agreed_state: SuitDigest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Erase(Action):
     """Erase every private key but the factory key and `keep_keys`, all other secrets of providers left behind, and
     anchors outside `keep_anchors`; then `OldErased`. The key of a renewal under way stays."""

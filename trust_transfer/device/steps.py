@@ -13,6 +13,7 @@ from trust_transfer.device.actions import (
     Reset,
     SendReport,
     SignReport,
+    StartAgreedImage,
     Update,
 )
 from trust_transfer.device.context import Context
@@ -26,8 +27,7 @@ from trust_transfer.messages.transfer_message import TransferOrder
 def actions_of(context: Context) -> tuple[Action, ...]:
     """The actions of the record's state, and the erasing of what was left behind until it is done."""
     record = context.record
-    make = _ACTIONS.get(record.state)
-    actions = () if make is None else (make(context),)
+    actions = tuple(make(context) for make in _ACTIONS.get(record.state, ()))
     return (*actions, _erase(context)) if record.erase_pending else actions
 
 
@@ -94,6 +94,10 @@ def _register_new(context: Context) -> Action:
     )
 
 
+def _start_agreed(context: Context) -> Action:
+    return StartAgreedImage(agreed_state=context.order.destination.agreed_state)
+
+
 def _register_old(context: Context) -> Action:
     return Register(
         uri=context.order.fallback_uri,
@@ -113,13 +117,13 @@ def _erase(context: Context) -> Action:
     return Erase(keep_keys=context.record.referenced_keys, keep_anchors=context.record.truststore)
 
 
-_ACTIONS: dict[State, Callable[[Context], Action]] = {
-    State.RESETTING: _reset,
-    State.ATTESTING: _attest,
-    State.UPDATING: _update,
-    State.ENROLLING: _enroll,
-    State.REGISTERING: _register_new,
-    State.FALLING_BACK: _register_old,
-    State.COMMITTED: _report,
-    State.FELL_BACK: _report,
+_ACTIONS: dict[State, tuple[Callable[[Context], Action], ...]] = {
+    State.RESETTING: (_reset,),
+    State.ATTESTING: (_attest,),
+    State.UPDATING: (_update,),
+    State.ENROLLING: (_enroll,),
+    State.REGISTERING: (_register_new,),
+    State.FALLING_BACK: (_start_agreed, _register_old),
+    State.COMMITTED: (_report,),
+    State.FELL_BACK: (_report,),
 }

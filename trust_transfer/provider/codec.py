@@ -57,25 +57,15 @@ def _entry(version: int, members: list[Any]) -> BookEntry:
     return BookEntry(
         endpoint=endpoint,
         fingerprint=fingerprint,
-        tenures=tuple(_tenure(*one) for one in tenures),
+        tenures=tuple(_tenure(one) for one in tenures),
         expected=tuple(Expected(*one) for one in expected),
         provisional=tuple(provisional),
         released=tuple(ReleasedKey(*one) for one in released),
     )
 
 
-def _tenure(
-    epoch: int,
-    since: int,
-    arrival: list[Any] | None,
-    last_n: int,
-    offers: list[list[Any]],
-    fell_back: list[list[Any]],
-    departure: list[Any] | None,
-    keys_seen: list[bytes],
-    *flags: bool,
-) -> Tenure:
-    factory_login, order_enrollment = flags
+def _tenure(members: list[Any]) -> Tenure:
+    epoch, since, arrival, last_n, offers, fell_back, departure, keys_seen, factory_login, order_enrollment = members
     return Tenure(
         epoch=epoch,
         since=since,
