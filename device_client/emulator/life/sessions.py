@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
-from device_client.emulator.life.trust import Identity, Trust
+from device_client.emulator.life.trust import Identity, Peer, Trust
 from device_client.emulator.log import Logger
 from device_client.emulator.settings import RunSettings
 from device_client.emulator.transport.coap import CoapSession, RequestHandler, SessionLost, Tuning
 from device_client.emulator.transport.dtls import DtlsCredentials, DtlsError
 from device_client.emulator.transport.wire import WireMeter
-from device_pki.roles import Role
 from secure_coap.errors import CoapError
 from secure_coap.exchange import Response
 from secure_coap.numbers.codes import Code
@@ -55,18 +52,10 @@ class Sessions:
         except MessageError as error:
             raise OSError(f"not a URI for this device: {error.detail}") from error
 
-    async def open(
-        self,
-        uri: str,
-        identity: Identity,
-        role: Role,
-        anchors: Collection[bytes],
-        beneath_permanent: Collection[bytes],
-        handler: RequestHandler | None = None,
-    ) -> CoapSession:
-        """A session with the server at `uri`, authenticated by `anchors` and `role`. Raises one of TEMPORARY."""
-        origin = self.origin(uri)
-        check = self._trust.server_check(role, origin.host, self._trust.trusted(anchors, beneath_permanent))
+    async def open(self, peer: Peer, identity: Identity, handler: RequestHandler | None = None) -> CoapSession:
+        """A session with this peer, who may send requests if there is a `handler`. Raises one of TEMPORARY."""
+        origin = self.origin(peer.uri)
+        check = self._trust.server_check(peer, origin.host)
         session = await CoapSession.open(
             origin.host,
             origin.port,
@@ -83,4 +72,3 @@ class Sessions:
         """Log the bytes counted since the last time, one event per kind."""
         for kind, tally in self._meter.drain():
             self._log.info("wire", kind=kind, received=tally.received, sent=tally.sent)
-

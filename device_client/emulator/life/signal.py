@@ -25,9 +25,9 @@ class Signal:
         waiter.add_done_callback(self._waiters.discard)
         return waiter
 
-    async def wait(self, timeout: float | None) -> bool:
-        """Wait for the next `fire`, at most `timeout` seconds; whether it came."""
+    async def wait(self, at_most: float | None) -> bool:
+        """Wait for the next `fire`, for `at_most` seconds; whether it came."""
         waiter = self.next()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(waiter, timeout)
+            await asyncio.wait_for(waiter, at_most)
         return waiter.done() and not waiter.cancelled()

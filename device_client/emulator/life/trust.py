@@ -6,7 +6,7 @@ not in the truststore: the server must send it, and the path must run through it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -44,6 +44,17 @@ class Trusted:
     must_contain: frozenset[bytes] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A server as one step names it: where it is, its role, and the fingerprints it authenticates by."""
+
+    uri: str
+    role: Role
+    anchors: frozenset[bytes]
+    beneath_permanent: frozenset[bytes] = frozenset()
+    """Those of `anchors` that are not in the truststore: the peer sends them."""
+
+
 class Trust:
     """Judges certificates for one device."""
 
@@ -52,21 +63,22 @@ class Trust:
         self._permanent = permanent_anchor
         self._now = now
 
-    def trusted(self, fingerprints: Collection[bytes], beneath_permanent: Collection[bytes]) -> list[Trusted]:
+    def trusted(self, peer: Peer) -> list[Trusted]:
         """What to verify against: the anchors at hand, and apart from them those only named beneath the permanent one.
 
         An anchor that is neither at hand nor beneath the permanent one is left out; with none left nothing verifies.
         """
-        beneath = frozenset(fingerprints) & frozenset(beneath_permanent)
-        own = tuple(self._held(frozenset(fingerprints) - beneath))
+        beneath = peer.anchors & peer.beneath_permanent
+        own = tuple(self._held(peer.anchors - beneath))
         options = [Trusted(own)] if own else []
         return [*options, Trusted((self._permanent,), beneath)] if beneath else options
 
-    def server_check(self, role: Role, host: str, options: Sequence[Trusted]) -> VerifyServer:
-        """A check of a server's chain (leaf first) that raises PathError unless it is `host` in `role`."""
+    def server_check(self, peer: Peer, host: str) -> VerifyServer:
+        """A check of a server's chain (leaf first) that raises PathError unless it is `peer` at `host`."""
+        options = self.trusted(peer)
 
         def verify(chain: Sequence[x509.Certificate]) -> None:
-            self._verify(chain[0], chain[1:], role, options, host)
+            self._verify(chain[0], chain[1:], peer.role, options, host)
 
         return verify
 
@@ -76,10 +88,10 @@ class Trust:
         key: PrivateKey,
         endpoint: str,
         intermediates: Sequence[x509.Certificate],
-        options: Sequence[Trusted],
+        authority: Peer,
     ) -> None:
         """Raise PathError unless a freshly issued certificate is this device's: path, role, name and key."""
-        self._verify(certificate, intermediates, Role.OPERATIONAL_DEVICE, options, None)
+        self._verify(certificate, intermediates, Role.OPERATIONAL_DEVICE, self.trusted(authority), None)
         if endpoint_name(certificate) != endpoint:
             raise PathError(PathReason.NAME, "the certificate names another device")
         if thumbprint(public_key(certificate)) != thumbprint(key.public_key()):

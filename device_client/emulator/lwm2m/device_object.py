@@ -6,7 +6,7 @@ instance, number 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final, TypeAlias
 
 from objects.definition import Operations, ResourceDefinition
@@ -40,8 +40,11 @@ class DeviceObject:
         readers: Mapping[str, Reader] | None = None,
         writers: Mapping[str, Writer] | None = None,
         executors: Mapping[str, Executor] | None = None,
+        made_by_reading: Collection[str] = (),
     ) -> None:
+        """`made_by_reading`: resources that always exist and whose reader must run for a Read only."""
         self.definition = MODEL[name]
+        self._made = {self.definition[key].id for key in made_by_reading}
         self._readers = {self.definition[key].id: reader for key, reader in (readers or {}).items()}
         self._writers = {self.definition[key].id: writer for key, writer in (writers or {}).items()}
         self._executors = {self.definition[key].id: executor for key, executor in (executors or {}).items()}
@@ -52,8 +55,8 @@ class DeviceObject:
 
     def resource_ids(self) -> list[int]:
         """Resources that exist now, in order of their ids."""
-        readable = {number for number, reader in self._readers.items() if reader() is not None}
-        return sorted(readable | set(self._writers) | set(self._executors))
+        readable = {n for n, reader in self._readers.items() if n not in self._made and reader() is not None}
+        return sorted(readable | self._made | set(self._writers) | set(self._executors))
 
     def read(self, number: int) -> AnyResource:
         """One resource. Raises NotFound, MethodNotAllowed."""

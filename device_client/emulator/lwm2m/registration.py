@@ -24,9 +24,7 @@ class Registration:
         self._location = location
 
     @classmethod
-    async def register(
-        cls, session: CoapSession, endpoint: str, lifetime: int, links: Sequence[Link]
-    ) -> Registration:
+    async def register(cls, session: CoapSession, endpoint: str, lifetime: int, links: Sequence[Link]) -> Registration:
         """Register for `lifetime` seconds; returns once the server has answered 2.01."""
         request = Request(
             Code.POST,

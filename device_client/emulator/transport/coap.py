@@ -85,7 +85,10 @@ class CoapSession:
         handshake_timeout: float,
         handler: RequestHandler | None = None,
     ) -> CoapSession:
-        """Shake hands with host:port, within `handshake_timeout` seconds. Raises DtlsError (refused, not trusted, no answer) or OSError."""
+        """Shake hands with host:port within `handshake_timeout` seconds.
+
+        Raises DtlsError (refused, not trusted, no answer) or OSError.
+        """
         session = cls(tuning, handler, meter)
         try:
             await asyncio.wait_for(session._remote.connect(host, port, credentials), handshake_timeout)

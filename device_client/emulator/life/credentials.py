@@ -1,0 +1,142 @@
+"""As whom the device shows itself: its factory certificate, and the operational one of its present provider."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from cose.keys import PrivateKey, thumbprint
+from device_client.emulator.life.enrolling import Enroller
+from device_client.emulator.life.host import TransferHost
+from device_client.emulator.life.trust import Identity, Peer, Trust, beneath_permanent
+from device_client.emulator.storage.identity import FactoryRecord
+from device_client.emulator.storage.preferences import PreferencesFile
+from device_client.emulator.storage.vault import Vault
+from device_pki.keys import public_key
+from device_pki.roles import Role
+from trust_transfer.device.events import CredentialRenewed
+from trust_transfer.messages.numbers import AnchorRole, Result
+
+JITTER_PARTS = 16
+"""Renewal is spread over this part of a certificate's lifetime, before two thirds of it have passed."""
+
+
+class EnrollmentState(IntEnum):
+    """Resource 33002/8."""
+
+    IDLE = 0
+    ENROLLING = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A fresh certificate that is not yet in use."""
+
+    identity: Identity
+
+    @property
+    def key(self) -> bytes:
+        return thumbprint(public_key(self.identity.certificate))
+
+
+class Credentials:
+    """Certificates of one device, and how it gets new ones from its present provider's CA."""
+
+    def __init__(
+        self,
+        *,
+        factory: FactoryRecord,
+        host: TransferHost,
+        vault: Vault,
+        trust: Trust,
+        enroller: Enroller,
+        preferences: PreferencesFile,
+        now: Callable[[], int],
+    ) -> None:
+        self._factory = factory
+        self._host = host
+        self._vault = vault
+        self._trust = trust
+        self._enroller = enroller
+        self._preferences = preferences
+        self._now = now
+        self.state = EnrollmentState.IDLE
+        self.result = Result.NONE
+
+    def factory(self) -> Identity:
+        """The identity the device was born with."""
+        return Identity(self._factory.require().certificate, self._vault.key(self._factory.key_thumbprint))
+
+    def certified(self, key: bytes, certificate: bytes) -> Identity:
+        """The identity of one of the device's keys with its certificate (DER)."""
+        parsed = x509.load_der_x509_certificate(certificate)
+        return Identity(parsed, self._vault.key(key), self._trust.chain_of(parsed))
+
+    def operational(self) -> Identity | None:
+        """The identity with the present provider; None before enrollment."""
+        account = self._host.record.account
+        if account.credential is None or account.certificate is None:
+            return None
+        return self.certified(account.credential, account.certificate)
+
+    def renewal_in(self) -> float | None:
+        """Seconds until the operational certificate is due for renewal (0: now); None without one."""
+        identity = self.operational()
+        return None if identity is None else max(0.0, self._renewal_time(identity.certificate) - self._now())
+
+    async def obtain(self, identity: Identity, *, renew: bool) -> Issued:
+        """A certificate from the present provider's CA for a fresh key; a repeated try asks for the same key.
+
+        Raises what Enroller.enroll raises.
+        """
+        key_name, key = self._candidate()
+        self.state = EnrollmentState.ENROLLING
+        try:
+            certificate = await self._enroller.enroll(self._authority(), key, identity, renew=renew)
+        except Exception:
+            self.result = Result.ENROLLMENT_REFUSED
+            raise
+        finally:
+            self.state = EnrollmentState.IDLE
+        self.result = Result.NONE
+        return Issued(self.certified(key_name, certificate.public_bytes(Encoding.DER)))
+
+    def adopt(self, issued: Issued) -> None:
+        """Make the fresh certificate the device's own; the key before it is erased afterwards."""
+        certificate = issued.identity.certificate
+        self._host.handle(
+            CredentialRenewed(
+                key=issued.key,
+                certificate=certificate.public_bytes(Encoding.DER),
+                not_before=int(certificate.not_valid_before_utc.timestamp()),
+            )
+        )
+        self._preferences.change(candidate=None)
+
+    def _candidate(self) -> tuple[bytes, PrivateKey]:
+        """The key a certificate is being asked for: named durably before its request leaves the device."""
+        name = self._preferences.now.candidate
+        if name is not None and self._vault.has_key(name):
+            return name, self._vault.key(name)
+        name, key = self._vault.make_key()
+        self._preferences.change(candidate=name)
+        return name, key
+
+    def _authority(self) -> Peer:
+        account = self._host.record.account
+        anchors = account.anchors_for(AnchorRole.ENROLL)
+        return Peer(account.enroll_uri, Role.EST_SERVER, anchors, beneath_permanent(account.anchors))
+
+    def _renewal_time(self, certificate: x509.Certificate) -> int:
+        begin = int(certificate.not_valid_before_utc.timestamp())
+        end = int(certificate.not_valid_after_utc.timestamp())
+        if self._preferences.now.renew_before is not None:
+            return end - self._preferences.now.renew_before
+        spread = max(1, (end - begin) // JITTER_PARTS)
+        seed = hashlib.sha256(certificate.public_bytes(Encoding.DER)).digest()
+        return begin + (end - begin) * 2 // 3 - int.from_bytes(seed[:8]) % spread

@@ -1,0 +1,50 @@
+"""EST-coaps as a device does it: the CA's certificates, then a certificate for a key made here (RFC 9148)."""
+
+from __future__ import annotations
+
+from cryptography import x509
+
+from cose.keys import PrivateKey
+from device_client.emulator.life.sessions import Sessions
+from device_client.emulator.life.trust import Identity, Peer, Trust
+from device_client.emulator.storage.vault import Vault
+from device_client.emulator.transport.coap import CoapSession
+from enrollment.csr import build_csr
+from enrollment.est.client import crts_request, enroll_request, parse_certificate, parse_crts, reenroll_request
+from enrollment.est.paths import CaUri
+
+
+class Enroller:
+    """Gets certificates for keys of this device."""
+
+    def __init__(self, endpoint: str, sessions: Sessions, trust: Trust, vault: Vault) -> None:
+        self._endpoint = endpoint
+        self._sessions = sessions
+        self._trust = trust
+        self._vault = vault
+
+    async def enroll(
+        self, authority: Peer, key: PrivateKey, identity: Identity, *, renew: bool = False
+    ) -> x509.Certificate:
+        """A checked certificate for `key`; the CA's own certificates are kept beside it.
+
+        `identity` authenticates the device: the factory certificate, or to `renew` the operational one. Raises one of
+        sessions.TEMPORARY, CoapError for a refusal, EstAnswerError or PathError for a certificate that is none.
+        """
+        session = await self._sessions.open(authority, identity)
+        try:
+            return await self._enroll(session, authority, key, renew=renew)
+        finally:
+            await session.close()
+            self._sessions.report_wire()
+
+    async def _enroll(self, session: CoapSession, authority: Peer, key: PrivateKey, *, renew: bool) -> x509.Certificate:
+        uri = CaUri.parse(authority.uri)
+        authorities = parse_crts(await session.request(crts_request(uri)))
+        csr = build_csr(key, self._endpoint, session.channel_binding)
+        request = reenroll_request(uri, csr) if renew else enroll_request(uri, csr)
+        certificate = parse_certificate(await session.request(request), key.public_key())
+        self._trust.check_own_certificate(certificate, key, self._endpoint, authorities, authority)
+        for one in authorities:
+            self._vault.keep_certificate(one)
+        return certificate

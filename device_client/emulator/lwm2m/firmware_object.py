@@ -1,0 +1,142 @@
+"""Object 5 (Firmware Update): a SUIT envelope is written, verified at once, kept, and processed on Update.
+
+The kept manifest stays in the device's store when the object is set back to idle: a transfer's agreed state must be on
+the device before the message that names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import IntEnum
+
+from device_client.emulator.life.software import Software
+from device_client.emulator.log import Logger
+from device_client.emulator.lwm2m.device_object import Content, DeviceObject
+from device_client.emulator.storage.files import StorageError
+from device_client.emulator.storage.software import SoftwareStore
+from secure_coap.errors import BadRequest, InternalServerError, MethodNotAllowed
+from suit.errors import SuitError, SuitReason
+from trust_transfer.device.actions import Answer
+from trust_transfer.device.events import Source
+
+
+class FirmwareState(IntEnum):
+    """Resource 5/0/3."""
+
+    IDLE = 0
+    DOWNLOADING = 1
+    DOWNLOADED = 2
+    UPDATING = 3
+
+
+class UpdateResult(IntEnum):
+    """Resource 5/0/5."""
+
+    INITIAL = 0
+    SUCCESS = 1
+    NOT_ENOUGH_STORAGE = 2
+    INTEGRITY_CHECK_FAILED = 5
+    UNSUPPORTED_PACKAGE = 6
+    UPDATE_FAILED = 8
+    UNSUPPORTED_PROTOCOL = 9
+
+
+_VERIFICATION = frozenset({SuitReason.DIGEST, SuitReason.SIGNATURE})
+PUSH_ONLY = 1
+"""Firmware Update Delivery Method: the server writes the package."""
+
+
+class Firmware:
+    """The state machine of object 5 and what it orders.
+
+    `authority` gives the firmware authority key a package must be signed by when it is written or processed now.
+    """
+
+    def __init__(
+        self,
+        store: SoftwareStore,
+        software: Software,
+        authority: Callable[[], bytes],
+        ordered: Callable[[], None],
+        log: Logger,
+    ) -> None:
+        self._store = store
+        self._software = software
+        self._authority = authority
+        self._ordered = ordered
+        self._log = log
+
+    @property
+    def state(self) -> FirmwareState:
+        if self._store.state.package is None:
+            return FirmwareState.IDLE
+        return FirmwareState.UPDATING if self._store.state.updating else FirmwareState.DOWNLOADED
+
+    def object(self) -> DeviceObject:
+        return DeviceObject(
+            "Firmware Update",
+            readers={
+                "State": lambda: int(self.state),
+                "Update Result": lambda: self._store.state.result,
+                "Package URI": lambda: "",
+                "Firmware Update Delivery Method": lambda: PUSH_ONLY,
+            },
+            writers={"Package": self._write, "Package URI": self._write_uri},
+            executors={"Update": self._update},
+        )
+
+    def process(self, *, beside: bool) -> bool:
+        """Process the package that Update ordered; whether it is installed now. Nothing ordered: False."""
+        package = self._store.state.package
+        if package is None or not self._store.state.updating:
+            return False
+        try:
+            self._software.install(package, self._authority(), beside=beside)
+        except (SuitError, StorageError) as error:
+            self._log.warning("update_failed", problem=str(error))
+            self._store.change(package=None, updating=False, result=int(_failure(error)))
+            return False
+        self._store.change(package=None, updating=False, result=int(UpdateResult.SUCCESS))
+        return True
+
+    def _write(self, content: Content, source: Source) -> Answer | None:
+        assert isinstance(content, bytes)
+        if self.state is FirmwareState.UPDATING:
+            raise MethodNotAllowed("an update is running")
+        if not content:
+            self._store.change(package=None, result=int(UpdateResult.INITIAL))
+            return None
+        try:
+            envelope = self._software.keep(content, self._authority())
+        except StorageError as error:
+            self._store.change(package=None, result=int(UpdateResult.NOT_ENOUGH_STORAGE))
+            raise InternalServerError("the package cannot be stored") from error
+        except SuitError as error:
+            self._log.warning("package_refused", problem=str(error))
+            self._store.change(package=None, result=int(_failure(error)))
+            raise BadRequest(str(error)) from error
+        self._store.change(package=envelope.digest.digest, result=int(UpdateResult.INITIAL))
+        self._log.info("package_kept", digest=envelope.digest.digest.hex(), sequence=envelope.sequence_number)
+        return None
+
+    def _write_uri(self, content: Content, source: Source) -> Answer | None:
+        result = UpdateResult.UNSUPPORTED_PROTOCOL if content else UpdateResult.INITIAL
+        self._store.change(package=None, updating=False, result=int(result))
+        return None
+
+    def _update(self, arguments: Mapping[int, str | None], source: Source) -> Answer | None:
+        if self.state is not FirmwareState.DOWNLOADED:
+            raise MethodNotAllowed("write a package first")
+        self._store.change(updating=True)
+        self._ordered()
+        return None
+
+
+def _failure(error: SuitError | StorageError) -> UpdateResult:
+    if isinstance(error, StorageError) or error.reason is SuitReason.STORE:
+        return UpdateResult.NOT_ENOUGH_STORAGE
+    if error.reason in _VERIFICATION:
+        return UpdateResult.INTEGRITY_CHECK_FAILED
+    if error.reason in {SuitReason.MALFORMED, SuitReason.VERSION, SuitReason.TOO_LARGE}:
+        return UpdateResult.UNSUPPORTED_PACKAGE
+    return UpdateResult.UPDATE_FAILED
