@@ -7,10 +7,9 @@ transport with connection identifiers can stand behind it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from device_pki.identity import PeerIdentity
+from device_pki.identity import PeerIdentity
 
 Address = tuple[str, int]
 """IP address as text, UDP port."""

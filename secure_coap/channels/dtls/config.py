@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-if TYPE_CHECKING:
-    from device_pki.identity import PeerIdentity
+from device_pki.identity import PeerIdentity
 
-Verify = Callable[[Sequence[x509.Certificate]], "PeerIdentity"]
+Verify = Callable[[Sequence[x509.Certificate]], PeerIdentity]
 """Decides about a peer's chain, leaf first. Any exception refuses the peer (security rule 33: fail closed)."""
 
 

@@ -8,15 +8,14 @@ data. A chain OpenSSL accepts without that last call leaves `identity` empty, an
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL, crypto
 
-if TYPE_CHECKING:
-    from device_pki.identity import PeerIdentity
-    from secure_coap.channels.dtls.config import Verify
+from device_pki.identity import PeerIdentity
+from secure_coap.channels.dtls.config import Verify
 
 MAX_CHAIN: Final = 4
 MAX_CHAIN_BYTES: Final = 8 * 1024  # security rule 21

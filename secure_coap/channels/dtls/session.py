@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from OpenSSL import SSL
 
+from device_pki.identity import PeerIdentity
 from secure_coap.association import Address
 from secure_coap.channels.dtls.peer_check import PeerCheck
 from secure_coap.channels.dtls.records import pack
-
-if TYPE_CHECKING:
-    from device_pki.identity import PeerIdentity
 
 MTU: Final = 1200
 """Bytes per datagram of a handshake; larger messages are fragmented by DTLS, not by IP."""
