@@ -1,0 +1,1 @@
+"""A certification authority's data folder, and what its operator does with it."""

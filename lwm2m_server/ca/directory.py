@@ -1,0 +1,150 @@
+"""The data folder of a CA:
+
+ca.key, ca.pem      the CA's key (0600); its certificate, then those above it
+ca.csr              the request to be certified by another CA, while there is no ca.pem
+https.key, https.pem  TLS identity of the CA API, self-signed: providers pin the very certificate
+est.key, est.pem    the EST server's, issued by this CA
+providers/NAME.pem  pinned TLS certificates of the service providers that may call the API
+ca.db               labels, devices, keys, certificates, revocations
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from cose.keys import PrivateKey, UnusableKey, load_private_key, same_key
+from device_pki.issue import Issuer
+from device_pki.keys import KeyKindError, public_key
+from device_pki.roles import TRANSFER_SIGNING
+from enrollment.ca.builtin import BuiltinCa
+
+HARDWARE_TYPE: Final = x509.ObjectIdentifier(TRANSFER_SIGNING.dotted_string.rsplit(".", 1)[0] + ".3")
+"""hwType in the hardwareModuleName of factory certificates (RFC 4108 5), beside our key usages."""
+
+MAX_PEM_SIZE: Final = 64 * 1024
+"""Octets of the largest certificate file read."""
+
+
+class CaDirectoryError(Exception):
+    """The folder cannot be used as it is; the text names the command that helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsIdentity:
+    """Files of a key and its certificate."""
+
+    key: Path
+    certificate: Path
+
+
+@dataclass(frozen=True, slots=True)
+class CaDirectory:
+    """Names and reads the files; `lwm2m_server.ca.setup` makes them."""
+
+    root: Path
+
+    @property
+    def key(self) -> Path:
+        """The CA's private key."""
+        return self.root / "ca.key"
+
+    @property
+    def certificate(self) -> Path:
+        """The CA's certificate, then those above it."""
+        return self.root / "ca.pem"
+
+    @property
+    def request(self) -> Path:
+        """The request for the CA's certificate."""
+        return self.root / "ca.csr"
+
+    @property
+    def https(self) -> TlsIdentity:
+        """TLS identity of the CA API."""
+        return TlsIdentity(self.root / "https.key", self.root / "https.pem")
+
+    @property
+    def est(self) -> TlsIdentity:
+        """DTLS identity of the EST server."""
+        return TlsIdentity(self.root / "est.key", self.root / "est.pem")
+
+    @property
+    def providers(self) -> Path:
+        """Pinned certificates of service providers."""
+        return self.root / "providers"
+
+    @property
+    def database(self) -> Path:
+        """The register."""
+        return self.root / "ca.db"
+
+    def chain(self) -> tuple[x509.Certificate, ...]:
+        """Read the CA's certificate and those above it; raise `CaDirectoryError`."""
+        if not self.certificate.exists():
+            raise CaDirectoryError(
+                f"{self.certificate} is missing: run `lwm2m-server ca init --data {self.root} --kind root`; "
+                f"for another kind have {self.request} certified and run `ca init … --certificate FILE`"
+            )
+        return read_certificates(self.certificate)
+
+    def issuer(self) -> Issuer:
+        """Read the CA's key and certificate; raise `CaDirectoryError`."""
+        certificate = self.chain()[0]
+        return Issuer(certificate, self._private_key(self.key, certificate))
+
+    def backend(self, certificate_lifetime: timedelta, crl_lifetime: timedelta) -> BuiltinCa:
+        """Return the built-in CA on this folder's key; raise `CaDirectoryError`."""
+        return BuiltinCa(
+            issuer=self.issuer(),
+            above=self.chain()[1:],
+            certificate_lifetime=certificate_lifetime,
+            crl_lifetime=crl_lifetime,
+            hardware_type=HARDWARE_TYPE,
+        )
+
+    def est_identity(self, now: datetime) -> tuple[tuple[x509.Certificate, ...], ec.EllipticCurvePrivateKey]:
+        """Read the EST server's chain (leaf first, no root) and its key; raise `CaDirectoryError`."""
+        if not self.est.certificate.exists():
+            raise CaDirectoryError(f"{self.est.certificate} is missing: run `ca init` on {self.root} again")
+        leaf = read_certificates(self.est.certificate)[0]
+        if leaf.not_valid_after_utc <= now:
+            raise CaDirectoryError(f"{self.est.certificate} has expired: run `ca init` on {self.root} again")
+        key = self._private_key(self.est.key, leaf)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise CaDirectoryError(f"{self.est.key} must be an EC key: remove it and run `ca init` again")
+        return (leaf, *without_roots(self.chain())), key
+
+    @staticmethod
+    def _private_key(path: Path, certificate: x509.Certificate) -> PrivateKey:
+        try:
+            key = load_private_key(path)
+        except (OSError, UnusableKey) as error:
+            raise CaDirectoryError(f"{path} cannot be used: {error}") from error
+        if not same_key(key.public_key(), public_key(certificate)):
+            raise CaDirectoryError(f"{path} is not the key of the certificate beside it: restore both from one backup")
+        return key
+
+
+def read_certificates(path: Path) -> tuple[x509.Certificate, ...]:
+    """Read the PEM certificates of a file, at least one; raise `CaDirectoryError`."""
+    try:
+        if path.stat().st_size > MAX_PEM_SIZE:
+            raise CaDirectoryError(f"{path} is larger than {MAX_PEM_SIZE} octets: give a file of PEM certificates")
+        certificates = tuple(x509.load_pem_x509_certificates(path.read_bytes()))
+        for certificate in certificates:
+            public_key(certificate)
+    except (OSError, ValueError, KeyKindError) as error:
+        raise CaDirectoryError(f"{path} holds no usable PEM certificate: {error}") from error
+    return certificates
+
+
+def without_roots(chain: Sequence[x509.Certificate]) -> tuple[x509.Certificate, ...]:
+    """Return the certificates that are not self-issued: what a server sends after its own."""
+    return tuple(certificate for certificate in chain if certificate.issuer != certificate.subject)

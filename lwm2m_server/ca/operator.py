@@ -1,0 +1,115 @@
+"""What an operator does to a CA's register, directly on the data folder: safe beside a running CA.
+
+The database serialises the writers; a running CA notices within a second, its API with the next call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+
+from device_pki.fingerprints import fingerprint
+from enrollment.ca.revocations import RevocationPublisher
+from enrollment.est.paths import is_label
+from enrollment.register import ALL, DeviceEntry, EnrollmentRefused, Label, UnknownEntry
+from lwm2m_server.ca.directory import CaDirectory, CaDirectoryError, read_certificates
+from lwm2m_server.store.database import Database
+from lwm2m_server.store.enrollment_register import SqlEnrollmentRegister
+
+CRL_LIFETIME: Final = timedelta(days=1)
+"""How long a list signed by a command stays fresh."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaOperator:
+    """An opened CA folder."""
+
+    directory: CaDirectory
+    register: SqlEnrollmentRegister
+
+    async def find_label(self, wanted: str) -> Label:
+        """Return a label by its 22 characters or its UUID; raise `CaDirectoryError`."""
+        labels = [label for label, _, _ in await self.register.all_labels()]
+        found = [label for label in labels if wanted in {label.text, str(label.uuid)}]
+        if len(found) != 1:
+            kind = "label" if is_label(wanted) else "UUID"
+            problem = "no label has" if not found else "several providers have labels of"
+            raise CaDirectoryError(f"{problem} this {kind}; `lwm2m-server ca labels list` shows every label")
+        return found[0]
+
+    async def close_entry(self, wanted: str, device: str, *, revoke: bool) -> DeviceEntry:
+        """Close a device's entry, given by fingerprint (or its beginning) or endpoint name; return it as it is now."""
+        label = await self.find_label(wanted)
+        entry = await self._find_entry(label, device)
+        now = datetime.now(UTC)
+        try:
+            await self.register.set_entry(
+                label.text, entry.fingerprint, open_=False, revoke=ALL if revoke else None, now=now
+            )
+        except UnknownEntry as error:
+            raise CaDirectoryError("the entry is gone") from error
+        if revoke:
+            await self.crl()
+        return await self.register.entry(label.text, entry.fingerprint)
+
+    async def _find_entry(self, label: Label, device: str) -> DeviceEntry:
+        found = [
+            entry
+            for entry in await self.register.entries(label.text)
+            if entry.endpoint == device or (len(device) >= 8 and entry.fingerprint.hex().startswith(device.lower()))
+        ]
+        if len(found) != 1:
+            raise CaDirectoryError(
+                f"{'no' if not found else 'more than one'} device of this label is {device!r}: give the fingerprint "
+                f"that `lwm2m-server ca labels show {label.uuid}` lists"
+            )
+        return found[0]
+
+    async def revoke(self, path: Path) -> x509.Certificate:
+        """Revoke a certificate of this CA, whatever it is for; return it."""
+        certificate = read_certificates(path)[0]
+        try:
+            certificate.verify_directly_issued_by(self.directory.chain()[0])
+        except Exception as error:
+            raise CaDirectoryError(f"{path} was not issued by this CA: its issuer must revoke it") from error
+        await self._close_key(certificate)
+        await self.register.revoke_serial(certificate.serial_number, certificate.not_valid_after_utc, datetime.now(UTC))
+        await self.crl()
+        return certificate
+
+    async def _close_key(self, certificate: x509.Certificate) -> None:
+        """A revoked operational certificate takes its key with it: a repeated request must not return it."""
+        try:
+            issued = await self.register.issued(fingerprint(certificate))
+            entry = await self.register.entry(issued.label, issued.device)
+        except EnrollmentRefused:
+            return
+        now = datetime.now(UTC)
+        await self.register.set_entry(
+            issued.label, issued.device, open_=entry.open, revoke=issued.key_thumbprint, now=now
+        )
+
+    async def crl(self) -> bytes:
+        """Return the newest revocation list (DER), signing it if something was revoked since."""
+        backend = self.directory.backend(timedelta(days=1), CRL_LIFETIME)
+        publisher = RevocationPublisher(
+            self.register, backend, interval=CRL_LIFETIME / 2, lifetime=CRL_LIFETIME, clock=lambda: datetime.now(UTC)
+        )
+        return await publisher.current()
+
+
+@asynccontextmanager
+async def opened(directory: CaDirectory) -> AsyncIterator[CaOperator]:
+    """Open a CA's register for the block. Raises `CaDirectoryError` when the folder holds no CA."""
+    directory.chain()
+    database = await Database.open(directory.database)
+    try:
+        yield CaOperator(directory, SqlEnrollmentRegister(database))
+    finally:
+        await database.close()

@@ -1,0 +1,180 @@
+"""The CA role: EST over DTLS for devices, the CA API over mutual TLS for providers, one register behind both."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, NoReturn
+
+import structlog
+from cryptography import x509
+
+from device_pki.identity import PeerIdentity
+from device_pki.path import PathError, PathReason, verify_path
+from device_pki.revocation import RevocationIndex
+from device_pki.roles import Role
+from enrollment.ca.revocations import RevocationPublisher
+from enrollment.est.server import EstEvent, EstServer
+from lwm2m_server.api.ca import CaService, create_app
+from lwm2m_server.api.mutual_tls import pinned_server_context
+from lwm2m_server.api.serving import serving
+from lwm2m_server.ca.directory import CaDirectory, read_certificates
+from lwm2m_server.ca.providers import ProviderPins
+from lwm2m_server.settings import CaSettings
+from lwm2m_server.store.database import Database
+from lwm2m_server.store.enrollment_register import SqlEnrollmentRegister
+from secure_coap.channels.dtls import DtlsServerConfig
+from secure_coap.endpoint import CoapServer
+from secure_coap.numbers import TransmissionParameters
+
+REFRESH: Final = 1.0
+"""Seconds between two looks for what the operator's commands changed."""
+_OTHER_CLASS: Final = frozenset({PathReason.NO_PATH, PathReason.NOT_DIRECT})
+
+Clock = Callable[[], datetime]
+
+log = structlog.get_logger()
+
+
+def utc_now() -> datetime:
+    """Return the present time, aware."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class RunningCa:
+    """Where a started CA listens."""
+
+    est: tuple[str, int]
+    api: tuple[str, int]
+
+
+async def run_ca(settings: CaSettings) -> None:
+    """Run until cancelled. Raises `CaDirectoryError` when the folder is not ready, OSError when a port is taken."""
+    async with running_ca(settings) as running:
+        log.info("ca_ready", name=settings.name, est=running.est, api=running.api)
+        await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def running_ca(settings: CaSettings, clock: Clock = utc_now) -> AsyncIterator[RunningCa]:
+    """Serve inside the block. Raises like `run_ca`."""
+    directory = CaDirectory(settings.data)
+    database = await Database.open(directory.database)
+    try:
+        service, pins = await _service(settings, directory, database, clock)
+        context = pinned_server_context(directory.https.certificate, directory.https.key, [])
+        pins.refresh(context)
+        api = serving(create_app(service), *settings.api_bind, mutual_tls=context)
+        async with _est(settings, directory, service) as est_address, api as api_address:
+            upkeep = asyncio.create_task(_upkeep(service, pins, context))
+            try:
+                yield RunningCa(est_address, api_address)
+            finally:
+                upkeep.cancel()
+                await asyncio.gather(upkeep, return_exceptions=True)
+    finally:
+        await database.close()
+
+
+async def _service(
+    settings: CaSettings, directory: CaDirectory, database: Database, clock: Clock
+) -> tuple[CaService, ProviderPins]:
+    crl_lifetime = timedelta(seconds=settings.crl_lifetime)
+    backend = directory.backend(timedelta(days=settings.certificate_days), crl_lifetime)
+    register = SqlEnrollmentRegister(database)
+    interval = timedelta(seconds=settings.crl_interval)
+    publisher = RevocationPublisher(register, backend, interval=interval, lifetime=crl_lifetime, clock=clock)
+    await publisher.current()
+    anchors = [c for path in settings.permanent_anchors for c in read_certificates(path)]
+    pins = ProviderPins(directory, settings.peers)
+    service = CaService(register, backend, publisher, pins, anchors, settings.public_uri, clock)
+    return service, pins
+
+
+@asynccontextmanager
+async def _est(settings: CaSettings, directory: CaDirectory, service: CaService) -> AsyncIterator[tuple[str, int]]:
+    chain, key = directory.est_identity(service.clock())
+    est = EstServer(service.register, service.ca, clock=service.clock, observe=_log_request)
+    server = await CoapServer.bind(
+        *settings.bind,
+        dtls=DtlsServerConfig(chain, key, DeviceVerifier(service)),
+        handler=est.handle,
+        parameters=TransmissionParameters(
+            ack_timeout=settings.coap.ack_timeout, max_retransmit=settings.coap.max_retransmit
+        ),
+    )
+    try:
+        yield server.address
+    finally:
+        await server.close()
+
+
+async def _upkeep(service: CaService, pins: ProviderPins, context: ssl.SSLContext) -> None:
+    """Keep the revocation list fresh, and act on what operator commands changed beside this process."""
+    while True:
+        await asyncio.sleep(REFRESH)
+        try:
+            pins.refresh(context)
+            await service.publisher.current()
+        except Exception:
+            log.exception("upkeep_failed")
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceVerifier:
+    """Lets in factory certificates of the permanent CA, and this CA's own operational ones unless revoked."""
+
+    service: CaService
+
+    def __call__(self, presented: Sequence[x509.Certificate]) -> PeerIdentity:
+        """Return the identity a presented chain (leaf first) proves; raise `PathError`."""
+        if not presented:
+            raise PathError(PathReason.NO_CERTIFICATE)
+        try:
+            return self._identity(presented, self.service.permanent_anchors, Role.FACTORY_DEVICE)
+        except PathError as error:
+            if error.reason not in _OTHER_CLASS:
+                return _refuse(error)
+        try:
+            return self._identity(
+                presented, self.service.ca.chain[:1], Role.OPERATIONAL_DEVICE, self.service.publisher.index
+            )
+        except PathError as error:
+            return _refuse(error)
+
+    def _identity(
+        self,
+        presented: Sequence[x509.Certificate],
+        anchors: Sequence[x509.Certificate],
+        role: Role,
+        revocation: RevocationIndex | None = None,
+    ) -> PeerIdentity:
+        path = verify_path(
+            presented[0],
+            presented[1:],
+            anchors=anchors,
+            role=role,
+            now=self.service.clock(),
+            revocation=revocation,
+        )
+        return PeerIdentity.of(path)
+
+
+def _refuse(error: PathError) -> NoReturn:
+    log.warning("handshake_refused", reason=error.reason.value)
+    raise error
+
+
+def _log_request(event: EstEvent) -> None:
+    log.info(
+        "est_request",
+        operation=event.operation.value,
+        label=event.label,
+        endpoint=event.endpoint,
+        outcome=event.outcome,
+    )
