@@ -44,20 +44,14 @@ class Machine:
         self._steps = 0
 
     def run(self, section: ManifestKey) -> None:
-        """Run the shared sequence and then a section, if the manifest has it.
-
-        Raises SuitError; OSError of the store comes as SuitError STORE.
-        """
+        """Run the shared sequence and then a section, if the manifest has it. Raises SuitError, OSError."""
         sequence = self.envelope.sequence(section)
         if not sequence:
             return
         # With several components every sequence must say first which one it means.
         first = (0,) if len(self._parameters) == 1 else None
-        try:
-            self._run(self.manifest.shared, _Frame(first))
-            self._run(sequence, _Frame(first))
-        except OSError as error:
-            raise SuitError(SuitReason.STORE, str(error)) from error
+        self._run(self.manifest.shared, _Frame(first))
+        self._run(sequence, _Frame(first))
 
     def _run(self, sequence: CommandSequence, frame: _Frame) -> None:
         for command in sequence:

@@ -14,7 +14,7 @@ from suit.errors import ConditionFailed, SuitError, SuitReason
 from suit.machine import Machine
 from suit.manifest import ComponentId, Manifest
 from suit.numbers import CommandCode, ManifestKey
-from suit.store import ComponentStore, DeviceDescription
+from suit.store import ComponentStore, DeviceDescription, storage_errors
 
 MAX_SEQUENCE_STEP: Final = 65536
 """How far ahead of the last one a sequence number may be, so that one manifest cannot use them all up."""
@@ -44,20 +44,21 @@ def process(
     """Bring the device into the manifest's state and start it: update procedure, commit, invocation procedure.
 
     `last_sequence` is the highest sequence number the device has taken; None skips that check, for a reset to a state
-    agreed on before. The manifest the store names as installed is no rollback: it is validated, and repaired if need be.
+    agreed on before. The manifest the store names as installed is no rollback: it is validated, repaired if need be.
 
     Raises SuitError for the rule that is broken; until the commit nothing has changed then.
     """
     verified = _verified(envelope)
-    repeated = store.installed() == verified.digest
-    if not repeated:
-        check_sequence(verified.sequence_number, last_sequence)
-    _check_applies(verified.manifest, store)
-    store.discard()
-    changed = not (repeated and _is_valid(verified, device, store))
-    if changed:
-        _update(verified, device, store)
-    return _invocation(verified, device, store, changed=changed)
+    with storage_errors():
+        repeated = store.installed() == verified.digest
+        if not repeated:
+            check_sequence(verified.sequence_number, last_sequence)
+        _check_applies(verified.manifest, store)
+        store.discard()
+        changed = not (repeated and _is_valid(verified, device, store))
+        if changed:
+            _update(verified, device, store)
+        return _invocation(verified, device, store, changed=changed)
 
 
 def invoke(envelope: Envelope, *, device: DeviceDescription, store: ComponentStore) -> ProcessResult:
@@ -66,8 +67,9 @@ def invoke(envelope: Envelope, *, device: DeviceDescription, store: ComponentSto
     Raises SuitError.
     """
     verified = _verified(envelope)
-    _check_applies(verified.manifest, store)
-    return _invocation(verified, device, store, changed=False)
+    with storage_errors():
+        _check_applies(verified.manifest, store)
+        return _invocation(verified, device, store, changed=False)
 
 
 def check_sequence(number: int, last: int | None) -> None:
@@ -108,8 +110,6 @@ def _update(envelope: VerifiedEnvelope, device: DeviceDescription, store: Compon
         for section in _UPDATE:
             machine.run(section)
         store.commit(envelope.digest, envelope.sequence_number)
-    except OSError as error:
-        raise SuitError(SuitReason.STORE, str(error)) from error
     except SuitError:
         store.discard()
         raise

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from suit.digest import Digest
+from suit.errors import SuitError, SuitReason
 from suit.manifest import ComponentId
 
 
@@ -54,3 +57,12 @@ class ComponentStore(Protocol):
 
     def invoke(self, component: ComponentId, arguments: bytes | None) -> None:
         """Start the component, now or at the next restart."""
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Turn the store's OSError into SuitError STORE."""
+    try:
+        yield
+    except OSError as error:
+        raise SuitError(SuitReason.STORE, str(error)) from error

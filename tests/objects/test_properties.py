@@ -1,0 +1,95 @@
+"""Any tree of values goes through any format and back; any other bytes end in a typed error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from objects import (
+    MODEL,
+    MultipleResource,
+    ObjectInstance,
+    ObjectLink,
+    ObjectNode,
+    ObjectsError,
+    Path,
+    ResourceType,
+    Value,
+)
+from objects.definition import ResourceDefinition
+from objects.formats import Format, decode, encode, lenient_cbor, link_format, tlv
+
+VALUES: Mapping[ResourceType, st.SearchStrategy[Value]] = {
+    ResourceType.STRING: st.text(max_size=300),
+    ResourceType.INTEGER: st.integers(-(2**63), 2**63 - 1),
+    ResourceType.TIME: st.integers(0, 2**40),
+    ResourceType.BOOLEAN: st.booleans(),
+    ResourceType.OPAQUE: st.binary(max_size=300),
+    ResourceType.OBJLNK: st.builds(ObjectLink, st.integers(0, 65535), st.integers(0, 65535)),
+}
+TREE_FORMATS = [Format.TLV, Format.SENML_CBOR]
+
+
+def _resource(definition: ResourceDefinition) -> st.SearchStrategy[Value | Mapping[int, Value]]:
+    values = VALUES[definition.type]
+    return st.dictionaries(st.integers(0, 65534), values, min_size=1, max_size=4) if definition.multiple else values
+
+
+def _instances(number: int) -> st.SearchStrategy[ObjectInstance]:
+    known = {i: r for i, r in MODEL[number].resources.items() if r.type is not ResourceType.NONE}
+    resources = st.fixed_dictionaries({}, optional={i: _resource(r) for i, r in known.items()})
+    return st.builds(ObjectInstance.of, st.just(0), resources)
+
+
+INSTANCES = st.sampled_from([3, 33001, 33002]).flatmap(lambda n: st.tuples(st.just(n), _instances(n)))
+
+
+@pytest.mark.parametrize("content_format", TREE_FORMATS)
+@given(INSTANCES)
+def test_every_level_of_a_tree(content_format: Format, pair: tuple[int, ObjectInstance]) -> None:
+    number, instance = pair
+    path = Path(number, 0)
+    assert decode(content_format, path, encode(content_format, path, instance, MODEL), MODEL) == instance
+    if instance.resources:
+        whole = ObjectNode(number, {0: instance})
+        data = encode(content_format, Path(number), whole, MODEL)
+        assert decode(content_format, Path(number), data, MODEL) == whole
+    for i, resource in instance.resources.items():
+        data = encode(content_format, path.child(i), resource, MODEL)
+        assert decode(content_format, path.child(i), data, MODEL) == resource
+        assert isinstance(resource, MultipleResource) == MODEL[number][i].multiple
+
+
+@pytest.mark.parametrize("content_format", [Format.TEXT, *TREE_FORMATS])
+@pytest.mark.parametrize("path", ["/3", "/3/0", "/3/0/13", "/33002/0/6", "/33002/0/6/1"])
+@given(data=st.binary(max_size=200))
+def test_any_bytes_end_in_a_value_or_a_typed_error(content_format: Format, path: str, data: bytes) -> None:
+    _value_or_typed_error(lambda d: decode(content_format, Path.parse(path), d, MODEL), data)
+
+
+@pytest.mark.parametrize("content_format", TREE_FORMATS)
+@given(INSTANCES, st.data())
+def test_mutated_bytes_too(content_format: Format, pair: tuple[int, ObjectInstance], draw: st.DataObject) -> None:
+    path = Path(pair[0], 0)
+    data = bytearray(encode(content_format, path, pair[1], MODEL))
+    for _ in range(draw.draw(st.integers(1, 4))):
+        at = draw.draw(st.integers(0, len(data)))
+        data[at : at + draw.draw(st.integers(0, 2))] = draw.draw(st.binary(max_size=2))
+    _value_or_typed_error(lambda d: decode(content_format, path, d, MODEL), bytes(data))
+
+
+@given(st.binary(max_size=200))
+def test_parsers_below_too(data: bytes) -> None:
+    _value_or_typed_error(lambda d: list(tlv.read(d)), data)
+    _value_or_typed_error(lambda d: lenient_cbor.decode(d, max_size=100), data)
+    _value_or_typed_error(link_format.parse, data)
+
+
+def _value_or_typed_error(read: Callable[[bytes], object], data: bytes) -> None:
+    try:
+        read(data)
+    except ObjectsError:
+        return
