@@ -127,8 +127,6 @@ class SpSettings(_Section):
     """Seconds between two fetches of the CA's CRL; a revoked device is shut out within this time."""
     lab: bool = False
     """Allow loopback and link-local URIs in transfers."""
-    batch_delay: float = Field(default=0.5, ge=0, le=60)
-    """Seconds to collect receipts and releases before they are sent together."""
     retry_max: float = Field(default=30, gt=0)
     """Longest pause, seconds, between two tries of a duty towards a partner, CA or device."""
     coap: CoapSettings = CoapSettings()

@@ -39,7 +39,10 @@ class Gateway:
         self._arrivals: dict[str, asyncio.Event] = {}
 
     def attach(self, endpoint: str, association: Association) -> None:
-        """The device has just been heard over this session."""
+        """The device has just been heard over this session; an earlier one of its ends."""
+        previous = self._sessions.get(endpoint)
+        if previous is not None and previous is not association:
+            self._sender().drop(previous)
         self._sessions[endpoint] = association
         if (arrival := self._arrivals.pop(endpoint, None)) is not None:
             arrival.set()

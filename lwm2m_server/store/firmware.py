@@ -63,11 +63,14 @@ async def all_firmware(connection: AsyncConnection) -> list[Firmware]:
     return [Firmware(**row._mapping) for row in rows]
 
 
-async def order_push(connection: AsyncConnection, endpoint: str, digest: bytes, install: bool, now: int) -> None:
-    """Order a push unless the same one is ordered or done already."""
+async def order_push(
+    connection: AsyncConnection, endpoint: str, digest: bytes, *, install: bool, now: int, again: bool = False
+) -> None:
+    """Order a push unless the same one is ordered or done already; with `again` one that is done is repeated."""
     same = and_(pushes.c.endpoint == endpoint, pushes.c.digest == digest, pushes.c.install == install)
-    open_or_done = and_(same, pushes.c.state != PushState.FAILED)
-    if (await connection.execute(select(pushes.c.id).where(open_or_done))).first() is None:
+    ended = (PushState.FAILED, PushState.DONE) if again else (PushState.FAILED,)
+    standing = and_(same, pushes.c.state.not_in(ended))
+    if (await connection.execute(select(pushes.c.id).where(standing))).first() is None:
         values = {"endpoint": endpoint, "digest": digest, "install": install}
         await connection.execute(insert(pushes).values(**values, state=PushState.PENDING, changed_at=now))
 

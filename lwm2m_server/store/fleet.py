@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from lwm2m_server.store import book_codec
 from lwm2m_server.store.tables import devices, groups
+from trust_transfer.provider.book import BookEntry
+from trust_transfer.provider.duties import CloseAndRevoke, RevokeAttemptKey, SendReceipt, SendRelease, duties
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +27,13 @@ class Device:
     """The factory certificate's DER."""
     group_name: str | None
     label: str
-    """UUID of the label at the CA under which it may enroll."""
+    """UUID of the label at the CA under which its operator registered it."""
     ca_uri: str | None
-    owned: bool
-    sequence: int | None
-    """Resource 33001/6 as last read: the device's epoch and burned sequence number."""
-    reenroll_after: int | None
-    """Seconds since 1970: it fell back then, and has not logged in with a newer certificate yet."""
+    book: BookEntry
+    state: int | None = None
+    """Resource 33001/1 as last read."""
+    result: int | None = None
+    """Resource 33001/2 as last read."""
 
 
 async def add_group(connection: AsyncConnection, name: str) -> None:
@@ -43,34 +46,67 @@ async def group_names(connection: AsyncConnection) -> list[str]:
     return [row.name for row in await connection.execute(select(groups).order_by(groups.c.name))]
 
 
-async def put_device(connection: AsyncConnection, device: Device) -> None:
-    """Store a device, or replace what is known of it."""
-    values = asdict(device)
-    changed = {name: value for name, value in values.items() if name != "endpoint"}
-    statement = insert(devices).values(**values)
-    await connection.execute(statement.on_conflict_do_update(index_elements=["endpoint"], set_=changed))
+async def add_device(connection: AsyncConnection, new: Device, now: int) -> None:
+    """Store a device that is not known yet."""
+    values = {field.name: getattr(new, field.name) for field in fields(new)} | _book_columns(new.book, now)
+    await connection.execute(insert(devices).values(**values))
+
+
+async def put_book(connection: AsyncConnection, book: BookEntry, now: int) -> None:
+    """Store the book of a known device."""
+    columns = _book_columns(book, now)
+    await connection.execute(update(devices).where(devices.c.endpoint == book.endpoint).values(**columns))
 
 
 async def change_device(connection: AsyncConnection, endpoint: str, **changes: Any) -> None:
-    """Set some columns of a device."""
+    """Set columns other than the book."""
     await connection.execute(update(devices).where(devices.c.endpoint == endpoint).values(**changes))
 
 
 async def device(connection: AsyncConnection, endpoint: str) -> Device | None:
     """One device by its endpoint name."""
-    row = (await connection.execute(select(devices).where(devices.c.endpoint == endpoint))).one_or_none()
-    return None if row is None else Device(**row._mapping)
+    return await _one(connection, devices.c.endpoint == endpoint)
 
 
-async def all_devices(connection: AsyncConnection, group: str | None = None) -> list[Device]:
-    """The devices of a group, or all, by endpoint."""
+async def device_of(connection: AsyncConnection, fingerprint: bytes) -> Device | None:
+    """One device by its factory certificate's fingerprint."""
+    return await _one(connection, devices.c.fingerprint == fingerprint)
+
+
+async def find_devices(
+    connection: AsyncConnection,
+    *,
+    group: str | None = None,
+    endpoints: Collection[str] | None = None,
+    partner_duty: bool | None = None,
+    ca_duty: bool | None = None,
+) -> list[Device]:
+    """Devices by any of these, by endpoint; all of them when nothing is asked for."""
     statement = select(devices).order_by(devices.c.endpoint)
-    if group is not None:
-        statement = statement.where(devices.c.group_name == group)
-    return [Device(**row._mapping) for row in await connection.execute(statement)]
+    if endpoints is not None:
+        statement = statement.where(devices.c.endpoint.in_(endpoints))
+    for name, value in {"group_name": group, "partner_duty": partner_duty, "ca_duty": ca_duty}.items():
+        if value is not None:
+            statement = statement.where(devices.c[name] == value)
+    return [_device(row) for row in await connection.execute(statement)]
 
 
-async def fingerprints(connection: AsyncConnection, endpoints: Collection[str]) -> dict[str, bytes]:
-    """Factory certificate fingerprints of those of `endpoints` that are known."""
-    statement = select(devices.c.endpoint, devices.c.fingerprint).where(devices.c.endpoint.in_(endpoints))
-    return {row.endpoint: row.fingerprint for row in await connection.execute(statement)}
+async def _one(connection: AsyncConnection, condition: Any) -> Device | None:
+    row = (await connection.execute(select(devices).where(condition))).one_or_none()
+    return None if row is None else _device(row)
+
+
+def _device(row: Any) -> Device:
+    values = dict(row._mapping)
+    del values["partner_duty"], values["ca_duty"]
+    return Device(**{**values, "book": book_codec.load(row.book)})
+
+
+def _book_columns(book: BookEntry, now: int) -> dict[str, Any]:
+    """The book, and which kinds of duty it holds: these do not depend on the time."""
+    due = duties(book, now)
+    return {
+        "book": book_codec.dump(book),
+        "partner_duty": any(isinstance(duty, SendReceipt | SendRelease) for duty in due),
+        "ca_duty": any(isinstance(duty, CloseAndRevoke | RevokeAttemptKey) for duty in due),
+    }

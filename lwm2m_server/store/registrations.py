@@ -18,8 +18,6 @@ class Registration:
 
     endpoint: str
     handle: bytes
-    identity: str
-    """Value of the `device_pki.roles.Role` its certificate was verified for."""
     certificate: bytes
     """DER of the certificate of the session it registered over."""
     lifetime: int

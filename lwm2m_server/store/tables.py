@@ -4,7 +4,7 @@ Bodies of signed messages are kept byte for byte. Times are seconds since 1970. 
 are kept raw, not as text.
 """
 
-from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, true
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 
 from lwm2m_server.store.metadata import metadata
 
@@ -26,19 +26,20 @@ devices = Table(
     Column("group_name", ForeignKey(groups.c.name), index=True),
     Column("label", String(36), nullable=False),
     Column("ca_uri", Text),
-    Column("owned", Boolean, nullable=False, server_default=true()),
-    Column("sequence", Integer),
-    Column("reenroll_after", Integer),
+    Column("book", LargeBinary, nullable=False),
+    Column("partner_duty", Boolean, nullable=False, index=True),
+    Column("ca_duty", Boolean, nullable=False, index=True),
+    Column("state", Integer),
+    Column("result", Integer),
 )
-"""Devices of this provider's own: added by its operator, or received and owned. `sequence`: 33001/6 as last read.
-`reenroll_after`: the device fell back then; its factory certificate is let in until a newer certificate was."""
+"""Every device this provider has to do with, and its book of it. `partner_duty`, `ca_duty`: the book holds such duties.
+`state`, `result`: resources 33001/1 and /2 as last read."""
 
 registrations = Table(
     "registrations",
     metadata,
     Column("endpoint", String(64), primary_key=True),
     Column("handle", LargeBinary(16), nullable=False, unique=True),
-    Column("identity", String(16), nullable=False),
     Column("certificate", LargeBinary, nullable=False),
     Column("lifetime", Integer, nullable=False),
     Column("version", String(8), nullable=False),
@@ -106,15 +107,14 @@ documents = Table(
 )
 """Everything that goes between providers. An outgoing row without `acknowledged_at` is a duty to send."""
 
-books = Table(
-    "books",
+messages = Table(
+    "transfer_messages",
     metadata,
     Column("transfer_id", ForeignKey(transfers.c.transfer_id), primary_key=True),
-    Column("endpoint", String(64), primary_key=True),
-    Column("fingerprint", LargeBinary(32), nullable=False, index=True),
-    Column("record", LargeBinary, nullable=False),
-    Column("settled", Boolean, nullable=False),
-    Column("batch", Integer),
-    Index(None, "endpoint", "settled"),
+    Column("endpoint", ForeignKey(devices.c.endpoint), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("start", Boolean, nullable=False),
+    Index(None, "endpoint", "start"),
 )
-"""A provider's book of one device in one transfer. `batch`: the receipts or releases document that carries it."""
+"""Every TransferMessage made here, as evidence. `start`: the operator wants it begun as soon as its window is open."""

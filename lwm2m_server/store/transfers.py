@@ -1,4 +1,4 @@
-"""Transfers, the documents that go between providers, and the books, at rest."""
+"""Transfers, the documents that go between providers, and the messages to devices, at rest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import and_, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from lwm2m_server.store.tables import books, documents, transfers
+from lwm2m_server.store.tables import documents, messages, transfers
 
 
 class Kind(StrEnum):
@@ -56,15 +56,14 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
-class BookRow:
-    """One device in one transfer. `batch`: number of the receipts or releases document that carries its report."""
+class Message:
+    """A TransferMessage made here. `start`: to be begun as soon as its window is open."""
 
     transfer_id: bytes
     endpoint: str
-    fingerprint: bytes
-    record: bytes
-    settled: bool
-    batch: int | None
+    seq: int
+    body: bytes
+    start: bool = False
 
 
 async def add_transfer(connection: AsyncConnection, transfer: Transfer) -> None:
@@ -137,29 +136,27 @@ async def acknowledge(connection: AsyncConnection, document: Document, now: int)
     await connection.execute(update(documents).where(name).values(acknowledged_at=now))
 
 
-async def put_book(connection: AsyncConnection, row: BookRow) -> None:
-    """Store a device's book, or replace it."""
-    values = asdict(row)
-    changed = {name: values[name] for name in ("record", "settled", "batch")}
-    statement = insert(books).values(**values)
-    key = ["transfer_id", "endpoint"]
-    await connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changed))
+async def add_message(connection: AsyncConnection, message: Message) -> None:
+    """Keep a TransferMessage."""
+    await connection.execute(insert(messages).values(**asdict(message)))
 
 
-async def find_books(
-    connection: AsyncConnection,
-    *,
-    transfer_id: bytes | None = None,
-    endpoint: str | None = None,
-    settled: bool | None = None,
-) -> list[BookRow]:
-    """Books by any of transfer, device and whether nothing is left to do."""
-    statement = select(books).order_by(books.c.transfer_id, books.c.endpoint)
-    wanted = {"transfer_id": transfer_id, "endpoint": endpoint, "settled": settled}
-    for name, value in wanted.items():
+async def find_messages(
+    connection: AsyncConnection, *, transfer_id: bytes | None = None, endpoint: str | None = None
+) -> list[Message]:
+    """Messages of a transfer, or to a device, or both; by device and seq."""
+    statement = select(messages).order_by(messages.c.endpoint, messages.c.seq)
+    for name, value in {"transfer_id": transfer_id, "endpoint": endpoint}.items():
         if value is not None:
-            statement = statement.where(books.c[name] == value)
-    return [BookRow(**row._mapping) for row in await connection.execute(statement)]
+            statement = statement.where(messages.c[name] == value)
+    return [Message(**row._mapping) for row in await connection.execute(statement)]
+
+
+async def set_start(connection: AsyncConnection, message: Message, start: bool) -> None:
+    """Order or finish the start of a message."""
+    name = and_(messages.c.endpoint == message.endpoint, messages.c.seq == message.seq)
+    name = and_(name, messages.c.transfer_id == message.transfer_id)
+    await connection.execute(update(messages).where(name).values(start=start))
 
 
 def _document(row: Any) -> Document:

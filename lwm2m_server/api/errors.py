@@ -1,0 +1,50 @@
+"""The one table from the fleet's errors to HTTP status codes."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+
+from lwm2m_server import problem
+from lwm2m_server.fleet.device import DeviceRefused
+from lwm2m_server.fleet.errors import Contradiction, FleetError, NotReady, Rejected, Unknown
+from lwm2m_server.fleet.gateway import DeviceOffline
+from lwm2m_server.fleet.partners import ProfileError
+from lwm2m_server.problem import Problem
+from objects.errors import ObjectsError
+from trust_transfer.provider.book import BookError
+
+STATUS: Final[tuple[tuple[type[Exception], HTTPStatus, str], ...]] = (
+    (Unknown, HTTPStatus.NOT_FOUND, "unknown"),
+    (Contradiction, HTTPStatus.CONFLICT, "conflict"),
+    (NotReady, HTTPStatus.CONFLICT, "not_ready"),
+    (Rejected, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid"),
+    (BookError, HTTPStatus.CONFLICT, "book"),
+    (ProfileError, HTTPStatus.UNPROCESSABLE_ENTITY, "profile"),
+    (ObjectsError, HTTPStatus.UNPROCESSABLE_ENTITY, "value"),
+    (DeviceRefused, HTTPStatus.BAD_GATEWAY, "device_refused"),
+    (DeviceOffline, HTTPStatus.GATEWAY_TIMEOUT, "device_offline"),
+)
+"""Error, HTTP status, and the word for programs where the error has none of its own."""
+
+
+def as_problem(error: Exception) -> Problem:
+    """The problem details of one of the errors in the table."""
+    for kind, status, code in STATUS:
+        if isinstance(error, kind):
+            return Problem(status, str(error), code=error.code if isinstance(error, Rejected) else code)
+    raise error
+
+
+async def _on_error(_request: Request, error: Exception) -> Response:
+    return as_problem(error).response()
+
+
+def install(app: FastAPI) -> None:
+    """Have `app` answer every known error as problem details."""
+    problem.install(app)
+    for kind in (FleetError, *(kind for kind, _, _ in STATUS)):
+        app.add_exception_handler(kind, _on_error)

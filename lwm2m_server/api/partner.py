@@ -1,0 +1,105 @@
+"""The partner API: what providers send each other, over HTTPS with mutual TLS and pinned certificates.
+
+    PUT devices/{chunk} · PUT bags/{n} · PUT template · POST receipts · POST releases · GET
+    beneath /partner/v1/transfers/{cti hex}
+
+201 stored, 204 the same bytes again, 409 other bytes under the same name; a 2xx is sent only after storing. Who calls
+is told by the TLS certificate alone. A transfer of somebody else is answered like an unknown one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import Depends, FastAPI, Path, Request
+from fastapi.responses import Response
+
+from lwm2m_server.api import errors
+from lwm2m_server.api.mutual_tls import peer_fingerprint
+from lwm2m_server.api.uploads import read_body
+from lwm2m_server.fleet.errors import Unknown
+from lwm2m_server.fleet.inbox import Inbox
+from lwm2m_server.fleet.partners import PartnerProfile
+from lwm2m_server.fleet.views import partner_view
+from lwm2m_server.problem import Problem
+from lwm2m_server.store import partners as partner_store
+from lwm2m_server.store.database import Database
+from trust_transfer.messages.device_update_info import MAX_CHUNK
+from trust_transfer.messages.receipts import MAX_RECEIPTS
+from trust_transfer.messages.signed import MAX_SERVER_MESSAGE
+
+MAX_BAG: Final = MAX_CHUNK
+_CTI: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
+
+
+def create_app(database: Database, inbox: Inbox) -> FastAPI:
+    """The application; serve it with `MutualTlsProtocol`."""
+    app = FastAPI(title="Partner API", docs_url=None, redoc_url=None, openapi_url=None)
+    errors.install(app)
+
+    async def calling(request: Request) -> PartnerProfile:
+        async with database.reading() as connection:
+            partner = await partner_store.by_https(connection, peer_fingerprint(request))
+        if partner is None:
+            raise Problem(HTTPStatus.FORBIDDEN, "this TLS certificate is no partner's", code="no_partner")
+        return partner
+
+    partner_type = Annotated[PartnerProfile, Depends(calling)]
+    cti_type = Annotated[bytes, Depends(_transfer_id)]
+    number_type = Annotated[int, Path(ge=0, lt=1 << 16)]
+    base = "/partner/v1/transfers/{cti}"
+
+    @app.put(base + "/devices/{number}")
+    async def put_devices(request: Request, partner: partner_type, cti: cti_type, number: number_type) -> Response:
+        jws = _signature(request)
+        body = await read_body(request, MAX_CHUNK)
+        return await _stored(inbox.put_devices(partner, cti, number, body, jws))
+
+    @app.put(base + "/bags/{number}")
+    async def put_bag(request: Request, partner: partner_type, cti: cti_type, number: number_type) -> Response:
+        return await _stored(inbox.put_bag(partner, cti, number, await read_body(request, MAX_BAG)))
+
+    @app.put(base + "/template")
+    async def put_template(request: Request, partner: partner_type, cti: cti_type) -> Response:
+        return await _stored(inbox.put_template(partner, cti, await read_body(request, MAX_SERVER_MESSAGE)))
+
+    @app.post(base + "/receipts")
+    async def post_receipts(request: Request, partner: partner_type, cti: cti_type) -> Response:
+        jws = _signature(request)
+        return await _stored(inbox.post_receipts(partner, cti, await read_body(request, MAX_RECEIPTS), jws))
+
+    @app.post(base + "/releases")
+    async def post_releases(request: Request, partner: partner_type, cti: cti_type) -> Response:
+        jws = _signature(request)
+        return await _stored(inbox.post_releases(partner, cti, await read_body(request, MAX_RECEIPTS), jws))
+
+    @app.get(base)
+    async def get_transfer(partner: partner_type, cti: cti_type) -> dict[str, object]:
+        async with database.reading() as connection:
+            return await partner_view(connection, cti, partner.name)
+
+    return app
+
+
+def _transfer_id(cti: str) -> bytes:
+    if not _CTI.fullmatch(cti):
+        raise Unknown("this transfer")
+    return bytes.fromhex(cti)
+
+
+def _signature(request: Request) -> str:
+    jws = request.headers.get("jws")
+    if jws is None:
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "the document is not signed: the header field JWS carries <protected>..<signature>",
+            code="unsigned",
+        )
+    return jws
+
+
+async def _stored(storing: Awaitable[bool]) -> Response:
+    return Response(status_code=HTTPStatus.CREATED if await storing else HTTPStatus.NO_CONTENT)

@@ -1,0 +1,102 @@
+"""Delivering a TransferMessage: first what the device needs to check it, then the message itself.
+
+The endorser's certificate (33001/17), anchors that are not beneath the permanent one (33002/<i>/6) and the agreed
+state's manifest (object 5, an ordered push) are public data; writing them again changes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+
+import structlog
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from lwm2m_server.fleet.books import Books
+from lwm2m_server.fleet.device import ENROLLMENT, TRANSFER, Device, DeviceRefused
+from lwm2m_server.fleet.partners import PartnerProfile
+from lwm2m_server.protocol.registration import instances_of
+from lwm2m_server.store import partners as partner_store
+from lwm2m_server.store import transfers as store
+from lwm2m_server.store.database import Database
+from objects.path import MAX_ID
+from secure_coap.numbers.codes import Code
+from trust_transfer.messages.numbers import Form, Result
+from trust_transfer.provider import old
+from trust_transfer.provider.duties import Deliver
+
+log = structlog.get_logger()
+
+_MESSAGE = TRANSFER["Transfer Message"]
+_ENDORSER = TRANSFER["Endorser"]
+_ANCHORS = ENROLLMENT["Trust Anchors"]
+
+_BY_CODE = {Code.REQUEST_ENTITY_TOO_LARGE: Result.TOO_LARGE, Code.METHOD_NOT_ALLOWED: Result.BUSY}
+"""What a rejection's code says where its diagnostic text does not; registry.md, "Result"."""
+_NUMBER = re.compile(r"\s*(\d{1,5})\b", re.ASCII)
+
+
+def account_instance(links: str) -> int:
+    """The instance of object 33002 that is this provider's CA: the lowest the device lists."""
+    return min(instances_of(links, ENROLLMENT.id), default=0)
+
+
+class OfferDelivery:
+    """Works off `Deliver` duties."""
+
+    def __init__(self, database: Database, books: Books) -> None:
+        self._database = database
+        self._books = books
+
+    async def deliver(self, duty: Deliver, endpoint: str, device: Device, links: str) -> bool:
+        """Deliver one offer; True when the device has answered it, False when it has to be delivered again."""
+        async with self._database.reading() as connection:
+            messages = await store.find_messages(connection, endpoint=endpoint)
+            transfer_id = next(message.transfer_id for message in messages if message.seq == duty.seq)
+            transfer = await store.get_transfer(connection, transfer_id)
+            assert transfer is not None, "a message belongs to a stored transfer"
+            profile = await partner_store.get(connection, transfer.partner)
+        try:
+            if transfer.form == Form.ENDORSED:
+                await device.write(_ENDORSER, profile.transfer_certificate.public_bytes(Encoding.DER))
+            await _install_anchors(device, profile, links)
+        except DeviceRefused as refused:
+            # The message's own answer says what is missing, in the words of the registry.
+            log.warning("preparation_refused", endpoint=endpoint, error=str(refused))
+        result = await _write_message(device, duty.message)
+        if result is None:
+            return False
+        await self._books.change(endpoint, lambda book: old.delivered(book, duty.seq, result))
+        log.info("offer_answered", endpoint=endpoint, seq=duty.seq, result=result.name)
+        return result is not Result.BUSY
+
+
+async def _write_message(device: Device, message: bytes) -> Result | None:
+    """The Result of the answer; None when it says nothing about the message."""
+    try:
+        await device.write(_MESSAGE, message)
+    except DeviceRefused as refused:
+        return _result_of(refused)
+    return Result.NONE
+
+
+def _result_of(refused: DeviceRefused) -> Result | None:
+    if refused.code.code_class == 5:
+        return None
+    number = _NUMBER.match(refused.diagnostic)
+    if number is not None and int(number[1]) not in {Result.NONE, Result.STORAGE}:
+        return Result(int(number[1]))
+    if refused.code is Code.BAD_REQUEST:
+        return Result.MALFORMED
+    return _BY_CODE.get(refused.code)
+
+
+async def _install_anchors(device: Device, profile: PartnerProfile, links: str) -> None:
+    needed = [named.certificate.public_bytes(Encoding.DER) for named in profile.anchors if named.must_be_installed]
+    if not needed:
+        return
+    instance = account_instance(links)
+    present = await device.read_values(_ANCHORS, instance)
+    missing = [der for der in needed if der not in present.values()]
+    free = (number for number in range(MAX_ID) if number not in present)
+    if missing:
+        await device.add_values(_ANCHORS, dict(zip(free, missing, strict=False)), instance)
