@@ -98,7 +98,8 @@ class Fields:
         """Refuse members nobody asked for (Result *unknown typ or claim*)."""
         if self._members:
             key = next(iter(self._members))
-            raise MessageError(Result.UNKNOWN_TYP_OR_CLAIM, f"{self._name} has an unknown member {key!r:.40}")
+            label = key if isinstance(key, int) else "that is no number"
+            raise MessageError(Result.UNKNOWN_TYP_OR_CLAIM, f"{self._name} has an unknown member {label}")
 
     # Shorthands for the member types that occur everywhere.
 
