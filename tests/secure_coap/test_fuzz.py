@@ -1,0 +1,80 @@
+"""Whatever arrives, an engine never raises, never answers an answer, and stays within its bounds."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from secure_coap.channels.dtls.records import RECORD_HEADER, pack, split_records
+from secure_coap.engine import BodyBudget, Engine, RequestArrived
+from secure_coap.exchange import Request, Response
+from secure_coap.limits import Limits
+from secure_coap.message import Message, MessageType
+from secure_coap.numbers import Code, Option, TransmissionParameters
+from tests.secure_coap.strategies import messages, mids
+
+LIMITS = Limits(max_body=4096, bodies_total=8192, remembered_messages=16, remembered_bytes=2048)
+
+blocks = st.tuples(
+    st.sampled_from([Option.BLOCK1, Option.BLOCK2, Option.SIZE1, Option.REQUEST_TAG, Option.ECHO, Option.ETAG]),
+    st.binary(max_size=3),
+)
+near_blocks = st.builds(
+    Message,
+    type=st.sampled_from(MessageType),
+    code=st.sampled_from([Code.GET, Code.POST, Code.CONTENT, Code.CONTINUE, Code.UNAUTHORIZED]),
+    mid=mids,
+    token=st.binary(max_size=8),
+    options=st.lists(blocks, max_size=4).map(lambda found: tuple(sorted(found))),
+    payload=st.binary(max_size=1100),
+)
+datagrams = st.one_of(st.binary(max_size=80), messages.map(Message.encode), near_blocks.map(Message.encode))
+
+
+@given(st.lists(st.tuples(datagrams, st.floats(0, 100)), max_size=30))
+def test_an_engine_survives_everything(arrivals: list[tuple[bytes, float]]) -> None:
+    budget = BodyBudget(LIMITS.bodies_total)
+    engine = Engine(rng=random.Random(1), budget=budget, parameters=TransmissionParameters(), limits=LIMITS)
+    now = 0.0
+    engine.request(Request(Code.POST, ("x",), payload=bytes(3000)), now)
+    for datagram, pause in arrivals:
+        now += pause
+        engine.receive(datagram, now)
+        for event in engine.events():
+            if isinstance(event, RequestArrived):
+                engine.respond(event.exchange, Response(Code.CONTENT, event.request.payload * 2), now)
+        engine.timer(now)
+        assert 0 <= budget.used <= LIMITS.bodies_total
+        assert engine.next_timer(now) is None or engine.next_timer(now) >= 0  # type: ignore[operator]
+        engine.datagrams()
+
+
+@given(st.lists(near_blocks, max_size=20))
+def test_answers_to_our_tokens_survive_too(answers: list[Message]) -> None:
+    """The same, with every answer made to fit our outstanding request."""
+    engine = Engine(rng=random.Random(1), budget=BodyBudget(8192), parameters=TransmissionParameters(), limits=LIMITS)
+    for answer in answers:
+        if engine.idle:
+            engine.request(Request(Code.POST, ("x",), payload=bytes(3000)), 0.0)
+        for datagram in engine.datagrams():
+            token, mid = datagram[4:12], int.from_bytes(datagram[2:4], "big")
+            engine.receive(Message(answer.type, answer.code, mid, token, answer.options, answer.payload).encode(), 0.0)
+        engine.events()
+
+
+@given(st.binary(max_size=200))
+def test_records_are_cut_without_error(data: bytes) -> None:
+    for record in split_records(b"\x16\xfe\xfd" + data):
+        assert len(record.data) >= RECORD_HEADER
+        _ = record.client_random, record.is_sane_handshake, record.epoch, record.type
+
+
+@given(st.lists(st.binary(max_size=1500), max_size=12))
+def test_packing_keeps_records_whole_and_in_order(bodies: list[bytes]) -> None:
+    records = [b"\x17\xfe\xfd" + bytes(8) + len(body).to_bytes(2, "big") + body for body in bodies]
+    datagrams = pack(b"".join(records), 1200)
+    assert b"".join(datagrams) == b"".join(records)
+    assert [record.data for datagram in datagrams for record in split_records(datagram)] == records
+    assert all(len(datagram) <= 1200 or len(list(split_records(datagram))) == 1 for datagram in datagrams)
