@@ -178,6 +178,9 @@ class CredentialRenewed:
     key: bytes
     certificate: bytes
     not_before: int
+    replaces: bytes | None
+    """The account's credential (thumbprint) when the enrollment began; the event is ignored when it has changed since,
+    for then the certificate is one of an account the device has left, or of a key a reset has erased."""
 
 
 TransferEvent = (

@@ -155,5 +155,5 @@ def _refusal(context: Context) -> Answer | None:
 
 def _upkeep(context: Context) -> Outcome:
     record, answer = upkeep.apply(context)
-    reported = context.record.report is None and record.report is not None
-    return Outcome(record, answer, actions_of(replace(context, record=record)) if reported else ())
+    due = record != context.record and (record.report != context.record.report or record.erase_pending)
+    return Outcome(record, answer, actions_of(replace(context, record=record)) if due else ())

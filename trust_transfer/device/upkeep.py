@@ -88,8 +88,9 @@ def _account(event: AccountWritten, context: Context) -> DeviceRecord:
 
 def _credential(event: CredentialRenewed, context: Context) -> DeviceRecord:
     """Make before break: the new credential is referenced from here on, the old one no longer."""
-    _require_settings_open(context)
     record = context.record
+    if record.state in UNDECIDED or event.replaces != record.account.credential:
+        return record
     return replace(
         record,
         account=replace(record.account, credential=event.key, certificate=event.certificate),

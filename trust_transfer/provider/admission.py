@@ -59,7 +59,7 @@ def _operational(entry: BookEntry, key: bytes) -> Admission:
         return Admission(Kind.REFUSED, "fell back from the attempt with this key")
     if entry.tenure is not None:
         return Admission(Kind.OPERATIONAL)
-    if entry.expected:
+    if entry.awaited:
         return Admission(Kind.PROVISIONAL)
     return Admission(Kind.REFUSED, "the device has left this provider")
 
@@ -69,6 +69,6 @@ def _factory(entry: BookEntry) -> Admission:
         if entry.tenure.factory_login:
             return Admission(Kind.FACTORY_FALLBACK)
         return Admission(Kind.REFUSED, "the factory certificate is accepted only around a transfer; enroll first")
-    if any(known.update_first for known in entry.expected):
+    if any(known.update_first for known in entry.awaited):
         return Admission(Kind.UPDATE_SESSION)
     return Admission(Kind.REFUSED, "the factory certificate is not accepted here; enroll first")

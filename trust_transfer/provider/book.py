@@ -16,6 +16,9 @@ from trust_transfer.messages.report import TransferReport
 from trust_transfer.messages.values import seq_value
 
 MAX_EXPECTED = 8
+"""Transfers by which one device may be expected at a time."""
+MAX_REMEMBERED = 32
+"""Transfers remembered per device, the ended ones included."""
 MAX_KEYS = 16
 """Attempt keys per device and label (protocol rule 11)."""
 MAX_SETTLED = 32
@@ -167,6 +170,8 @@ class Expected:
 
     transfer_id: bytes
     update_first: bool = False
+    open: bool = True
+    """False once refused or overtaken by another transfer; remembered because releases may still be about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,13 +203,18 @@ class BookEntry:
         """The open tenure: set exactly while this provider owns the device by its book."""
         return self.tenures[-1] if self.tenures and self.tenures[-1].open else None
 
+    @property
+    def awaited(self) -> tuple[Expected, ...]:
+        """The transfers by which the device may still come."""
+        return tuple(known for known in self.expected if known.open)
+
     def status(self, now: int) -> Status:
         """What the book says at `now` (s since 1970)."""
         if self.tenure is not None:
             return self.tenure.status(now)
         if self.provisional:
             return Status.PROVISIONAL
-        if self.expected:
+        if self.awaited:
             return Status.EXPECTED
         return Status.CLOSED if self.tenures else Status.UNKNOWN
 

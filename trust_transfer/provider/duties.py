@@ -93,7 +93,7 @@ def duties(entry: BookEntry, now: int) -> tuple[Duty, ...]:
     due: list[Duty] = []
     for tenure in entry.tenures:
         if tenure.arrival is not None:
-            due += _of_arrival(entry, tenure.arrival)
+            due += _of_arrival(entry, tenure, tenure.arrival)
         for fell_back in tenure.fell_back:
             due += _of_fell_back(entry, tenure, fell_back)
         due += _of_offers(tenure, now)
@@ -106,9 +106,9 @@ def duties(entry: BookEntry, now: int) -> tuple[Duty, ...]:
     return tuple(due)
 
 
-def _of_arrival(entry: BookEntry, arrival: Arrival) -> list[Duty]:
+def _of_arrival(entry: BookEntry, tenure: Tenure, arrival: Arrival) -> list[Duty]:
     due: list[Duty] = []
-    if not arrival.acknowledged:
+    if tenure.open and not arrival.acknowledged:
         due.append(AcknowledgeReport(arrival.seq, committed=True))
     if not arrival.receipted:
         due.append(SendReceipt(arrival.transfer_id, entry.fingerprint, arrival.seq, arrival.at, arrival.report))
