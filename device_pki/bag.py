@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from typing import Final
 
 from cryptography import x509
 
 from cose.cbor import CborError, decode, encode
-
-MAX_CERTIFICATE_SIZE: Final = 4096
-"""Octets of the largest single certificate taken from a bag."""
+from device_pki.certificates import MAX_CERTIFICATE_SIZE, CertificateError, load_certificate
 
 
 class BagReason(enum.Enum):
@@ -67,9 +64,9 @@ def _items(data: bytes, max_items: int) -> list[object]:
 
 
 def _certificate(item: object) -> x509.Certificate:
-    if not isinstance(item, bytes) or len(item) > MAX_CERTIFICATE_SIZE:
-        raise BagError(BagReason.CERTIFICATE, f"an item is no byte string of at most {MAX_CERTIFICATE_SIZE} octets")
+    if not isinstance(item, bytes):
+        raise BagError(BagReason.CERTIFICATE, "an item is no byte string")
     try:
-        return x509.load_der_x509_certificate(item)
-    except ValueError as error:
-        raise BagError(BagReason.CERTIFICATE, "an item is not the DER of an X.509 certificate") from error
+        return load_certificate(item)
+    except CertificateError as error:
+        raise BagError(BagReason.CERTIFICATE, str(error)) from error

@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import PublicKeyAlgorithmOID, SignatureAlgorithmOID
 
 from cose.keys import PrivateKey, PublicKey
+from device_pki.certificates import PARSE_ERRORS
 
 KEY_ALGORITHMS: Final = frozenset({PublicKeyAlgorithmOID.EC_PUBLIC_KEY, PublicKeyAlgorithmOID.ED25519})
 SIGNATURE_ALGORITHMS: Final = frozenset(
@@ -37,7 +37,7 @@ def public_key(holder: x509.Certificate | x509.CertificateSigningRequest) -> Pub
         raise KeyKindError("the key is none of P-256, P-384, Ed25519")
     try:
         key = holder.public_key()
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except PARSE_ERRORS as error:
         raise KeyKindError("the public key is none of P-256, P-384, Ed25519, or is damaged") from error
     return check_key(key)
 

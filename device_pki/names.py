@@ -12,6 +12,8 @@ from typing import Final
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from device_pki.certificates import PARSE_ERRORS
+
 MAX_ENDPOINT_SIZE: Final = 64
 """Characters of the longest endpoint name."""
 
@@ -36,7 +38,7 @@ def endpoint_name(certificate: x509.Certificate | x509.CertificateSigningRequest
     """
     try:
         subject = certificate.subject
-    except ValueError as error:
+    except PARSE_ERRORS as error:
         raise EndpointNameError("the subject cannot be read") from error
     for oid in (NameOID.SERIAL_NUMBER, NameOID.COMMON_NAME):
         values = subject.get_attributes_for_oid(oid)

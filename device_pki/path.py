@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
+from device_pki.certificates import PARSE_ERRORS
 from device_pki.fingerprints import der, fingerprint
 from device_pki.keys import SIGNATURE_ALGORITHMS, KeyKindError, public_key
 from device_pki.names import EndpointNameError, endpoint_name
@@ -138,6 +139,10 @@ def _check_leaf(leaf: x509.Certificate, role: Role, now: datetime, host: str | N
 
 def _check_common(certificate: x509.Certificate, now: datetime) -> None:
     try:
+        _ = certificate.subject, certificate.issuer, certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    except PARSE_ERRORS as error:  # these are parsed only when read
+        raise PathError(PathReason.MALFORMED, "names or validity cannot be read") from error
+    try:
         public_key(certificate)
     except KeyKindError as error:
         raise PathError(PathReason.KEY_KIND, str(error)) from error
@@ -155,7 +160,7 @@ def _check_common(certificate: x509.Certificate, now: datetime) -> None:
 def _extensions(certificate: x509.Certificate) -> x509.Extensions:
     try:
         return certificate.extensions
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+    except PARSE_ERRORS as error:
         raise PathError(PathReason.MALFORMED, "the extensions cannot be read") from error
 
 

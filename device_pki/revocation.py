@@ -15,6 +15,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
+from device_pki.certificates import PARSE_ERRORS
 from device_pki.fingerprints import fingerprint
 from device_pki.keys import SIGNATURE_ALGORITHMS, KeyKindError, public_key
 
@@ -69,7 +70,8 @@ def parse_crl(data: bytes, issuer: x509.Certificate, now: datetime) -> Revocatio
     try:
         crl = x509.load_der_x509_crl(data)
         extensions = tuple(crl.extensions)
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+        _ = crl.issuer, crl.last_update_utc, crl.next_update_utc, crl.signature_algorithm_oid  # parsed only when read
+    except PARSE_ERRORS as error:
         raise CrlError(CrlReason.MALFORMED, "not the DER of a revocation list") from error
     _check_extensions(extensions)
     _check_issuer(crl, issuer)
@@ -92,7 +94,7 @@ def parse_crl(data: bytes, issuer: x509.Certificate, now: datetime) -> Revocatio
 def _serials(crl: x509.CertificateRevocationList) -> frozenset[int]:
     try:
         return frozenset(entry.serial_number for entry in crl)
-    except ValueError as error:
+    except PARSE_ERRORS as error:
         raise CrlError(CrlReason.MALFORMED, "an entry cannot be read") from error
 
 
@@ -113,7 +115,7 @@ def _check_issuer(crl: x509.CertificateRevocationList, issuer: x509.Certificate)
             or not crl.is_signature_valid(public_key(issuer))
         ):
             raise CrlError(CrlReason.WRONG_ISSUER, "the list is not signed by the CA it was fetched for")
-    except (KeyKindError, x509.ExtensionNotFound, InvalidSignature, TypeError) as error:
+    except (KeyKindError, x509.ExtensionNotFound, InvalidSignature, UnsupportedAlgorithm, TypeError) as error:
         raise CrlError(CrlReason.WRONG_ISSUER, "the CA's certificate may not sign revocation lists") from error
 
 

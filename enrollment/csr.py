@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AttributeOID
 
 from cose.keys import PrivateKey, PublicKey, thumbprint
+from device_pki.certificates import PARSE_ERRORS
 from device_pki.keys import SIGNATURE_ALGORITHMS, KeyKindError, public_key, signature_hash
 from device_pki.names import EndpointNameError, device_subject, endpoint_name
 
@@ -90,7 +91,7 @@ def _parse(data: bytes) -> x509.CertificateSigningRequest:
     try:
         csr = x509.load_der_x509_csr(data)
         _ = csr.subject, csr.attributes
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except PARSE_ERRORS as error:
         raise CsrError(CsrReason.MALFORMED, "not the DER of a PKCS#10 request") from error
     return csr
 
@@ -114,7 +115,7 @@ def _check_request(csr: x509.CertificateSigningRequest) -> CheckedCsr:
 def _is_self_signed(csr: x509.CertificateSigningRequest) -> bool:
     try:
         return csr.signature_algorithm_oid in SIGNATURE_ALGORITHMS and csr.is_signature_valid
-    except (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature):
+    except (*PARSE_ERRORS, InvalidSignature):
         return False
 
 

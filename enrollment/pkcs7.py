@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.hazmat.primitives.serialization.pkcs7 import load_der_pkcs7_certificates, serialize_certificates
+
+from device_pki.certificates import PARSE_ERRORS, load_certificate
+from device_pki.fingerprints import der
 
 MAX_BUNDLE_SIZE: Final = 16384
 """Octets of the largest bundle taken."""
@@ -30,8 +32,8 @@ def decode_certs_only(data: bytes) -> list[x509.Certificate]:
     if len(data) > MAX_BUNDLE_SIZE:
         raise Pkcs7Error(f"{len(data)} octets, at most {MAX_BUNDLE_SIZE} are taken")
     try:
-        certificates = load_der_pkcs7_certificates(data)
-    except (ValueError, UnsupportedAlgorithm) as error:
+        certificates = [load_certificate(der(item)) for item in load_der_pkcs7_certificates(data)]
+    except PARSE_ERRORS as error:
         raise Pkcs7Error("not a certs-only PKCS#7 bundle") from error
     if not 1 <= len(certificates) <= MAX_CERTIFICATES:
         raise Pkcs7Error(f"{len(certificates)} certificates, 1 to {MAX_CERTIFICATES} are taken")

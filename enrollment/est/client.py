@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from cryptography import x509
 
 from cose.keys import PublicKey, thumbprint
+from device_pki.certificates import CertificateError, load_certificate
 from device_pki.keys import KeyKindError, public_key
 from enrollment.est.paths import CaUri, EstOperation
 from enrollment.pkcs7 import Pkcs7Error, decode_certs_only
@@ -82,8 +83,8 @@ def _certificates(response: Response) -> Sequence[x509.Certificate]:
     if response.content_format != ContentFormat.PKIX_CERT:
         raise EstAnswerError(EstReason.FORMAT, f"content format {response.content_format}")
     try:
-        return [x509.load_der_x509_certificate(response.payload)]
-    except ValueError as error:
+        return [load_certificate(response.payload)]
+    except CertificateError as error:
         raise EstAnswerError(EstReason.MALFORMED, "not the DER of a certificate") from error
 
 
