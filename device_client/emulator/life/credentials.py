@@ -38,6 +38,8 @@ class Issued:
     """A fresh certificate that is not yet in use."""
 
     identity: Identity
+    replaces: bytes | None
+    """The operational key (thumbprint) the device had when it asked."""
 
     @property
     def key(self) -> bytes:
@@ -95,6 +97,7 @@ class Credentials:
         Raises what Enroller.enroll raises.
         """
         key_name, key = self._candidate()
+        replaces = self._host.record.account.credential
         self.state = EnrollmentState.ENROLLING
         try:
             certificate = await self._enroller.enroll(self._authority(), key, identity, renew=renew)
@@ -104,7 +107,7 @@ class Credentials:
         finally:
             self.state = EnrollmentState.IDLE
         self.result = Result.NONE
-        return Issued(self.certified(key_name, certificate.public_bytes(Encoding.DER)))
+        return Issued(self.certified(key_name, certificate.public_bytes(Encoding.DER)), replaces)
 
     def adopt(self, issued: Issued) -> None:
         """Make the fresh certificate the device's own; the key before it is erased afterwards."""
@@ -114,6 +117,7 @@ class Credentials:
                 key=issued.key,
                 certificate=certificate.public_bytes(Encoding.DER),
                 not_before=int(certificate.not_valid_before_utc.timestamp()),
+                replaces=issued.replaces,
             )
         )
         self._preferences.change(candidate=None)

@@ -64,7 +64,7 @@ class TransferHost:
         try:
             self._take(outcome)
         except StorageError as error:
-            self._log.error("storage_failed", problem=str(error))
+            self._log.warning("storage_failed", problem=str(error))
             return rejection(Result.STORAGE, "the device cannot store")
         answer = outcome.answer or SUCCESS
         if not answer.success:
@@ -97,14 +97,21 @@ class TransferHost:
             action = await self._next()
             self._running = asyncio.ensure_future(perform(action))
             try:
-                done, _ = await asyncio.wait({self._running})
+                await asyncio.wait({self._running})
             finally:
                 running, self._running = self._running, None
                 running.cancel()
-            for task in done:
-                event = None if task.cancelled() else task.result()
-                if event is not None and self.handle(event).result is Result.STORAGE:
-                    self._pending.insert(0, replace(action, delay=STORAGE_PAUSE))
+            if not running.cancelled() and not self._carried_through(running):
+                self._pending.insert(0, replace(action, delay=STORAGE_PAUSE))
+
+    def _carried_through(self, done: asyncio.Future[Event | None]) -> bool:
+        """Let the event of a finished action happen; False when the device could not store what it had to."""
+        try:
+            event = done.result()
+        except StorageError as error:
+            self._log.warning("storage_failed", problem=str(error))
+            return False
+        return event is None or self.handle(event).result is not Result.STORAGE
 
     async def _next(self) -> Action:
         """The next action, once its pause is over; another one when others have come meanwhile."""

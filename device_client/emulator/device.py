@@ -1,0 +1,51 @@
+"""One emulated device: from power on to power off."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Final
+
+from device_client.emulator.life.housekeeping import erase_rubbish
+from device_client.emulator.life.management import Management
+from device_client.emulator.life.orders import Order
+from device_client.emulator.life.parts import Parts, Surroundings, assemble
+from device_client.emulator.life.performer import Performer
+from device_client.emulator.storage.files import DeviceFiles
+
+WIRE_REPORT: Final = 2.0
+"""Seconds between two reports of the bytes counted."""
+GOODBYE: Final = 2.0
+"""Seconds a device gets to deregister when it is switched off."""
+
+
+class EmulatedDevice:
+    """The device whose directory this is."""
+
+    def __init__(self, files: DeviceFiles, outside: Surroundings) -> None:
+        self._files = files
+        self._outside = outside
+
+    async def run(self) -> None:
+        """Live until cancelled. Raises StorageError when the directory holds no installed device."""
+        parts = assemble(self._files, self._outside)
+        erase_rubbish(parts)
+        if parts.software_store.state.updating:
+            parts.orders.give(Order.FIRMWARE)
+        parts.host.resume()
+        parts.log.info("started", state=parts.host.record.state.name.lower(), epoch=parts.host.record.epoch)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(parts.host.work(Performer(parts).perform))
+                tasks.create_task(Management(parts).run())
+                tasks.create_task(self._report_wire(parts))
+        finally:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(parts.links.drop(deregister=True), GOODBYE)
+            parts.sessions.report_wire()
+            parts.log.info("stopped")
+
+    async def _report_wire(self, parts: Parts) -> None:
+        while True:
+            await asyncio.sleep(WIRE_REPORT)
+            parts.sessions.report_wire()

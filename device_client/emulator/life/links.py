@@ -1,0 +1,143 @@
+"""Sessions with device management servers: who speaks on one, and which of them is the device's own now."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from enum import Enum
+from typing import Final
+
+from device_client.emulator.life.host import TransferHost
+from device_client.emulator.life.sessions import Sessions
+from device_client.emulator.life.trust import Identity, Peer
+from device_client.emulator.log import Logger
+from device_client.emulator.lwm2m.dispatch import Dispatcher, response_of
+from device_client.emulator.lwm2m.registration import Registration
+from device_client.emulator.transport.coap import CoapSession
+from objects.model import MODEL
+from secure_coap.exchange import Request, Response
+from trust_transfer.device.actions import rejection
+from trust_transfer.device.events import Source
+from trust_transfer.messages.numbers import Result
+from trust_transfer.messages.signed import MAX_DEVICE_MESSAGE
+
+MAX_PACKAGE: Final = (1 << 20) + (1 << 16)
+"""Bytes of a SUIT envelope taken into object 5, an image included."""
+MAX_BODY: Final = 8192
+"""Bytes of any other body."""
+_MESSAGE_PATH: Final = MODEL["Trust Transfer"]["Transfer Message"].path().segments
+_PACKAGE_PATH: Final = MODEL["Firmware Update"]["Package"].path().segments
+
+
+class Relation(Enum):
+    """What the device opened a session for. The epoch it was opened in is the other half of who may do what."""
+
+    ACCOUNT = "the provider the device belongs to"
+    NEXT = "the provider it is moving to"
+    UPDATE = "the next provider's update before enrollment"
+
+
+class ServerRequests:
+    """Answers requests of one server; `secure_coap`'s counterpart on this device's side of a session."""
+
+    def __init__(self, dispatcher: Dispatcher, source: Callable[[], Source], log: Logger) -> None:
+        self._dispatcher = dispatcher
+        self._source = source
+        self._log = log
+
+    def body_limit(self, path: tuple[str, ...]) -> int:
+        if path == _MESSAGE_PATH:
+            return MAX_DEVICE_MESSAGE
+        return MAX_PACKAGE if path == _PACKAGE_PATH else MAX_BODY
+
+    def too_large(self, path: tuple[str, ...]) -> Response:
+        self._log.warning("request_refused", path="/".join(path), reason="body too large")
+        return response_of(rejection(Result.TOO_LARGE, f"at most {self.body_limit(path)} bytes"))
+
+    async def handle(self, request: Request) -> Response:
+        response = self._dispatcher.handle(request, self._source())
+        if not response.code.is_success:
+            path = "/".join(request.path)
+            self._log.info("answered", method=request.method.name, path=path, code=response.code.dotted)
+        return response
+
+
+class Link:
+    """A registration over its session."""
+
+    def __init__(self, registration: Registration, credential: bytes | None) -> None:
+        self.registration = registration
+        self.credential = credential
+        """Thumbprint of the operational key it was opened with; None: the factory key."""
+
+    @property
+    def session(self) -> CoapSession:
+        return self.registration.session
+
+    @property
+    def alive(self) -> bool:
+        return not self.session.closed.is_set()
+
+    async def close(self) -> None:
+        await self.session.close()
+
+
+class Links:
+    """Opens links and holds the one that is the device's own; the others belong to whoever opened them."""
+
+    def __init__(
+        self, endpoint: str, host: TransferHost, sessions: Sessions, dispatcher: Dispatcher, log: Logger
+    ) -> None:
+        self._endpoint = endpoint
+        self._host = host
+        self._sessions = sessions
+        self._dispatcher = dispatcher
+        self._log = log
+        self.own: Link | None = None
+
+    async def open(
+        self, relation: Relation, peer: Peer, identity: Identity, credential: bytes | None, lifetime: int
+    ) -> Link:
+        """Shake hands and register. Raises one of sessions.TEMPORARY, or the CoapError of a refusal."""
+        source = self._source(relation, self._host.record.epoch)
+        handler = ServerRequests(self._dispatcher, source, self._log)
+        session = await self._sessions.open(peer, identity, handler)
+        try:
+            links = self._dispatcher.links()
+            registration = await Registration.register(session, self._endpoint, lifetime, links)
+        except BaseException:
+            await session.close()
+            raise
+        finally:
+            self._sessions.report_wire()
+        kind = "factory" if credential is None else "operational"
+        self._log.info("registered", server=peer.uri, certificate=kind, relation=relation.name.lower())
+        return Link(registration, credential)
+
+    async def take(self, link: Link) -> None:
+        """Make this link the device's own; the one before it is closed."""
+        before, self.own = self.own, link
+        if before is not None and before is not link:
+            await before.close()
+
+    async def drop(self, *, deregister: bool = False) -> None:
+        """Close the device's own link, if there is one."""
+        link, self.own = self.own, None
+        if link is None:
+            return
+        if deregister and link.alive:
+            with contextlib.suppress(Exception):
+                await link.registration.deregister()
+        await link.close()
+        self._sessions.report_wire()
+
+    def _source(self, relation: Relation, epoch: int) -> Callable[[], Source]:
+        """Who speaks on a link opened now: it follows the record, for a commit changes whose device this is."""
+
+        def source() -> Source:
+            if relation is Relation.UPDATE:
+                return Source.UPDATE_SESSION if self._host.record.epoch == epoch else Source.STRANGER
+            belongs = epoch if relation is Relation.ACCOUNT else epoch + 1
+            return Source.SERVER if self._host.record.epoch == belongs else Source.STRANGER
+
+        return source

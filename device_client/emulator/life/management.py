@@ -1,0 +1,195 @@
+"""Normal operation: hold a certificate, be registered, do what the server orders, report a decision.
+
+Runs whenever the device obeys a provider; from a transfer's reset to its decision it only waits. Every failure is
+answered by a growing pause and another try, without end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from device_client.emulator.life.credentials import Issued
+from device_client.emulator.life.housekeeping import erase_left_behind
+from device_client.emulator.life.links import Link, Relation
+from device_client.emulator.life.orders import Order
+from device_client.emulator.life.parts import Parts
+from device_client.emulator.life.renewal import Renewal
+from device_client.emulator.life.sessions import TEMPORARY
+from device_client.emulator.life.trust import Identity, Peer, beneath_permanent
+from device_client.emulator.settings import Pauses
+from device_client.emulator.transport.dtls import HandshakeRefused
+from device_pki.path import PathError
+from device_pki.roles import Role
+from enrollment.est.client import EstAnswerError
+from secure_coap.errors import CoapError, Forbidden, Unauthorized
+from trust_transfer.device.events import OldErased
+from trust_transfer.device.record import UNDECIDED
+from trust_transfer.messages.numbers import AnchorRole, State
+
+REFUSALS_BEFORE_RENEWAL = 3
+"""Handshakes in a row the server must refuse before the device asks its CA for another certificate."""
+
+FAILURES: tuple[type[Exception], ...] = (*TEMPORARY, CoapError, EstAnswerError, PathError)
+"""What a try can end with; anything else is a defect and restarts the device."""
+
+
+class Management:
+    """Keeps one device managed."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        settings = parts.outside.settings
+
+        def pauses() -> Pauses:
+            return Pauses(settings.retry_min, settings.retry_max, parts.outside.rng)
+
+        self._pauses = pauses()
+        self._report_pauses = pauses()
+        self._renewal = Renewal(parts.credentials.renewal_in, pauses(), asyncio.get_running_loop().time)
+        self._announced: bytes | None = None
+        """The report the server was last told about."""
+        self._refusals = 0
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            if self._parts.host.record.state in UNDECIDED:
+                await self._parts.host.changed.next()
+            else:
+                await self._until_transfer(asyncio.ensure_future(self._try()))
+
+    async def _until_transfer(self, work: asyncio.Future[None]) -> None:
+        """Wait for `work`, and end it when a reset begins: from then on the device obeys neither provider."""
+        try:
+            while not work.done():
+                await asyncio.wait({work, self._parts.host.changed.next()}, return_when=asyncio.FIRST_COMPLETED)
+                if self._parts.host.record.state in UNDECIDED:
+                    work.cancel()
+                    await asyncio.wait({work})
+        finally:
+            work.cancel()
+        if not work.cancelled():
+            work.result()
+
+    async def _try(self) -> None:
+        try:
+            async with self._parts.conversation:
+                await self._stay_managed()
+        except FAILURES as failure:
+            if isinstance(failure, HandshakeRefused | Unauthorized | Forbidden):
+                self._refusals += 1
+            self._parts.log.warning("connection_failed", problem=str(failure), refusals=self._refusals)
+            await self._parts.links.drop()
+            await self._parts.host.changed.wait(self._pauses.next())
+
+    async def _stay_managed(self) -> None:
+        """One look at what is to be done, and doing it."""
+        parts = self._parts
+        link = parts.links.own
+        if link is None or not link.alive:
+            await self._connect()
+        elif parts.orders.take(Order.REBOOT):
+            await self._restart()
+        elif parts.orders.take(Order.FIRMWARE):
+            await self._install()
+        elif parts.orders.take(Order.ENROLL):
+            self._renewal.order()
+        elif self._renewal.due_in() == 0:
+            await self._renew()
+        elif parts.orders.take(Order.UPDATE):
+            await link.registration.update(parts.lifetime())
+        elif await self._nothing_happens(link):
+            await link.registration.update()
+        self._pauses.reset()
+
+    async def _connect(self) -> None:
+        """Register with the present provider; without a certificate that works, get one first."""
+        parts, record = self._parts, self._parts.host.record
+        identity = parts.credentials.operational()
+        if identity is None and record.state is State.FELL_BACK:
+            await self._register(parts.credentials.factory(), None, record.fallback_uri)
+        elif identity is None or identity.expired(parts.outside.now()):
+            self._adopt(await self._obtain(parts.credentials.factory(), renew=False))
+        elif self._refusals >= REFUSALS_BEFORE_RENEWAL:
+            # The next refusal counts again, so that server and CA are tried in turn.
+            self._refusals = REFUSALS_BEFORE_RENEWAL - 1
+            self._adopt(await self._obtain(parts.credentials.factory(), renew=False))
+        else:
+            await self._register(identity, record.account.credential, record.account.server_uri)
+
+    async def _register(self, identity: Identity, credential: bytes | None, uri: str) -> None:
+        parts, account = self._parts, self._parts.host.record.account
+        peer = Peer(uri, Role.SERVER, account.anchors_for(AnchorRole.UPDATE), beneath_permanent(account.anchors))
+        link = await parts.links.open(Relation.ACCOUNT, peer, identity, credential, parts.lifetime())
+        await parts.links.take(link)
+        self._refusals = 0
+
+    async def _renew(self) -> None:
+        """A new certificate for a new key; the old one stays until the new one has registered (make before break)."""
+        current = self._parts.credentials.operational()
+        try:
+            if current is None or current.expired(self._parts.outside.now()):
+                issued = await self._obtain(self._parts.credentials.factory(), renew=False)
+            else:
+                issued = await self._obtain(current, renew=True)
+            await self._register(issued.identity, issued.key, self._parts.host.record.account.server_uri)
+        except FAILURES as failure:
+            self._parts.log.warning("renewal_failed", problem=str(failure))
+            self._renewal.failed()
+            return
+        self._adopt(issued)
+
+    async def _obtain(self, identity: Identity, *, renew: bool) -> Issued:
+        try:
+            return await self._parts.credentials.obtain(identity, renew=renew)
+        except CoapError as refusal:
+            self._parts.log.warning("enrollment_refused", code=refusal.code.dotted, problem=refusal.diagnostic)
+            raise
+
+    def _adopt(self, issued: Issued) -> None:
+        self._parts.credentials.adopt(issued)
+        record = self._parts.host.record
+        erase_left_behind(self._parts, record.referenced_keys, record.truststore)
+        self._parts.host.handle(OldErased())
+        self._refusals = 0
+        self._renewal.done()
+        self._parts.log.info("certificate_adopted", key=issued.key.hex())
+
+    async def _install(self) -> None:
+        if self._parts.firmware.process(beside=False):
+            await self._restart()
+
+    async def _restart(self) -> None:
+        """What a restart means to others: the session is gone, and so is everything volatile."""
+        self._parts.nonce.forget()
+        self._parts.orders.clear()
+        await self._parts.links.drop()
+        self._parts.log.info("restarted", running=self._parts.software.running.digest.hex())
+
+    async def _nothing_happens(self, link: Link) -> bool:
+        """Wait until a registration update is due; False when something else is to be looked at first."""
+        due = self._update_due()
+        renewal = self._renewal.due_in()
+        happened = (
+            self._parts.host.changed.next(),
+            self._parts.orders.given.next(),
+            asyncio.ensure_future(link.session.closed.wait()),
+        )
+        try:
+            pause = due if renewal is None else min(due, renewal)
+            done, _ = await asyncio.wait(happened, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in happened:
+                one.cancel()
+        return not done and pause == due
+
+    def _update_due(self) -> float:
+        """Seconds until the next update: half the lifetime; at once, then with growing pauses, while a report waits."""
+        report = self._parts.host.record.report
+        if report is None:
+            return self._parts.lifetime() / 2
+        if report != self._announced:
+            self._announced = report
+            self._report_pauses.reset()
+            return 0.0
+        return self._report_pauses.next()

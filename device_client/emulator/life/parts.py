@@ -1,0 +1,161 @@
+"""The parts of one device, put together once when it starts."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from device_client.emulator.life.credentials import Credentials
+from device_client.emulator.life.enrolling import Enroller
+from device_client.emulator.life.host import TransferHost
+from device_client.emulator.life.links import Links
+from device_client.emulator.life.orders import Order, Orders
+from device_client.emulator.life.sessions import Sessions
+from device_client.emulator.life.software import Software
+from device_client.emulator.life.trust import Trust
+from device_client.emulator.log import Logger
+from device_client.emulator.lwm2m.basic_objects import device_object, server_object
+from device_client.emulator.lwm2m.dispatch import Dispatcher
+from device_client.emulator.lwm2m.enrollment_object import enrollment_object
+from device_client.emulator.lwm2m.firmware_object import Firmware
+from device_client.emulator.lwm2m.transfer_objects import Nonce, fallback_object, transfer_object
+from device_client.emulator.settings import RunSettings
+from device_client.emulator.storage import identity
+from device_client.emulator.storage.files import DeviceFiles
+from device_client.emulator.storage.identity import FactoryRecord
+from device_client.emulator.storage.preferences import PreferencesFile
+from device_client.emulator.storage.record_file import RecordFile
+from device_client.emulator.storage.software import SoftwareStore
+from device_client.emulator.storage.vault import Vault
+from device_client.emulator.transport.wire import WireMeter
+from suit.store import DeviceDescription
+from trust_transfer.device.facts import Facts, Pace
+from trust_transfer.device.record import UNDECIDED
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a device gets from outside: time, chance, patience, a log."""
+
+    settings: RunSettings
+    log: Logger
+    rng: random.Random
+    now: Callable[[], int] = lambda: int(time.time())
+    """Seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything one device consists of."""
+
+    outside: Surroundings
+    factory: FactoryRecord
+    vault: Vault
+    preferences: PreferencesFile
+    software_store: SoftwareStore
+    software: Software
+    firmware: Firmware
+    nonce: Nonce
+    host: TransferHost
+    trust: Trust
+    sessions: Sessions
+    enroller: Enroller
+    credentials: Credentials
+    orders: Orders
+    links: Links
+    conversation: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while the device talks to its servers: normal operation and a transfer's steps exclude each other."""
+
+    @property
+    def log(self) -> Logger:
+        return self.outside.log
+
+    def lifetime(self) -> int:
+        """The LwM2M lifetime, seconds: the server's wish, else the run's, else the factory's."""
+        return lifetime(self.preferences, self.outside.settings, self.factory)
+
+
+def lifetime(preferences: PreferencesFile, settings: RunSettings, factory: FactoryRecord) -> int:
+    return preferences.now.lifetime or settings.lifetime or factory.require().lifetime
+
+
+def assemble(files: DeviceFiles, outside: Surroundings) -> Parts:
+    """The device whose directory this is. Raises StorageError when it was not installed or is damaged."""
+    factory = identity.load(files)
+    installed = factory.require()
+    vault, preferences, store = Vault(files), PreferencesFile(files), SoftwareStore(files)
+    description = DeviceDescription(installed.vendor_id, installed.class_id)
+    software = Software(store, vault, description, outside.log)
+    nonce, orders = Nonce(), Orders()
+    pace = Pace(outside.settings.retry_min, outside.settings.retry_max)
+    permanent = installed.permanent_anchor.public_bytes(Encoding.DER)
+
+    def facts() -> Facts:
+        return Facts(
+            running=software.running,
+            manifests=software.signed_by(host.record.account.authorities.firmware),
+            nonce=nonce.value,
+            permanent_anchor=permanent,
+            pace=pace,
+        )
+
+    host = TransferHost(RecordFile(files), facts, outside.now, outside.log)
+    trust = Trust(vault, installed.permanent_anchor, outside.now)
+    sessions = Sessions(trust, outside.settings, WireMeter(), outside.log, lab=installed.lab)
+    enroller = Enroller(factory.endpoint, sessions, trust, vault)
+    credentials = Credentials(
+        factory=factory,
+        host=host,
+        vault=vault,
+        trust=trust,
+        enroller=enroller,
+        preferences=preferences,
+        now=outside.now,
+    )
+    firmware = Firmware(
+        store, software, lambda: firmware_authority(host), lambda: orders.give(Order.FIRMWARE), outside.log
+    )
+    objects = (
+        server_object(
+            preferences,
+            lambda: lifetime(preferences, outside.settings, factory),
+            lambda: orders.give(Order.UPDATE),
+        ),
+        device_object(factory.endpoint, outside.now, lambda: orders.give(Order.REBOOT)),
+        firmware.object(),
+        transfer_object(host, nonce),
+        enrollment_object(host, credentials, vault, preferences, lambda: orders.give(Order.ENROLL)),
+        fallback_object(host),
+    )
+    dispatcher = Dispatcher(objects, lambda: host.record.state)
+    links = Links(factory.endpoint, host, sessions, dispatcher, outside.log)
+    return Parts(
+        outside=outside,
+        factory=factory,
+        vault=vault,
+        preferences=preferences,
+        software_store=store,
+        software=software,
+        firmware=firmware,
+        nonce=nonce,
+        host=host,
+        trust=trust,
+        sessions=sessions,
+        enroller=enroller,
+        credentials=credentials,
+        orders=orders,
+        links=links,
+    )
+
+
+def firmware_authority(host: TransferHost) -> bytes:
+    """Whose manifests object 5 takes now: in a transfer the next provider's, who alone can write it then."""
+    record = host.record
+    if record.state in UNDECIDED and record.order is not None:
+        return record.order.destination.authorities.firmware
+    return record.account.authorities.firmware
