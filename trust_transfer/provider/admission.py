@@ -66,7 +66,7 @@ def _operational(entry: BookEntry, key: bytes) -> Admission:
 
 def _factory(entry: BookEntry) -> Admission:
     if entry.tenure is not None:
-        if entry.tenure.factory_login:
+        if entry.tenure.factory_login is not None:
             return Admission(Kind.FACTORY_FALLBACK)
         return Admission(Kind.REFUSED, "the factory certificate is accepted only around a transfer; enroll first")
     if any(known.update_first for known in entry.awaited):

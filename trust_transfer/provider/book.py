@@ -134,10 +134,9 @@ class Tenure:
     offers: tuple[Offer, ...] = ()
     fell_back: tuple[FellBack, ...] = ()
     departure: Departure | None = None
-    keys_seen: tuple[bytes, ...] = ()
-    """Operational keys the device has registered with, newest last; a reset makes each of them useless."""
-    factory_login: bool = False
-    """From the first offer until the device has registered with a certificate issued since (rule 17)."""
+    factory_login: int | None = None
+    """Since when the factory certificate is accepted (s since 1970): from the first offer until the device registers
+    with a certificate issued after the latest offer or settlement (rule 17)."""
     order_enrollment: bool = False
     """The device fell back and has to enroll again."""
 

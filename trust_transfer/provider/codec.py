@@ -65,7 +65,7 @@ def _entry(version: int, members: list[Any]) -> BookEntry:
 
 
 def _tenure(members: list[Any]) -> Tenure:
-    epoch, since, arrival, last_n, offers, fell_back, departure, keys_seen, factory_login, order_enrollment = members
+    epoch, since, arrival, last_n, offers, fell_back, departure, factory_login, order_enrollment = members
     return Tenure(
         epoch=epoch,
         since=since,
@@ -74,7 +74,6 @@ def _tenure(members: list[Any]) -> Tenure:
         offers=tuple(_offer(one) for one in offers),
         fell_back=tuple(FellBack(*one) for one in fell_back),
         departure=None if departure is None else Departure(*departure),
-        keys_seen=tuple(keys_seen),
         factory_login=factory_login,
         order_enrollment=order_enrollment,
     )

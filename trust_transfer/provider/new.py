@@ -77,7 +77,7 @@ def committed(entry: BookEntry, signed: SignedReport, now: int) -> BookEntry:
         raise BookError("the report names an attempt key that never registered here")
     arrival = Arrival(report.transfer_id, report.seq, report.attempt_key, signed.raw, now)
     epoch = seq_parts(report.seq).epoch + 1
-    tenure = Tenure(epoch=epoch, since=now, arrival=arrival, keys_seen=(report.attempt_key,))
+    tenure = Tenure(epoch=epoch, since=now, arrival=arrival)
     overtaken = _closed(entry.expected, {known.transfer_id for known in entry.expected})
     return replace(entry, tenures=(*entry.tenures, tenure), expected=overtaken, provisional=())
 

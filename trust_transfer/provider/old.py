@@ -12,7 +12,6 @@ from dataclasses import replace
 from trust_transfer.messages.numbers import Result, State
 from trust_transfer.messages.values import seq_parts, seq_value
 from trust_transfer.provider.book import (
-    MAX_KEYS,
     MAX_SETTLED,
     BookEntry,
     BookError,
@@ -35,7 +34,7 @@ def next_seq(entry: BookEntry) -> int:
 
 
 def offer(
-    entry: BookEntry, seq: int, message: bytes, *, transfer_id: bytes, not_before: int, not_after: int
+    entry: BookEntry, seq: int, message: bytes, *, transfer_id: bytes, not_before: int, not_after: int, now: int
 ) -> BookEntry:
     """Book the message built for `next_seq`; store the result before sending a byte of it (rule 6).
 
@@ -51,7 +50,7 @@ def offer(
         raise BookError(f"seq {seq} is not the next one")
     n = seq_parts(seq).n
     made = Offer(n, transfer_id, message, not_before, not_after)
-    return entry.with_tenure(replace(tenure, last_n=n, offers=(*tenure.offers, made), factory_login=True))
+    return entry.with_tenure(replace(tenure, last_n=n, offers=(*tenure.offers, made), factory_login=now))
 
 
 def delivered(entry: BookEntry, seq: int, result: Result) -> BookEntry:
@@ -70,7 +69,7 @@ def withdraw(entry: BookEntry, seq: int) -> BookEntry:
     return _change(entry, seq, lambda found: replace(found, cancel=True))
 
 
-def cancelled(entry: BookEntry, seq: int) -> BookEntry:
+def cancelled(entry: BookEntry, seq: int, now: int) -> BookEntry:
     """The device answered Cancel(seq) with success: every offer up to seq is settled (rule 8).
 
     A refused Cancel proves nothing and is not an event.
@@ -78,7 +77,7 @@ def cancelled(entry: BookEntry, seq: int) -> BookEntry:
     tenure = entry.owned_tenure()
     if seq_parts(seq).epoch != tenure.epoch:
         raise BookError(f"seq {seq} is of another epoch")
-    return entry.with_tenure(_settle(tenure, seq_parts(seq).n))
+    return entry.with_tenure(_settle(tenure, seq_parts(seq).n, now))
 
 
 def fell_back(entry: BookEntry, signed: SignedReport, now: int) -> BookEntry:
@@ -94,7 +93,7 @@ def fell_back(entry: BookEntry, signed: SignedReport, now: int) -> BookEntry:
     if report.attempt_key is None:
         raise BookError("a fell-back report names its attempt key")
     stored = FellBack(n, report.transfer_id, report.attempt_key, signed.raw, now)
-    settled = _settle(tenure, n)
+    settled = _settle(tenure, n, now)
     return entry.with_tenure(replace(settled, fell_back=(*tenure.fell_back, stored), order_enrollment=True))
 
 
@@ -114,19 +113,17 @@ def release_acknowledged(entry: BookEntry, seq: int) -> BookEntry:
     return entry.with_tenure(replace(tenure, fell_back=marked))
 
 
-def registered(entry: BookEntry, key: bytes) -> BookEntry:
-    """The owned device has registered with an operational certificate for this key (thumbprint).
+def registered(entry: BookEntry, issued_at: int) -> BookEntry:
+    """The owned device has registered with an operational certificate issued at this moment (s since 1970; for a CA
+    that backdates, notBefore and what it backdates by).
 
-    A key not seen before, with no offer open, was certified after the last reset: the factory certificate is no longer
-    accepted, nothing is left to enroll (rule 17). With an offer open the registration proves nothing (rule 7).
+    With every offer settled before that moment the certificate is no older than the last reset: the factory certificate
+    is no longer accepted, nothing is left to enroll (rule 17). With an offer open a registration proves nothing (rule 7).
     """
     tenure = entry.owned_tenure()
-    if key in tenure.keys_seen:
+    if tenure.open_offers or tenure.factory_login is None or issued_at < tenure.factory_login:
         return entry
-    seen = replace(tenure, keys_seen=(*tenure.keys_seen, key)[-MAX_KEYS:])
-    if not tenure.open_offers:
-        seen = replace(seen, factory_login=False, order_enrollment=False)
-    return entry.with_tenure(seen)
+    return entry.with_tenure(replace(tenure, factory_login=None, order_enrollment=False))
 
 
 def received_receipt(entry: BookEntry, signed: SignedReport, now: int) -> BookEntry:
@@ -144,7 +141,7 @@ def received_receipt(entry: BookEntry, signed: SignedReport, now: int) -> BookEn
     if any(seq_value(tenure.epoch, one.n) == report.seq for one in tenure.fell_back):
         raise BookError(f"{entry.endpoint} has signed that it fell back from this seq")
     departure = Departure(report.transfer_id, report.seq, signed.raw, now)
-    return entry.with_tenure(replace(tenure, departure=departure, factory_login=False, order_enrollment=False))
+    return entry.with_tenure(replace(tenure, departure=departure, factory_login=None, order_enrollment=False))
 
 
 def revocation_confirmed(entry: BookEntry, epoch: int) -> BookEntry:
@@ -191,8 +188,13 @@ def _offer_of(tenure: Tenure, seq: int, transfer_id: bytes) -> Offer:
     return found
 
 
-def _settle(tenure: Tenure, n: int) -> Tenure:
-    """The tenure with every offer up to n settled; the oldest settled ones are forgotten."""
+def _settle(tenure: Tenure, n: int, now: int) -> Tenure:
+    """The tenure with every offer up to n settled; the oldest settled ones are forgotten.
+
+    A Cancel may be answered by a device that fell back and whose report is still to come, so both proofs count as the
+    end of a reset.
+    """
     offers = [replace(one, settled=True, message=b"") if one.n <= n else one for one in tenure.offers]
     surplus = max(0, sum(one.settled for one in offers) - MAX_SETTLED)
-    return replace(tenure, offers=tuple(offers[surplus:]))
+    since = now if tenure.open_offers else tenure.factory_login
+    return replace(tenure, offers=tuple(offers[surplus:]), factory_login=since)

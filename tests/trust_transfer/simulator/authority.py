@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from tests.trust_transfer.simulator.actor import Actor
 
@@ -15,6 +16,7 @@ class Label:
     certificates: dict[bytes, bytes] = field(default_factory=dict)
     refused_keys: set[bytes] = field(default_factory=set)
     revoked: set[bytes] = field(default_factory=set)
+    issued_at: dict[bytes, int] = field(default_factory=dict)
 
 
 class Authority(Actor):
@@ -50,8 +52,16 @@ class Authority(Actor):
             return
         if known is None:
             known = b"%s %s %s" % (self.name.encode(), name.encode(), key)
-            self.write(lambda: label.certificates.__setitem__(key, known))
+            self.write(partial(self._issue, label, key, known))
         self.send(device, "on_certificate", token, key, known)
+
+    def _issue(self, label: Label, key: bytes, certificate: bytes) -> None:
+        label.certificates[key] = certificate
+        label.issued_at[certificate] = self.now
+
+    def issued_at(self, certificate: bytes) -> int:
+        """When a certificate was issued (s since 1970)."""
+        return max(label.issued_at.get(certificate, 0) for label in self.labels.values())
 
     def on_close_and_revoke(self, provider: Actor, name: str, epoch: int) -> None:
         """The provider's device has left: close the entry, revoke everything issued under the label."""

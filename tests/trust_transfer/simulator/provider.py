@@ -115,7 +115,7 @@ class Provider(Actor):
         operational = identity is admission.Identity.OPERATIONAL
         if self.silent or (operational and not self.authority.accepts(certificate or b"")):
             return
-        kind = self._admitted(identity, key)
+        kind = self._admitted(identity, key, certificate)
         if kind is admission.Kind.REFUSED:
             self.send(device, "on_registration_refused", token)
             return
@@ -123,7 +123,7 @@ class Provider(Actor):
         self.send(device, "on_registered", token)
         self.work()
 
-    def _admitted(self, identity: admission.Identity, key: bytes) -> admission.Kind:
+    def _admitted(self, identity: admission.Identity, key: bytes, certificate: bytes | None) -> admission.Kind:
         """Decide, and store what has to be stored before the answer."""
         if identity is admission.Identity.FACTORY and self.refuses_fallback:
             return admission.Kind.REFUSED
@@ -132,7 +132,7 @@ class Provider(Actor):
         if kind is admission.Kind.PROVISIONAL:
             stored = self.book(new.registered, key)
         elif kind is admission.Kind.OPERATIONAL:
-            stored = self.book(old.registered, key)
+            stored = self.book(old.registered, self.authority.issued_at(certificate or b""))
         elif kind is admission.Kind.UPDATE_SESSION:
             stored = False
         return kind if stored else admission.Kind.REFUSED
@@ -168,7 +168,7 @@ class Provider(Actor):
 
     def on_cancel_answered(self, seq: int, success: bool) -> None:
         if success:
-            self.book(old.cancelled, seq)
+            self.book(old.cancelled, seq, self.now)
 
     def on_acknowledged(self, seq: int, committed: bool, success: bool) -> None:
         if success:
@@ -208,4 +208,4 @@ class Provider(Actor):
             seq = old.next_seq(self.entry)
         except BookError:
             return False
-        return self.book(partial(old.offer, seq=seq, message=message(seq), **offer))
+        return self.book(partial(old.offer, seq=seq, message=message(seq), now=self.now, **offer))
