@@ -86,6 +86,9 @@ class ServerRole:
         entry.block1 = block_of(message.options, Option.BLOCK1)
         entry.block2 = block_of(message.options, Option.BLOCK2)
         if entry.block2 is not None and entry.block2.number > 0 and entry.block1 is None:
+            if self._proof is not None:
+                self._send(entry, self._challenge(self._proof, now), now)
+                return
             further = self._served.more(transfer_key(message), entry.block2, now)
             if further is not None:
                 self._send(entry, further, now)
@@ -173,8 +176,12 @@ class ServerRole:
         if len(message.encode()) <= AMPLIFICATION * entry.received_bytes:
             return body
         if entry.message.code in _SAFE:
-            return Body(Code.UNAUTHORIZED, ((int(Option.ECHO), self._proof.challenge(now)),), b"")
+            return self._challenge(self._proof, now)
         return Body(body.code, tuple(option for option in body.options if option[0] in _KEPT_UNPROVEN), b"")
+
+    @staticmethod
+    def _challenge(proof: AddressProof, now: float) -> Body:
+        return Body(Code.UNAUTHORIZED, ((int(Option.ECHO), proof.challenge(now)),), b"")
 
     # --- time ---
 

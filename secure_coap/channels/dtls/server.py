@@ -6,6 +6,7 @@ An address holds at most one open session and one handshake. A handshake replace
 
 from __future__ import annotations
 
+import ipaddress
 from collections import Counter
 from typing import Final
 
@@ -131,12 +132,16 @@ class DtlsServer:
     def _make_room(self, remote: Address, now: float) -> bool:
         """Places for handshakes, in all and per source address (budget of security.md)."""
         self._forget_half_open(remote)
-        if self._per_source[remote[0]] >= self._limits.half_open_per_source:
+        if self._source_is_full(remote[0]):
             self._evict_stalled(now, remote[0])
         elif len(self._half_open) >= self._limits.half_open:
             self._evict_stalled(now, None)
-        per_source = self._per_source[remote[0]]
-        return per_source < self._limits.half_open_per_source and len(self._half_open) < self._limits.half_open
+        return not self._source_is_full(remote[0]) and len(self._half_open) < self._limits.half_open
+
+    def _source_is_full(self, source: str) -> bool:
+        """Loopback is no one source: all local relays and devices share it, and no stranger can use it."""
+        full = self._per_source[source] >= self._limits.half_open_per_source
+        return full and not ipaddress.ip_address(source).is_loopback
 
     def _evict_stalled(self, now: float, source: str | None) -> None:
         """Drop the oldest handshake (of one source) if it makes no progress; the table is ordered by age."""

@@ -1,0 +1,232 @@
+"""Endpoints on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from lwm2m_server.testing.relay import Relay
+from secure_coap.association import Association
+from secure_coap.driver import Handler
+from secure_coap.endpoint import CoapClient, CoapServer
+from secure_coap.errors import AssociationLost, Conflict, HandshakeFailed, NotFound, RequestTimeout
+from secure_coap.exchange import Request, Response
+from secure_coap.limits import SERVER_LIMITS, Limits
+from secure_coap.numbers import Code, TransmissionParameters
+from tests.secure_coap.pki import HOST, hierarchy
+
+QUICK = TransmissionParameters(ack_timeout=0.1, max_retransmit=2)
+Secured = pytest.mark.parametrize("secured", [False, True], ids=["plain", "dtls"])
+
+
+async def echo(request: Request, association: Association) -> Response:
+    return Response(Code.CONTENT, request.payload)
+
+
+@asynccontextmanager
+async def server(
+    handler: Handler = echo, *, secured: bool = True, limits: Limits = SERVER_LIMITS
+) -> AsyncIterator[CoapServer]:
+    opened: list[Association] = []
+    dtls = hierarchy().server_config() if secured else None
+    endpoint = await CoapServer.bind(
+        HOST, 0, dtls=dtls, handler=handler, parameters=QUICK, limits=limits, on_open=opened.append
+    )
+    try:
+        yield endpoint
+    finally:
+        await endpoint.close()
+
+
+@asynccontextmanager
+async def client(
+    endpoint: CoapServer, handler: Handler | None = None, *, secured: bool = True
+) -> AsyncIterator[CoapClient]:
+    dtls = hierarchy().client_config() if secured else None
+    found = await CoapClient.connect(*endpoint.address, dtls=dtls, handler=handler, parameters=QUICK)
+    try:
+        yield found
+    finally:
+        await found.close()
+
+
+@Secured
+@pytest.mark.parametrize("size", [0, 100, 5000, 65_536])
+async def test_requests_both_ways(secured: bool, size: int) -> None:
+    big = Limits(max_body=1 << 20)
+    async with server(secured=secured, limits=big) as up, client(up, echo, secured=secured) as down:
+        body = bytes(size)
+        assert (await down.request(Request(Code.POST, ("x",), payload=body))).payload == body
+        (association,) = up.associations
+        assert (await up.request(association, Request(Code.PUT, ("y",), payload=body))).payload == body
+
+
+async def test_firmware_of_a_mebibyte_to_a_device() -> None:
+    async with server() as up, client(up, echo_length) as down:
+        assert down.association.peer is not None
+        (association,) = up.associations
+        image = bytes(1 << 20)
+        assert (await up.request(association, Request(Code.PUT, ("5", "0", "0"), payload=image))).payload == b"1048576"
+
+
+async def echo_length(request: Request, association: Association) -> Response:
+    return Response(Code.CHANGED, str(len(request.payload)).encode())
+
+
+async def test_errors_of_a_handler() -> None:
+    async def handler(request: Request, association: Association) -> Response:
+        match request.path:
+            case ("conflict",):
+                raise Conflict("busy with 7")
+            case ("defect",):
+                raise RuntimeError("the secret is 42")
+        raise NotFound
+
+    async with server(handler) as up, client(up) as down:
+        conflict = await down.request(Request(Code.GET, ("conflict",)))
+        assert (conflict.code, conflict.payload) == (Code.CONFLICT, b"busy with 7")
+        with pytest.raises(Conflict, match="busy with 7"):
+            conflict.raise_for_code()
+        defect = await down.request(Request(Code.GET, ("defect",)))
+        assert (defect.code, defect.payload) == (Code.INTERNAL_SERVER_ERROR, b"")
+        assert (await down.request(Request(Code.GET, ("other",)))).code == Code.NOT_FOUND
+
+
+async def test_a_client_without_handler_has_no_resources() -> None:
+    async with server() as up, client(up):
+        assert (await up.request(next(iter(up.associations)), Request(Code.GET))).code == Code.NOT_FOUND
+
+
+async def test_slow_handlers_answer_separately_and_in_any_order() -> None:
+    async def handler(request: Request, association: Association) -> Response:
+        await asyncio.sleep(float(request.path[0]))
+        return Response(Code.CONTENT, request.path[0].encode())
+
+    async with server(handler) as up, client(up) as down:
+        finished: list[bytes] = []
+
+        async def ask(delay: str) -> None:
+            finished.append((await down.request(Request(Code.GET, (delay,)))).payload)
+
+        await asyncio.gather(ask("0.5"), ask("0.2"))
+        assert finished == [b"0.2", b"0.5"]
+
+
+async def test_a_silent_peer_is_a_timeout() -> None:
+    async with server() as up:
+        relay = await Relay.start((HOST, 0), up.address, loss=0, seed=1)
+        down = await CoapClient.connect(*relay.address, dtls=hierarchy().client_config())
+        (association,) = up.associations
+        await relay.close()
+        with pytest.raises(RequestTimeout):
+            await up.request(association, Request(Code.GET))
+        assert list(up.associations) == [association], "the application decides what a timeout means"
+        await down.close()
+
+
+async def test_a_caller_may_be_less_patient() -> None:
+    async def never(request: Request, association: Association) -> Response:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    async with server(never) as up, client(up) as down:
+        with pytest.raises(RequestTimeout, match=r"0\.05"):
+            await down.request(Request(Code.GET), timeout=0.05)
+
+
+async def test_dropping_an_association_fails_its_requests_on_both_sides() -> None:
+    closed: list[Association] = []
+
+    async def never(request: Request, association: Association) -> Response:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    async with server(never) as up:
+        down = await CoapClient.connect(
+            *up.address, dtls=hierarchy().client_config(), handler=never, parameters=QUICK, on_close=closed.append
+        )
+        (association,) = up.associations
+        waiting = [
+            asyncio.create_task(up.request(association, Request(Code.GET))),
+            asyncio.create_task(down.request(Request(Code.GET))),
+        ]
+        await asyncio.sleep(0.2)
+        up.drop(association)
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [AssociationLost, AssociationLost]
+        assert closed == [down.association]
+        assert up.associations == []
+        with pytest.raises(AssociationLost):
+            await up.request(association, Request(Code.GET))
+        with pytest.raises(AssociationLost):
+            await down.request(Request(Code.GET))
+        await down.close()
+
+
+async def test_open_and_close_are_told() -> None:
+    told: list[tuple[str, bytes]] = []
+    up = await CoapServer.bind(
+        HOST,
+        0,
+        dtls=hierarchy().server_config(),
+        handler=echo,
+        on_open=lambda association: told.append(("open", association.key)),
+        on_close=lambda association: told.append(("close", association.key)),
+    )
+    async with client(up) as down:
+        await down.request(Request(Code.GET))
+    await asyncio.sleep(0.05)
+    await up.close()
+    (_, key), _ = told
+    assert told == [("open", key), ("close", key)]
+
+
+async def test_an_application_that_fails_on_open_refuses() -> None:
+    def broken(association: Association) -> None:
+        raise RuntimeError
+
+    up = await CoapServer.bind(HOST, 0, dtls=hierarchy().server_config(), handler=echo, on_open=broken)
+    down = await CoapClient.connect(*up.address, dtls=hierarchy().client_config(), parameters=QUICK)
+    with pytest.raises(AssociationLost):
+        await down.request(Request(Code.GET))
+    await down.close()
+    await up.close()
+
+
+async def test_refused_handshakes_say_why() -> None:
+    async with server() as up:
+        stranger = hierarchy("stranger")
+        with pytest.raises(HandshakeFailed, match="no path"):
+            await CoapClient.connect(*up.address, dtls=stranger.client_config())
+        with pytest.raises(HandshakeFailed, match="alert"):
+            await CoapClient.connect(*up.address, dtls=stranger.client_config(verify=hierarchy().verify_server))
+
+
+async def test_idle_associations_are_closed() -> None:
+    async with server(limits=Limits(idle=0.1)) as up, client(up) as down:
+        await asyncio.sleep(0.3)
+        assert up.associations == []
+        with pytest.raises(AssociationLost):
+            await down.request(Request(Code.GET))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.org"])
+async def test_without_security_only_loopback_is_bound(host: str) -> None:
+    with pytest.raises(ValueError, match="loopback only"):
+        await CoapServer.bind(host, 0, dtls=None, handler=echo)
+
+
+async def test_many_clients_at_once() -> None:
+    async def one(endpoint: CoapServer, number: int) -> bytes:
+        device = hierarchy().device if number % 2 else hierarchy().other_device
+        down = await CoapClient.connect(*endpoint.address, dtls=hierarchy().client_config(device=device))
+        response = await down.request(Request(Code.POST, payload=str(number).encode() * 500))
+        await down.close()
+        return response.payload
+
+    async with server() as up:
+        bodies = await asyncio.gather(*(one(up, number) for number in range(50)))
+        assert bodies == [str(number).encode() * 500 for number in range(50)]
