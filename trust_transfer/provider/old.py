@@ -81,7 +81,11 @@ def cancelled(entry: BookEntry, seq: int, now: int) -> BookEntry:
 
 
 def fell_back(entry: BookEntry, signed: SignedReport, now: int) -> BookEntry:
-    """The device's fell-back report: store, then acknowledge it to the device; a release becomes due (rule 19)."""
+    """The device's fell-back report: store, then acknowledge it to the device; a release becomes due (rule 19).
+
+    Enrolling is due too, unless a Cancel settled the offer earlier and the device has registered with a certificate
+    issued since.
+    """
     report = check_report(entry, signed, State.FELL_BACK)
     tenure = _tenure_of(entry, report.seq)
     n = seq_parts(report.seq).n
@@ -94,7 +98,8 @@ def fell_back(entry: BookEntry, signed: SignedReport, now: int) -> BookEntry:
         raise BookError("a fell-back report names its attempt key")
     stored = FellBack(n, report.transfer_id, report.attempt_key, signed.raw, now)
     settled = _settle(tenure, n, now)
-    return entry.with_tenure(replace(settled, fell_back=(*tenure.fell_back, stored), order_enrollment=True))
+    enroll = settled.factory_login is not None
+    return entry.with_tenure(replace(settled, fell_back=(*tenure.fell_back, stored), order_enrollment=enroll))
 
 
 def report_acknowledged(entry: BookEntry, seq: int) -> BookEntry:
@@ -113,12 +118,12 @@ def release_acknowledged(entry: BookEntry, seq: int) -> BookEntry:
     return entry.with_tenure(replace(tenure, fell_back=marked))
 
 
-def registered(entry: BookEntry, issued_at: int) -> BookEntry:
+def registered(entry: BookEntry, *, issued_at: int) -> BookEntry:
     """The owned device has registered with an operational certificate issued at this moment (s since 1970; for a CA
     that backdates, notBefore and what it backdates by).
 
-    With every offer settled before that moment the certificate is no older than the last reset: the factory certificate
-    is no longer accepted, nothing is left to enroll (rule 17). With an offer open a registration proves nothing (rule 7).
+    With every offer settled before that moment the certificate is younger than the last reset: the factory certificate
+    is no longer accepted, nothing is left to enroll (rule 17). With an offer open a registration proves nothing.
     """
     tenure = entry.owned_tenure()
     if tenure.open_offers or tenure.factory_login is None or issued_at < tenure.factory_login:

@@ -43,7 +43,7 @@ class Actor:
         if cut:
             raise PowerCut
 
-    def run(self, act: Callable[[], None]) -> None:
+    def run(self, act: Callable[[], object]) -> None:
         """Let something happen to this actor, if it is up."""
         if not self.up:
             return
@@ -64,7 +64,7 @@ class Actor:
         self.up = True
         self.run(self.boot)
 
-    def later(self, delay: float, act: Callable[[], None]) -> None:
+    def later(self, delay: float, act: Callable[[], object]) -> None:
         """A volatile timer: it dies with the power."""
         boots = self._boots
         self.time.later(delay, lambda: self.run(act) if self._boots == boots else None)

@@ -109,7 +109,7 @@ class Device(Actor):
     # ---- actions ----------------------------------------------------------------------------------
 
     def _do(self, action: act.Action) -> None:
-        handlers: dict[type[act.Action], Callable[[Any], None]] = {
+        handlers: dict[type[act.Action], Callable[[Any], object]] = {
             act.MakeAttemptKey: self._make_key,
             act.Reset: self._reset,
             act.Update: self._update,

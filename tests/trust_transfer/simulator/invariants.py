@@ -84,7 +84,10 @@ class Monitor:
         ensure(not device.secrets, "SP1's secrets are still there when SP2 is contacted")
         ensure(device.keys <= record.referenced_keys, "a key of SP1 is still there when SP2 is contacted")
         assert record.order is not None
-        if record.state in {State.ATTESTING, State.UPDATING, State.ENROLLING} and not record.order.destination.update_first:
+        if (
+            record.state in {State.ATTESTING, State.UPDATING, State.ENROLLING}
+            and not record.order.destination.update_first
+        ):
             ensure(device.running == record.order.destination.agreed_state, "another image than the agreed one runs")
 
     # ---- the books ------------------------------------------------------------------------------------

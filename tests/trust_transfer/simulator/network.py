@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
-
 START = 1_900_000_000.0
 """When every run begins (s since 1970)."""
 

@@ -20,7 +20,6 @@ from trust_transfer.messages.transfer_message import Terms, TransferOrder, endor
 from trust_transfer.messages.values import Destination, Limits
 from trust_transfer.provider.book import SignedReport, verify_report
 
-
 DEVICE = "dev-1"
 """Endpoint name of the one device, and the owner of its factory key."""
 
@@ -124,9 +123,7 @@ class Real:
             transfer_id=wanted.transfer_id,
             destination=wanted.destination,
         ).sign(key_of(wanted.new))
-        terms = Terms(
-            audience=wanted.endpoint, seq=wanted.seq, fallback_uri=wanted.fallback_uri, limits=wanted.limits
-        )
+        terms = Terms(audience=wanted.endpoint, seq=wanted.seq, fallback_uri=wanted.fallback_uri, limits=wanted.limits)
         return endorsed_message(template, terms, key_of(wanted.old))
 
     def read(self, raw: bytes, authority: bytes, endorsers: Sequence[bytes]) -> TransferOrder:
@@ -137,4 +134,3 @@ class Real:
 
     def verify(self, raw: bytes) -> SignedReport:
         return verify_report(raw, key_of(DEVICE).public_key())
-

@@ -132,7 +132,7 @@ class Provider(Actor):
         if kind is admission.Kind.PROVISIONAL:
             stored = self.book(new.registered, key)
         elif kind is admission.Kind.OPERATIONAL:
-            stored = self.book(old.registered, self.authority.issued_at(certificate or b""))
+            stored = self.book(old.registered, issued_at=self.authority.issued_at(certificate or b""))
         elif kind is admission.Kind.UPDATE_SESSION:
             stored = False
         return kind if stored else admission.Kind.REFUSED

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.trust_transfer.simulator import runs
-from tests.trust_transfer.simulator.notary import Real
 
 BLOCK = 100
 
