@@ -99,6 +99,8 @@ class CaClientSettings(_Section):
     """The CA API's TLS certificate (PEM, pinned)."""
     public_uri: str
     """Where the CA's EST server is for devices: `coaps://host:port`; CA-URIs are only believed beneath it."""
+    backdate: int = Field(default=300, ge=0)
+    """Seconds by which the CA sets notBefore before the moment of issue; the built-in CA: 300."""
     label: UUID
     """This provider's label for devices its operator adds: any UUID, never changed. Received devices get their own."""
 
@@ -127,6 +129,8 @@ class SpSettings(_Section):
     """Seconds between two fetches of the CA's CRL; a revoked device is shut out within this time."""
     lab: bool = False
     """Allow loopback and link-local URIs in transfers."""
+    batch_delay: float = Field(default=0.2, ge=0, le=60)
+    """Seconds a receipt or release waits for others to travel in the same document."""
     retry_max: float = Field(default=30, gt=0)
     """Longest pause, seconds, between two tries of a duty towards a partner, CA or device."""
     coap: CoapSettings = CoapSettings()

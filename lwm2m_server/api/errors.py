@@ -22,6 +22,7 @@ STATUS: Final[tuple[tuple[type[Exception], HTTPStatus, str], ...]] = (
     (Contradiction, HTTPStatus.CONFLICT, "conflict"),
     (NotReady, HTTPStatus.CONFLICT, "not_ready"),
     (Rejected, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid"),
+    (FleetError, HTTPStatus.CONFLICT, "refused"),
     (BookError, HTTPStatus.CONFLICT, "book"),
     (ProfileError, HTTPStatus.UNPROCESSABLE_ENTITY, "profile"),
     (ObjectsError, HTTPStatus.UNPROCESSABLE_ENTITY, "value"),
@@ -46,5 +47,6 @@ async def _on_error(_request: Request, error: Exception) -> Response:
 def install(app: FastAPI) -> None:
     """Have `app` answer every known error as problem details."""
     problem.install(app)
-    for kind in (FleetError, *(kind for kind, _, _ in STATUS)):
+    known: list[type[Exception]] = [kind for kind, _, _ in STATUS]
+    for kind in known:
         app.add_exception_handler(kind, _on_error)

@@ -7,8 +7,6 @@
 is told by the TLS certificate alone. A transfer of somebody else is answered like an unknown one.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Awaitable
 from http import HTTPStatus

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from lwm2m_server.cli import setup
+
 app = typer.Typer(
     name="lwm2m-server",
     no_args_is_help=True,
@@ -28,6 +30,10 @@ def serve(
     from lwm2m_server.roles.process import serve_until_signal
 
     raise typer.Exit(serve_until_signal(config))
+
+
+app.command()(setup.init)
+app.command("install-certificate")(setup.install_certificate)
 
 
 def _add_subcommands() -> None:

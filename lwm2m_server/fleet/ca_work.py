@@ -88,5 +88,5 @@ def _enroll_after_release(book: BookEntry, transfer_id: bytes) -> Enroll:
     """The label stays open while the transfer may be offered again, or the device arrived by it and is here."""
     arrived = book.tenure is not None and book.tenure.arrival is not None
     here = arrived and book.tenure.arrival.transfer_id == transfer_id  # type: ignore[union-attr]
-    expected = any(known.transfer_id == transfer_id for known in book.expected)
+    expected = any(known.transfer_id == transfer_id for known in book.awaited)
     return Enroll.OPEN if here or expected else Enroll.CLOSED

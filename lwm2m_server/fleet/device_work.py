@@ -180,7 +180,7 @@ class DeviceWork:
         except DeviceRefused as refused:
             log.info("cancel_refused", endpoint=endpoint, seq=duty.seq, error=str(refused))
             return False
-        await self._books.change(endpoint, lambda book: old.cancelled(book, duty.seq))
+        await self._books.change(endpoint, lambda book: old.cancelled(book, duty.seq, self._clock.seconds()))
         log.info("cancelled", endpoint=endpoint, seq=duty.seq)
         return True
 

@@ -6,6 +6,7 @@ way travel together in the next. A 2xx answer is an acknowledgement, everything 
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Final
@@ -47,7 +48,10 @@ _ORDER: Final = (Kind.DEVICES, Kind.BAG, Kind.TEMPLATE, Kind.RECEIPTS, Kind.RELE
 
 
 class Outbox:
-    """One pass sends everything due to one partner. `client_for` gives the HTTP client pinned to it."""
+    """One pass sends everything due to one partner. `client_for` gives the HTTP client pinned to it.
+
+    `batch_delay`: seconds a report waits for others.
+    """
 
     def __init__(
         self,
@@ -55,14 +59,19 @@ class Outbox:
         document_key: Credential,
         client_for: Callable[[PartnerProfile], httpx.AsyncClient],
         clock: Clock,
+        *,
+        batch_delay: float,
     ) -> None:
         self._database = database
+        self._batch_delay = batch_delay
         self._key = document_key
         self._client_for = client_for
         self._clock = clock
 
     async def run(self, partner: str) -> bool:
         """Make one pass; True when something could not be delivered."""
+        if await self._more(partner):
+            await asyncio.sleep(self._batch_delay)  # others that become due meanwhile travel along
         async with self._database.transaction() as connection:
             await self._batch(connection, partner)
             waiting = await _waiting(connection, partner)
@@ -76,7 +85,7 @@ class Outbox:
         return await self._more(partner)
 
     async def _more(self, partner: str) -> bool:
-        """Whether receipts or releases have become due while others were sent."""
+        """Whether receipts or releases are due that no document carries yet."""
         async with self._database.reading() as connection:
             return bool(await _unbatched(connection, partner, self._clock.seconds()))
 

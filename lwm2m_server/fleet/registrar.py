@@ -55,7 +55,10 @@ def admission_of(device: Device | None, peer: PeerIdentity) -> Admission:
 
 
 class Registrar:
-    """Answers the registration interface. `on_contact` hears of every device that registered or updated."""
+    """Answers the registration interface. `on_contact` hears of every device that registered or updated.
+
+    `backdate`: seconds the own CA sets notBefore before the moment of issue.
+    """
 
     def __init__(
         self,
@@ -63,8 +66,11 @@ class Registrar:
         gateway: Gateway,
         trust: DeviceTrust,
         clock: Clock,
+        *,
+        backdate: int,
         on_contact: Callable[[str], None],
     ) -> None:
+        self._backdate = backdate
         self._database = database
         self._gateway = gateway
         self._trust = trust
@@ -127,7 +133,7 @@ class Registrar:
             log.warning("registration_refused", endpoint=endpoint, reason=admission.reason)
             raise Forbidden("not a device of this server")
         try:
-            book = _book_after(device.book, admission.kind, peer)
+            book = self._book_after(device.book, admission.kind, peer)
         except BookError as error:
             log.warning("registration_refused", endpoint=endpoint, reason=str(error))
             raise Forbidden("not a device of this server") from error
@@ -137,9 +143,17 @@ class Registrar:
             await self._order_update(connection, device)
         return admission.kind
 
+    def _book_after(self, book: BookEntry, kind: Kind, peer: PeerIdentity) -> BookEntry:
+        if kind is Kind.OPERATIONAL:
+            issued_at = int(peer.certificate.not_valid_before_utc.timestamp()) + self._backdate
+            return old.registered(book, issued_at=issued_at)
+        if kind is Kind.PROVISIONAL:
+            return new.registered(book, peer.key_thumbprint)
+        return book
+
     async def _order_update(self, connection: AsyncConnection, device: Device) -> None:
         """In an update session the device takes the manifest its transfer names, each time it comes for it."""
-        for expected in reversed(device.book.expected):
+        for expected in reversed(device.book.awaited):
             transfer = await transfer_store.get_transfer(connection, expected.transfer_id)
             if expected.update_first and transfer is not None and transfer.update_first is not None:
                 now = self._clock.seconds()
@@ -190,11 +204,3 @@ class Registrar:
         for endpoint in ended:
             log.info("registration_expired", endpoint=endpoint)
         self._rate.forget(time.monotonic())
-
-
-def _book_after(book: BookEntry, kind: Kind, peer: PeerIdentity) -> BookEntry:
-    if kind is Kind.OPERATIONAL:
-        return old.registered(book, peer.key_thumbprint)
-    if kind is Kind.PROVISIONAL:
-        return new.registered(book, peer.key_thumbprint)
-    return book

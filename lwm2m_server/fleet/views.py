@@ -153,7 +153,7 @@ def _received(book: BookEntry, cti: bytes) -> View:
     arrivals = [tenure.arrival for tenure in book.tenures if tenure.arrival and tenure.arrival.transfer_id == cti]
     arrival = arrivals[0] if arrivals else None
     return {
-        "expected": any(known.transfer_id == cti for known in book.expected),
+        "expected": any(known.transfer_id == cti for known in book.awaited),
         "provisional": [key.hex() for key in book.provisional],
         "committed": arrival is not None,
         "seqs": [] if arrival is None else [arrival.seq],

@@ -1,0 +1,23 @@
+"""The admin API: what the command line talks to. Loopback only, with a bearer token."""
+
+from __future__ import annotations
+
+from fastapi import Depends, FastAPI
+
+from lwm2m_server.api import errors
+from lwm2m_server.api.admin import devices, firmware, partners, transfers
+from lwm2m_server.api.operator_token import TokenCheck
+from lwm2m_server.fleet.provider import ServiceProvider
+
+PREFIX = "/api/v1"
+
+
+def create_app(provider: ServiceProvider) -> FastAPI:
+    """The application of one service provider."""
+    check = TokenCheck(provider.database)
+    app = FastAPI(title="Admin API", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(check)])
+    app.state.provider = provider
+    errors.install(app)
+    for module in (devices, firmware, partners, transfers):
+        app.include_router(module.router, prefix=PREFIX)
+    return app

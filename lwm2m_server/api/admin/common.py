@@ -1,0 +1,43 @@
+"""What the routes of the admin API share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
+
+from lwm2m_server.fleet.errors import Rejected
+from lwm2m_server.fleet.provider import ServiceProvider
+
+MAX_UPLOAD: Final = 8 * 1024 * 1024
+"""Bytes of the largest file an operator uploads."""
+
+
+def _provider(request: Request) -> ServiceProvider:
+    provider = request.app.state.provider
+    assert isinstance(provider, ServiceProvider)
+    return provider
+
+
+Provider = Annotated[ServiceProvider, Depends(_provider)]
+
+
+def hex_bytes(text: str, size: int, name: str) -> bytes:
+    """A value of `size` bytes written in hex."""
+    try:
+        value = bytes.fromhex(text)
+    except ValueError:
+        value = b""
+    if len(value) != size:
+        raise Rejected(f"{name} has {2 * size} hex digits")
+    return value
+
+
+def transfer_id(cti: str) -> bytes:
+    """A transfer id of a path."""
+    return hex_bytes(cti, 16, "a transfer id")
+
+
+def digest(text: str) -> bytes:
+    """A manifest's SHA-256 digest."""
+    return hex_bytes(text, 32, "a digest")

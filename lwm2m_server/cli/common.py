@@ -1,0 +1,224 @@
+"""What the operator's commands share: the connection to the running server, output, and exit codes.
+
+httpx and rich are imported when they are used, so that `--help` answers at once.
+"""
+
+import json
+import re
+import sys
+import tarfile
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum, StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    import httpx
+
+    from lwm2m_server.settings import SpSettings
+
+
+class Exit(IntEnum):
+    """Exit codes by class of failure."""
+
+    REFUSED = 1
+    """The server understood and refused; the text says why."""
+    USAGE = 2
+    """The command line is wrong."""
+    NOT_FOUND = 3
+    """No such device, group, partner, firmware or transfer."""
+    CONFLICT = 4
+    """It contradicts what is stored, or something else has to come first."""
+    DEVICE = 5
+    """The device refused or could not be reached."""
+    UNAVAILABLE = 69
+    """The server does not answer."""
+    SETTINGS = 78
+    """The settings file or data folder is wrong."""
+
+
+class Output(StrEnum):
+    """How a result is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+Config = Annotated[
+    Path,
+    typer.Option("--config", help="The server's settings file; its [sp] section.", envvar="LWM2M_SERVER_CONFIG"),
+]
+Format = Annotated[Output, typer.Option("-o", "--output", help="How to print the result.")]
+
+_EXIT_OF_STATUS = {404: Exit.NOT_FOUND, 409: Exit.CONFLICT, 502: Exit.DEVICE, 504: Exit.DEVICE}
+_DURATION = re.compile(r"\+(\d{1,9})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def fail(code: Exit, text: str) -> NoReturn:
+    """Print what is wrong and end."""
+    typer.echo(text, err=True)
+    raise typer.Exit(code)
+
+
+class Server:
+    """The admin API of the running server."""
+
+    def __init__(self, config: Path) -> None:
+        self._config = config
+        self._settings = load_sp_settings(config)
+
+    def get(self, path: str, **query: Any) -> Any:
+        """GET; returns the JSON value."""
+        return self._call("GET", path, params=_given(query)).json()
+
+    def text(self, path: str, **query: Any) -> str:
+        """GET; returns the text."""
+        return self._call("GET", path, params=_given(query)).text
+
+    def download(self, path: str) -> bytes:
+        """GET; returns the bytes."""
+        return self._call("GET", path).content
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None, content: bytes | None = None) -> Any:
+        """POST JSON or bytes; returns the JSON value."""
+        arguments: dict[str, Any] = {"json": dict(body or {})} if content is None else {"content": content}
+        return self._call("POST", path, **arguments).json()
+
+    def put(self, path: str, content: bytes = b"") -> Any:
+        """PUT bytes; returns the JSON value."""
+        return self._call("PUT", path, content=content).json()
+
+    def _call(self, method: str, path: str, **arguments: Any) -> "httpx.Response":
+        import httpx
+
+        host, port = self._settings.admin_bind
+        authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        try:
+            response = httpx.request(
+                method,
+                f"http://{authority}/api/v1/{path}",
+                headers={"authorization": f"Bearer {self._token()}"},
+                timeout=300,
+                trust_env=False,
+                **arguments,
+            )
+        except httpx.TransportError as error:
+            fail(
+                Exit.UNAVAILABLE,
+                f"the server at {authority} does not answer ({error}); start it: "
+                f"lwm2m-server serve --config {self._config}",
+            )
+        if not response.is_success:
+            fail(_EXIT_OF_STATUS.get(response.status_code, Exit.REFUSED), _problem(response))
+        return response
+
+    def _token(self) -> str:
+        path = self._settings.data / "operator.token"
+        try:
+            return path.read_text().strip()
+        except OSError as error:
+            fail(Exit.UNAVAILABLE, f"cannot read {path} ({error.strerror}); the server writes it when it starts")
+
+
+def load_sp_settings(config: Path) -> "SpSettings":
+    """The [sp] section of a settings file, or the end of the command."""
+    from lwm2m_server.settings import SettingsError, load_settings
+
+    try:
+        settings = load_settings(config)
+    except SettingsError as error:
+        fail(Exit.SETTINGS, str(error))
+    if settings.sp is None:
+        fail(Exit.SETTINGS, f"{config} has no section [sp]: this command is for service providers")
+    return settings.sp
+
+
+def _given(query: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in query.items() if value is not None}
+
+
+def _problem(response: "httpx.Response") -> str:
+    try:
+        return str(response.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"the server answered {response.status_code} {response.reason_phrase}"
+
+
+def show(output: Output, value: Any, columns: Iterable[str] = ()) -> None:
+    """Print a value: a list of rows as a table of the given columns, an object as names and values."""
+    if output is Output.JSON:
+        typer.echo(json.dumps(value, indent=2 if sys.stdout.isatty() else None))
+        return
+    rows = value if isinstance(value, list) else [value]
+    names = list(columns) or list(dict.fromkeys(name for row in rows for name in row))
+    if isinstance(value, list):
+        _table(names, [[_text(row.get(name)) for name in names] for row in rows])
+    else:
+        _table(["", ""], [[name, _text(value.get(name))] for name in names])
+
+
+def _table(header: list[str], rows: list[list[str]]) -> None:
+    """Cells are data: no markup is read in them, and nothing in them moves a terminal's cursor (security rule 33)."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=any(header), pad_edge=False)
+    for name in header:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def printable(text: str) -> str:
+    """The text with everything that is not printable replaced."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(_text(item) for item in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={_text(item)}" for name, item in value.items())
+    return "" if value is None else str(value)
+
+
+def read_file(path: Path) -> bytes:
+    """A file's bytes, or the end of the command."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        fail(Exit.USAGE, f"cannot read {path}: {error.strerror}")
+
+
+def instant(text: str) -> int:
+    """A moment in seconds since 1970: `now`, `+90s`, `+15m`, `+2h`, `+30d`, seconds, or ISO 8601."""
+    if text == "now":
+        return int(datetime.now(UTC).timestamp())
+    if relative := _DURATION.fullmatch(text):
+        moment = datetime.now(UTC) + timedelta(**{_UNITS[relative[2]]: int(relative[1])})
+        return int(moment.timestamp())
+    if text.isascii() and text.isdecimal():
+        return int(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        fail(Exit.USAGE, f"{text!r} is no moment: now, +90s, +15m, +2h, +30d, seconds since 1970, or 2027-01-31T12:00Z")
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def unpack(archive: bytes, folder: Path) -> list[str]:
+    """Write the files of an archive into `folder`, and nowhere else."""
+    import io
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as opened:
+        opened.extractall(folder, filter="data")
+        return sorted(opened.getnames())

@@ -1,0 +1,159 @@
+"""The provider's own devices, groups, partners and firmware: what its operator adds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from cose.keys import PrivateKey, PublicKey
+from device_pki.bag import BagError, decode_x5bag
+from device_pki.fingerprints import fingerprint
+from device_pki.names import endpoint_name
+from device_pki.path import PathError, verify_path
+from device_pki.roles import Role
+from enrollment.ca_client import CaClient
+from lwm2m_server.fleet.clock import Clock
+from lwm2m_server.fleet.errors import Contradiction, Rejected, Unknown
+from lwm2m_server.fleet.inbox import MAX_BAG_ITEMS
+from lwm2m_server.fleet.transfers import register_bag
+from lwm2m_server.settings import SpSettings
+from lwm2m_server.store import firmware as firmware_store
+from lwm2m_server.store import fleet as store
+from lwm2m_server.store.database import Database
+from lwm2m_server.store.firmware import Firmware
+from lwm2m_server.store.fleet import Device
+from suit.builder import CONFIGURATION_URI, IMAGE_URI, firmware_update, reset_to_agreed_state
+from suit.envelope import parse_envelope, sign
+from suit.errors import SuitError
+from suit.numbers import DigestAlgorithm
+from trust_transfer.provider.book import from_factory
+
+
+@dataclass(frozen=True, slots=True)
+class AddedDevices:
+    """What `devices add` did."""
+
+    ca_uri: str
+    endpoints: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What a firmware manifest is made of. `configuration` makes it an agreed state."""
+
+    image: bytes
+    sequence_number: int
+    vendor_id: bytes
+    class_id: bytes
+    configuration: bytes | None = None
+
+
+class Inventory:
+    """Adds devices and firmware. Adding the same again changes nothing."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: SpSettings,
+        *,
+        ca: CaClient,
+        permanent: Sequence[x509.Certificate],
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._ca = ca
+        self._permanent = tuple(permanent)
+        self._clock = clock
+
+    async def add_devices(self, bag: bytes, group: str) -> AddedDevices:
+        """Take factory certificates into the fleet: registered with the own CA first, then booked as owned."""
+        certificates = self._factory_certificates(bag)
+        ca_uri = await register_bag(self._ca, self._settings.ca.label, bag)
+        async with self._database.transaction() as connection:
+            await store.add_group(connection, group)
+            for name, certificate in certificates.items():
+                known = await store.device(connection, name)
+                if known is None:
+                    await store.add_device(connection, self._new(name, certificate, group, ca_uri), self._now())
+                elif known.fingerprint != fingerprint(certificate):
+                    raise Contradiction(f"{name} is known with another factory certificate")
+                else:
+                    await store.change_device(connection, name, group_name=group)
+        return AddedDevices(ca_uri, tuple(certificates))
+
+    def _factory_certificates(self, bag: bytes) -> dict[str, x509.Certificate]:
+        try:
+            certificates = decode_x5bag(bag, MAX_BAG_ITEMS)
+        except BagError as error:
+            raise Rejected(str(error), "bag") from error
+        found: dict[str, x509.Certificate] = {}
+        for certificate in certificates:
+            try:
+                verify_path(
+                    certificate, (), anchors=self._permanent, role=Role.FACTORY_DEVICE, now=self._clock.datetime()
+                )
+            except PathError as error:
+                raise Rejected(f"a certificate of the bag is no factory certificate: {error}", "bag") from error
+            found[endpoint_name(certificate)] = certificate
+        return found
+
+    def _new(self, name: str, certificate: x509.Certificate, group: str, ca_uri: str) -> Device:
+        book = from_factory(name, fingerprint(certificate), self._now())
+        der = certificate.public_bytes(Encoding.DER)
+        return Device(name, book.fingerprint, der, group, str(self._settings.ca.label), ca_uri, book)
+
+    async def add_firmware(self, raw: bytes, key: PublicKey) -> Firmware:
+        """Keep a signed envelope; `key` must have signed it."""
+        try:
+            envelope = parse_envelope(raw).verify(key)
+            digest, sequence_number = envelope.digest, envelope.sequence_number
+        except SuitError as error:
+            raise Rejected(str(error), "suit") from error
+        if digest.alg != DigestAlgorithm.SHA_256:
+            raise Rejected("manifests are named by their SHA-256 digest", "suit")
+        item = Firmware(digest.digest, raw, sequence_number, self._now())
+        async with self._database.transaction() as connection:
+            await firmware_store.add(connection, item)
+        return item
+
+    async def push(self, digest: bytes, *, group: str | None, endpoint: str | None, install: bool) -> list[str]:
+        """Order a manifest for a group or one device; returns the devices concerned."""
+        async with self._database.transaction() as connection:
+            if await firmware_store.get(connection, digest) is None:
+                raise Unknown(f"firmware {digest.hex()}")
+            wanted = None if endpoint is None else [endpoint]
+            devices = await store.find_devices(connection, group=group, endpoints=wanted)
+            owned = [device.endpoint for device in devices if device.book.tenure is not None]
+            if not owned:
+                raise Unknown("an owned device by that name or group")
+            for name in owned:
+                await firmware_store.order_push(connection, name, digest, install=install, now=self._now())
+        return owned
+
+    def _now(self) -> int:
+        return self._clock.seconds()
+
+
+def build_envelope(build: Build, key: PrivateKey) -> bytes:
+    """Build and sign a manifest: a firmware update, or with a configuration an agreed state."""
+    if build.configuration is None:
+        manifest = firmware_update(
+            sequence_number=build.sequence_number,
+            image=build.image,
+            vendor_id=build.vendor_id,
+            class_id=build.class_id,
+        )
+        return sign(manifest, key, {IMAGE_URI: build.image})
+    manifest = reset_to_agreed_state(
+        sequence_number=build.sequence_number,
+        image=build.image,
+        configuration=build.configuration,
+        vendor_id=build.vendor_id,
+        class_id=build.class_id,
+        install_image=True,
+    )
+    return sign(manifest, key, {IMAGE_URI: build.image, CONFIGURATION_URI: build.configuration})

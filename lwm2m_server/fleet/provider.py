@@ -1,0 +1,200 @@
+"""A service provider put together: the store, the services on it, and what wakes what."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from cryptography import x509
+
+from device_pki.fingerprints import fingerprint
+from device_pki.path import PathError, verify_path
+from device_pki.roles import Role
+from enrollment.ca_client import CaClient
+from lwm2m_server.api.mutual_tls import pin, pinned_client, pinned_client_context
+from lwm2m_server.fleet.books import Books
+from lwm2m_server.fleet.ca_work import CaWork
+from lwm2m_server.fleet.clock import Clock
+from lwm2m_server.fleet.device_work import DeviceWork
+from lwm2m_server.fleet.gateway import Gateway, Sender
+from lwm2m_server.fleet.inbox import Inbox
+from lwm2m_server.fleet.inventory import Inventory
+from lwm2m_server.fleet.offer_delivery import OfferDelivery
+from lwm2m_server.fleet.outbox import Outbox
+from lwm2m_server.fleet.partners import NamedAnchor, PartnerProfile
+from lwm2m_server.fleet.pushes import Pushes
+from lwm2m_server.fleet.registrar import Registrar
+from lwm2m_server.fleet.transfers import Transfers
+from lwm2m_server.fleet.trust import DeviceTrust
+from lwm2m_server.fleet.workers import Workers
+from lwm2m_server.provider_keys import Credential, KeyRole, ProviderKeys, certificate_path, key_path, read_chain
+from lwm2m_server.settings import SpSettings
+from lwm2m_server.store import partners as partner_store
+from lwm2m_server.store import transfers as transfer_store
+from lwm2m_server.store.database import Database
+from trust_transfer.messages.numbers import AnchorRole
+
+CA_KEY = "ca"
+"""The one key of the CA worker."""
+DATABASE = "server.db"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAnchors:
+    """The CA certificates this provider works with."""
+
+    operational: tuple[x509.Certificate, ...]
+    permanent: tuple[x509.Certificate, ...]
+
+    @classmethod
+    def load(cls, settings: SpSettings) -> OwnAnchors:
+        """Read the files the settings name."""
+        return cls(_read(settings.operational_anchors), _read(settings.permanent_anchors))
+
+    def named(self, server: Credential, clock: Clock) -> tuple[NamedAnchor, ...]:
+        """The operational anchors as templates and profiles name them: they authenticate our EST and LwM2M servers."""
+        named = []
+        for anchor in self.operational:
+            roles = AnchorRole.ENROLL | AnchorRole.UPDATE
+            if self._beneath_permanent(anchor, server, clock):
+                roles |= AnchorRole.BENEATH_PERMANENT
+            named.append(NamedAnchor(roles, anchor))
+        return tuple(named)
+
+    def _beneath_permanent(self, anchor: x509.Certificate, server: Credential, clock: Clock) -> bool:
+        """Whether a path from the anchor to the permanent CA can be shown with what our server presents."""
+        if anchor in self.permanent:
+            return False
+        above = [certificate for certificate in server.chain[1:] if certificate != anchor]
+        try:
+            verify_path(anchor, above, anchors=self.permanent, role=Role.CA, now=clock.datetime())
+        except PathError:
+            return False
+        return True
+
+
+def _read(paths: Sequence[Path]) -> tuple[x509.Certificate, ...]:
+    return tuple(certificate for path in paths for certificate in read_chain(path))
+
+
+class ServiceProvider:
+    """Everything between the sockets and the store."""
+
+    def __init__(self, settings: SpSettings, keys: ProviderKeys, database: Database, clock: Clock) -> None:
+        self.settings = settings
+        self.keys = keys
+        self.database = database
+        self.clock = clock
+        self.anchors = OwnAnchors.load(settings)
+        self.named_anchors = self.anchors.named(keys.dtls, clock)
+        self.sender: Sender | None = None
+        self.partner_tls: ssl.SSLContext | None = None
+        self._partner_names: frozenset[str] = frozenset()
+        self._clients: dict[str, tuple[bytes, httpx.AsyncClient]] = {}
+        https = certificate_path(settings.data, KeyRole.HTTPS), key_path(settings.data, KeyRole.HTTPS)
+        self._https = https
+        self.ca = CaClient(settings.ca.api, pinned_client_context(*https, read_chain(settings.ca.certificate)[0]))
+        self._assemble()
+
+    def _assemble(self) -> None:
+        settings, database, clock = self.settings, self.database, self.clock
+        self.trust = DeviceTrust(self.anchors.operational, self.anchors.permanent, settings.data / "crl.der", clock)
+        self.gateway = Gateway(self._sender)
+        self.books = Books(database, clock)
+        self.device_work = DeviceWork(
+            database,
+            self.books,
+            gateway=self.gateway,
+            offers=OfferDelivery(database, self.books),
+            pushes=Pushes(database, clock),
+            clock=clock,
+            on_book_changed=self.wake_duties,
+        )
+        self.device_workers = Workers(self.device_work.run, settings.retry_max)
+        self.outbox = Outbox(database, self.keys.document, self._client_for, clock, batch_delay=settings.batch_delay)
+        self.partner_workers = Workers(self.outbox.run, settings.retry_max)
+        ca_work = CaWork(database, self.books, self.ca, self.trust, label=settings.ca.label, clock=clock)
+        self.ca_work = ca_work
+        self.ca_workers = Workers(ca_work.run, settings.retry_max)
+        self.registrar = Registrar(
+            database,
+            self.gateway,
+            self.trust,
+            clock,
+            backdate=settings.ca.backdate,
+            on_contact=self.device_workers.wake,
+        )
+        self.inbox = Inbox(database, settings, clock, self.wake_duties)
+        self.inventory = Inventory(database, settings, ca=self.ca, permanent=self.anchors.permanent, clock=clock)
+        self.transfers = Transfers(
+            database,
+            settings,
+            self.keys,
+            ca=self.ca,
+            anchors=self.named_anchors,
+            permanent=self.anchors.permanent,
+            clock=clock,
+            wake_device=self.device_workers.wake,
+            wake_partner=self.partner_workers.wake,
+        )
+
+    def _sender(self) -> Sender:
+        assert self.sender is not None, "the server is bound before anything is sent"
+        return self.sender
+
+    def _client_for(self, profile: PartnerProfile) -> httpx.AsyncClient:
+        """One client per partner; a replaced certificate makes a new one."""
+        pinned = fingerprint(profile.https_certificate)
+        known = self._clients.get(profile.name)
+        if known is not None and known[0] == pinned and str(known[1].base_url).rstrip("/") == profile.uri:
+            return known[1]
+        client = pinned_client(*self._https, profile.https_certificate, base_url=profile.uri)
+        self._clients[profile.name] = (pinned, client)
+        return client
+
+    def wake_duties(self) -> None:
+        """A book has changed: its duties may concern the CA and any partner."""
+        self.ca_workers.wake(CA_KEY)
+        for name in self._partner_names:
+            self.partner_workers.wake(name)
+
+    async def reload_partners(self) -> list[PartnerProfile]:
+        """Read the partners from the store, after one was added."""
+        async with self.database.reading() as connection:
+            profiles = await partner_store.everyone(connection)
+        self._partner_names = frozenset(profile.name for profile in profiles)
+        return profiles
+
+    async def add_partner(self, profile: PartnerProfile) -> None:
+        """Store a partner and let it in from now on."""
+        async with self.database.transaction() as connection:
+            await partner_store.put(connection, profile)
+        if self.partner_tls is not None:
+            pin(self.partner_tls, profile.https_certificate)
+        await self.reload_partners()
+        self.partner_workers.wake(profile.name)
+
+    async def resume(self) -> None:
+        """After a start: everything the store says is still to be done is taken up again."""
+        await self.reload_partners()
+        self.trust.load()
+        self.wake_duties()
+
+    async def wake_starts(self) -> None:
+        """Look after devices whose transfer is to be started when its window opens."""
+        async with self.database.reading() as connection:
+            waiting = await transfer_store.endpoints_to_start(connection)
+        for endpoint in waiting:
+            if self.gateway.is_online(endpoint):
+                self.device_workers.wake(endpoint)
+
+    async def close(self) -> None:
+        """Stop all work; nothing is lost, it is resumed at the next start."""
+        for workers in (self.device_workers, self.partner_workers, self.ca_workers):
+            await workers.close()
+        await self.ca.close()
+        for _, client in self._clients.values():
+            await client.aclose()

@@ -1,0 +1,140 @@
+"""The service provider role: the LwM2M server over DTLS, the partner API over mutual TLS, the admin API on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from lwm2m_server.api.admin import create_app as create_admin_app
+from lwm2m_server.api.mutual_tls import pinned_server_context
+from lwm2m_server.api.operator_token import renew as renew_token
+from lwm2m_server.api.partner import create_app as create_partner_app
+from lwm2m_server.api.serving import serving
+from lwm2m_server.fleet.clock import Clock
+from lwm2m_server.fleet.provider import DATABASE, ServiceProvider
+from lwm2m_server.provider_keys import Credential, KeyRole, KeysError, ProviderKeys, certificate_path, key_path
+from lwm2m_server.settings import SpSettings
+from lwm2m_server.store.database import Database
+from secure_coap.channels.dtls import DtlsServerConfig
+from secure_coap.endpoint import CoapServer
+from secure_coap.numbers.parameters import TransmissionParameters
+
+log = structlog.get_logger()
+
+UPKEEP: Final = 2.0
+"""Seconds between two looks for expired registrations, revoked sessions and windows that have opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningSp:
+    """Where a started service provider listens, and the provider itself."""
+
+    lwm2m: tuple[str, int]
+    partner: tuple[str, int]
+    admin: tuple[str, int]
+    provider: ServiceProvider
+
+
+async def run_sp(settings: SpSettings) -> None:
+    """Run until cancelled. Raises `KeysError` when the data folder is not ready, OSError when a port is taken."""
+    async with running_sp(settings) as running:
+        log.info("sp_ready", name=settings.name, lwm2m=running.lwm2m, partner=running.partner, admin=running.admin)
+        await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def running_sp(settings: SpSettings, clock: Clock | None = None) -> AsyncIterator[RunningSp]:
+    """Serve inside the block. Raises like `run_sp`."""
+    keys = ProviderKeys.load(settings.data)
+    database = await Database.open(settings.data / DATABASE)
+    provider = ServiceProvider(settings, keys, database, clock or Clock())
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(database.close)
+        stack.push_async_callback(provider.close)
+        server = await _lwm2m_server(provider)
+        stack.push_async_callback(server.close)
+        provider.sender = server
+        await provider.resume()
+        partner = await stack.enter_async_context(_partner_api(provider))
+        await renew_token(database, settings.data, provider.clock.seconds(), at_start=True)
+        admin = await stack.enter_async_context(serving(create_admin_app(provider), *settings.admin_bind))
+        upkeep = [asyncio.create_task(_upkeep(provider, server)), asyncio.create_task(_crl(provider))]
+        try:
+            yield RunningSp(server.address, partner, admin, provider)
+        finally:
+            for task in upkeep:
+                task.cancel()
+            await asyncio.gather(*upkeep, return_exceptions=True)
+
+
+async def _lwm2m_server(provider: ServiceProvider) -> CoapServer:
+    coap = provider.settings.coap
+    key = provider.keys.dtls.private_key
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise KeysError("the dtls key must be a P-256 key: remove it and run `lwm2m-server init` again")
+    return await CoapServer.bind(
+        *provider.settings.bind,
+        dtls=DtlsServerConfig(presented_chain(provider.keys.dtls), key, provider.trust.verify),
+        handler=provider.registrar.handle,
+        parameters=TransmissionParameters(ack_timeout=coap.ack_timeout, max_retransmit=coap.max_retransmit),
+        on_close=provider.gateway.detach,
+    )
+
+
+def presented_chain(credential: Credential) -> tuple[x509.Certificate, ...]:
+    """What a peer is shown: the certificate and the CAs above it, without a root, which it has or does not trust."""
+    return tuple(certificate for certificate in credential.chain if certificate.issuer != certificate.subject)
+
+
+@asynccontextmanager
+async def _partner_api(provider: ServiceProvider) -> AsyncIterator[tuple[str, int]]:
+    settings = provider.settings
+    profiles = await provider.reload_partners()
+    context = pinned_server_context(
+        certificate_path(settings.data, KeyRole.HTTPS),
+        key_path(settings.data, KeyRole.HTTPS),
+        [profile.https_certificate for profile in profiles],
+    )
+    provider.partner_tls = context
+    app = create_partner_app(provider.database, provider.inbox)
+    async with serving(app, *settings.partner_bind, mutual_tls=context) as address:
+        yield address
+
+
+async def _upkeep(provider: ServiceProvider, server: CoapServer) -> None:
+    while True:
+        try:
+            end_refused_sessions(provider, server)
+            await provider.registrar.expire()
+            await provider.wake_starts()
+            await renew_token(provider.database, provider.settings.data, provider.clock.seconds())
+        except Exception:
+            log.exception("upkeep_failed")
+        await asyncio.sleep(UPKEEP)
+
+
+def end_refused_sessions(provider: ServiceProvider, server: CoapServer) -> None:
+    """Close open sessions whose certificate no longer counts (security test 27)."""
+    for association in tuple(server.associations):
+        reason = None if association.peer is None else provider.trust.refusal(association.peer)
+        if reason is not None and association.peer is not None:
+            log.warning("session_ended", endpoint=association.peer.endpoint, reason=reason)
+            server.drop(association)
+
+
+async def _crl(provider: ServiceProvider) -> None:
+    """Keep the revocation list fresh; while there is none yet, devices wait and we ask more often."""
+    while True:
+        fetched = False
+        try:
+            fetched = await provider.ca_work.refresh_crl()
+        except Exception:
+            log.exception("crl_not_fetched")
+        await asyncio.sleep(provider.settings.crl_refresh if fetched else min(1.0, provider.settings.crl_refresh))
