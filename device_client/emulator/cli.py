@@ -54,6 +54,7 @@ def make(
 
 @factory_app.command("install")
 def install(
+    *,
     data: Data,
     certificates: Annotated[Path, typer.Option("--certificates", help="x5bag of the factory certificates.")],
     permanent_anchor: Annotated[Path, typer.Option("--permanent-anchor", help="Permanent CA's certificate (PEM).")],
@@ -106,6 +107,7 @@ def install(
 
 @app.command("run")
 def run(
+    *,
     data: Data,
     select: Annotated[list[str] | None, typer.Option("--select", help="Endpoint name; may be repeated.")] = None,
     first: Annotated[int, typer.Option("--first", min=0, help="Number of the first device, by sorted name.")] = 0,

@@ -26,24 +26,43 @@ class EmulatedDevice:
         self._files = files
         self._outside = outside
 
-    async def run(self) -> None:
-        """Live until cancelled. Raises StorageError when the directory holds no installed device."""
+    async def run(self, off: asyncio.Event) -> None:
+        """Live until `off` is set, then deregister and end. Cancelled, it ends at once, like a power cut.
+
+        Raises StorageError when the directory holds no installed device.
+        """
         parts = assemble(self._files, self._outside)
         erase_rubbish(parts)
         if parts.software_store.state.updating:
             parts.orders.give(Order.FIRMWARE)
         parts.host.resume()
         parts.log.info("started", state=parts.host.record.state.name.lower(), epoch=parts.host.record.epoch)
+        life = asyncio.ensure_future(self._live(parts))
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(parts.host.work(Performer(parts).perform))
-                tasks.create_task(Management(parts).run())
-                tasks.create_task(self._report_wire(parts))
+            switched_off = asyncio.ensure_future(off.wait())
+            await asyncio.wait({life, switched_off}, return_when=asyncio.FIRST_COMPLETED)
+            switched_off.cancel()
+            if life.done():
+                life.result()
+            else:
+                await self._say_goodbye(parts, life)
         finally:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(parts.links.drop(deregister=True), GOODBYE)
+            life.cancel()
+            parts.links.abandon()
             parts.sessions.report_wire()
-            parts.log.info("stopped")
+
+    async def _live(self, parts: Parts) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(parts.host.work(Performer(parts).perform))
+            tasks.create_task(Management(parts).run())
+            tasks.create_task(self._report_wire(parts))
+
+    async def _say_goodbye(self, parts: Parts, life: asyncio.Future[None]) -> None:
+        life.cancel()
+        await asyncio.wait({life})
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(parts.links.drop(deregister=True), GOODBYE)
+        parts.log.info("stopped")
 
     async def _report_wire(self, parts: Parts) -> None:
         while True:

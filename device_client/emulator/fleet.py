@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import signal
 from collections.abc import Sequence
@@ -42,24 +43,23 @@ async def run(data: Path, names: Sequence[str], settings: RunSettings) -> None:
         loop.add_signal_handler(number, stop.set)
     try:
         async with asyncio.TaskGroup() as tasks:
-            lives = [tasks.create_task(_live(data, name, settings), name=name) for name in names]
-            await stop.wait()
-            for life in lives:
-                life.cancel()
+            for name in names:
+                tasks.create_task(_live(data, name, settings, stop), name=name)
     except* StorageError as failures:
         raise failures.exceptions[0] from None
 
 
-async def _live(data: Path, name: str, settings: RunSettings) -> None:
+async def _live(data: Path, name: str, settings: RunSettings, stop: asyncio.Event) -> None:
     """One device, started again by a watchdog when a defect stops it. A directory that holds no device ends it."""
     log = device_logger(name)
     outside = Surroundings(settings, log, random.SystemRandom())
     pauses = Pauses(WATCHDOG_MIN, WATCHDOG_MAX, outside.rng)
-    while True:
+    while not stop.is_set():
         try:
-            await EmulatedDevice(device_files(data, name), outside).run()
+            await EmulatedDevice(device_files(data, name), outside).run(stop)
         except StorageError:
             raise
         except Exception:
             log.exception("device_stopped_by_defect")
-            await asyncio.sleep(pauses.next())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), pauses.next())

@@ -131,6 +131,12 @@ class Links:
         await link.close()
         self._sessions.report_wire()
 
+    def abandon(self) -> None:
+        """Let go of the device's own link without a word, as in a power cut."""
+        link, self.own = self.own, None
+        if link is not None:
+            link.session.abandon()
+
     def _source(self, relation: Relation, epoch: int) -> Callable[[], Source]:
         """Who speaks on a link opened now: it follows the record, for a commit changes whose device this is."""
 

@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from device_client.emulator.lwm2m.access import Operation, refused
-from device_client.emulator.lwm2m.arguments import parse_arguments
 from device_client.emulator.lwm2m.device_object import INSTANCE, DeviceObject
-from objects import formats
+from objects import arguments, formats
 from objects.errors import FormatError, FormatReason, InvalidPath, ObjectsError
 from objects.formats.link_format import Link, render
 from objects.model import MODEL
@@ -146,8 +145,8 @@ class Dispatcher:
     def _execute(self, request: Request, path: Path, source: Source) -> Response:
         if request.content_format not in (None, ContentFormat.TEXT):
             raise UnsupportedContentFormat("arguments of Execute are plain text")
-        arguments = parse_arguments(request.payload)
-        return response_of(self._object(path).execute(path.ids[2], arguments, source))
+        parsed = arguments.parse(request.payload)
+        return response_of(self._object(path).execute(path.ids[2], parsed, source))
 
 
 def response_of(answer: Answer) -> Response:

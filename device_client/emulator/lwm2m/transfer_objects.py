@@ -8,8 +8,8 @@ from typing import Final
 
 from cose import cbor
 from device_client.emulator.life.host import TransferHost
-from device_client.emulator.lwm2m.arguments import number_argument
 from device_client.emulator.lwm2m.device_object import Content, DeviceObject
+from objects.arguments import integer
 from trust_transfer.device.actions import Answer, refusal, rejection
 from trust_transfer.device.events import (
     AccountWritten,
@@ -90,10 +90,8 @@ def transfer_object(host: TransferHost, nonce: Nonce) -> DeviceObject:
         made_by_reading={"Nonce"},
         executors={
             "Start": lambda _, source: host.handle(StartRequested(source)),
-            "Cancel": lambda args, source: host.handle(CancelReceived(number_argument(args, 0), source)),
-            "Acknowledge Report": lambda args, source: host.handle(
-                ReportAcknowledged(number_argument(args, 0), source)
-            ),
+            "Cancel": lambda args, source: host.handle(CancelReceived(integer(args, 0), source)),
+            "Acknowledge Report": lambda args, source: host.handle(ReportAcknowledged(integer(args, 0), source)),
         },
     )
 

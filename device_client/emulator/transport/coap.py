@@ -125,6 +125,11 @@ class CoapSession:
         self._lose(SessionLost("closed by the device"))
         await self._context.shutdown()
 
+    def abandon(self) -> None:
+        """Close the socket without a word to the server."""
+        self._remote.abandon()
+        self._lose(SessionLost("abandoned"))
+
     def _lose(self, failure: BaseException) -> None:
         if not self.closed.is_set():
             self.closed.set()
@@ -200,6 +205,11 @@ class _Remote(interfaces.EndpointAddress, asyncio.DatagramProtocol):  # type: ig
         if not self._connected.done():
             self._connected.set_exception(failure)
         self._messages.dispatch_error(error.RemoteServerShutdown(str(failure)), self)
+
+    def abandon(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+            self._transport = None
 
     def datagram_received(self, data: bytes, addr: object) -> None:
         established = self.dtls.established
