@@ -89,9 +89,12 @@ class Driver(asyncio.DatagramProtocol):
         self._connected = transport.get_extra_info("peername") is not None
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
-        """A datagram came in."""
-        self._channel.receive(data, (addr[0], addr[1]), self._loop.time())
-        self.pump()
+        """A datagram came in. A defect that one brings to light must not silence the socket for all."""
+        try:
+            self._channel.receive(data, (addr[0], addr[1]), self._loop.time())
+            self.pump()
+        except Exception:
+            _log.exception("datagram_handling_failed", remote=addr[:2], size=len(data))
 
     def error_received(self, exc: Exception) -> None:
         """ICMP errors can be forged and say nothing certain: retransmission decides."""

@@ -31,4 +31,4 @@ class AddressProof:
         return any(hmac.compare_digest(echo, self._value(candidate)) for candidate in (period, period - 1))
 
     def _value(self, period: int) -> bytes:
-        return hmac.digest(self._secret, period.to_bytes(8, "big") + self._address, hashlib.sha256)[:8]
+        return hmac.digest(self._secret, period.to_bytes(8, "big", signed=True) + self._address, hashlib.sha256)[:8]

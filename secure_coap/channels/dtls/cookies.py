@@ -29,7 +29,7 @@ class CookieListener:
         self._address: Address = ("", 0)
         self._now = 0.0
         context.set_cookie_generate_callback(lambda _: self._cookie(0))
-        context.set_cookie_verify_callback(lambda _, cookie: self._accepts(cookie))
+        context.set_cookie_verify_callback(lambda _, cookie: self._verified(cookie))
         self._connection = self._new_connection()
 
     def listen(self, hello: bytes, address: Address, now: float) -> tuple[SSL.Connection | None, list[bytes]]:
@@ -40,9 +40,11 @@ class CookieListener:
             self._connection.DTLSv1_listen()
         except SSL.WantReadError:
             return None, self._output()
-        except SSL.Error:
+        except BaseException as error:  # whatever it was, this connection object may be spoilt
             self._connection = self._new_connection()
-            return None, []
+            if isinstance(error, SSL.Error):
+                return None, []
+            raise
         verified, self._connection = self._connection, self._new_connection()
         return verified, []
 
@@ -62,6 +64,13 @@ class CookieListener:
         period = int(self._now // _PERIOD) - age
         text = f"{period} {self._address[0]} {self._address[1]}"
         return hmac.digest(self._secret, text.encode(), hashlib.sha256)
+
+    def _verified(self, cookie: bytes) -> bool:
+        """OpenSSL makes a new cookie after a bad one, so only that callback's error may be left to be raised."""
+        try:
+            return self._accepts(cookie)
+        except Exception:
+            return False
 
     def _accepts(self, cookie: bytes) -> bool:
         return any(hmac.compare_digest(cookie, self._cookie(age)) for age in (0, 1))
