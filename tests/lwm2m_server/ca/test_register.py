@@ -1,0 +1,42 @@
+"""The SQLite register keeps the contract, and keeps it over a restart."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from device_pki.fingerprints import fingerprint
+from lwm2m_server.store.database import Database
+from lwm2m_server.store.enrollment_register import SqlEnrollmentRegister
+from lwm2m_server.testing.register_contract import DEVICE, NOW, OTHER, UUIDS, EnrollmentRegisterContract
+
+
+class TestSqlEnrollmentRegister(EnrollmentRegisterContract):
+    @pytest.fixture
+    async def register(self, tmp_path: Path) -> AsyncIterator[SqlEnrollmentRegister]:
+        database = await Database.open(tmp_path / "ca.db")
+        yield SqlEnrollmentRegister(database)
+        await database.close()
+
+
+async def test_two_processes_see_each_others_writes(tmp_path: Path) -> None:
+    first, second = [await Database.open(tmp_path / "ca.db") for _ in range(2)]
+    label = await SqlEnrollmentRegister(first).add_devices("sp1", UUIDS[0], [DEVICE, OTHER], NOW)
+    register = SqlEnrollmentRegister(second)
+    assert await register.label("sp1", UUIDS[0]) == label
+    await register.set_entry(label.text, fingerprint(DEVICE), open_=False, revoke=None, now=NOW)
+    assert not (await SqlEnrollmentRegister(first).entry(label.text, fingerprint(DEVICE))).open
+    assert await register.all_labels() == [(label, 2, 1)]
+    assert [entry.endpoint for entry in await register.entries(label.text)] == ["dev-1", "dev-2"]
+    for database in (first, second):
+        await database.close()
+
+
+async def test_a_label_without_devices_is_listed(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path / "ca.db")
+    register = SqlEnrollmentRegister(database)
+    label = await register.add_devices("sp1", UUIDS[0], [], NOW)
+    assert await register.all_labels() == [(label, 0, 0)]
+    await database.close()
