@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
 from cryptography import x509
 
@@ -53,10 +53,8 @@ class EstEvent:
     outcome: str
 
 
-class Observer(Protocol):
-    """Takes what happened."""
-
-    def __call__(self, event: EstEvent) -> None: ...
+Observer = Callable[[EstEvent], None]
+"""Takes what happened."""
 
 
 @dataclass(frozen=True, slots=True)

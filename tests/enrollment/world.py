@@ -1,0 +1,116 @@
+"""An EST server on a register in a temporary database, with sessions that need no sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from cryptography import x509
+
+from cose.keys import PrivateKey, PublicKey, generate_private_key
+from device_pki.fingerprints import fingerprint
+from device_pki.identity import PeerIdentity
+from device_pki.path import verify_path
+from device_pki.roles import Role
+from enrollment.ca.backend import CaBackendError
+from enrollment.ca.builtin import BuiltinCa
+from enrollment.csr import build_csr
+from enrollment.est.paths import CaUri
+from enrollment.est.server import EstEvent, EstServer
+from lwm2m_server.store.database import Database
+from lwm2m_server.store.enrollment_register import SqlEnrollmentRegister
+from lwm2m_server.testing.register_contract import UUIDS
+from secure_coap.errors import CoapError
+from secure_coap.exchange import Request, Response
+from tests.device_pki.builders import HARDWARE, NOW, Authority, Device, root
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An association as the EST server sees it."""
+
+    peer: PeerIdentity | None
+    channel_binding: bytes = bytes(range(12))
+    key: bytes = bytes(16)
+    remote: tuple[str, int] = ("192.0.2.1", 5684)
+    opened_at: float = 0.0
+
+
+class CountingCa:
+    """The built-in CA, counting its signatures; it can be out of service."""
+
+    def __init__(self, authority: Authority) -> None:
+        self.calls = 0
+        self.down = False
+        self._inner = BuiltinCa(
+            authority.issuer, authority.above, timedelta(days=90), timedelta(days=1), hardware_type=HARDWARE
+        )
+
+    @property
+    def chain(self) -> tuple[x509.Certificate, ...]:
+        return self._inner.chain
+
+    async def issue_operational(self, key: PublicKey, subject: x509.Name, now: datetime) -> x509.Certificate:
+        self.calls += 1
+        if self.down:
+            raise CaBackendError("down")
+        return await self._inner.issue_operational(key, subject, now)
+
+    async def issue_factory(self, key: PublicKey, endpoint: str, now: datetime) -> x509.Certificate:
+        self.calls += 1
+        return await self._inner.issue_factory(key, endpoint, now)
+
+    async def revocation_list(self, revoked: Mapping[int, datetime], number: int, now: datetime) -> bytes:
+        self.calls += 1
+        return await self._inner.revocation_list(revoked, number, now)
+
+
+@dataclass
+class EstWorld:
+    """A permanent CA, CA1 beneath it, and the server of CA1 with one registered device."""
+
+    database: Database
+    permanent: Authority = field(default_factory=root)
+    events: list[EstEvent] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.ca1 = self.permanent.sub("CA1")
+        self.ca = CountingCa(self.ca1)
+        self.register = SqlEnrollmentRegister(self.database)
+        self.server = EstServer(self.register, self.ca, clock=lambda: NOW, observe=self.events.append)
+        self.device = self.permanent.device("dev-1")
+
+    async def label(self, number: int = 0, *devices: Device) -> CaUri:
+        certificates = [device.certificate for device in devices or (self.device,)]
+        label = await self.register.add_devices("sp1", UUIDS[number], certificates, NOW)
+        return CaUri.parse(f"coaps://ca1.example/est/{label.text}")
+
+    async def close(self, number: int = 0, device: Device | None = None) -> None:
+        label = await self.register.label("sp1", UUIDS[number])
+        name = fingerprint((device or self.device).certificate)
+        await self.register.set_entry(label.text, name, open_=False, revoke=None, now=NOW)
+
+    def factory(self, device: Device | None = None) -> Session:
+        certificate = (device or self.device).certificate
+        anchors = [self.permanent.certificate]
+        return Session(
+            PeerIdentity.of(verify_path(certificate, [], anchors=anchors, role=Role.FACTORY_DEVICE, now=NOW))
+        )
+
+    def operational(self, certificate: x509.Certificate) -> Session:
+        anchors = [self.ca1.certificate]
+        return Session(
+            PeerIdentity.of(verify_path(certificate, [], anchors=anchors, role=Role.OPERATIONAL_DEVICE, now=NOW))
+        )
+
+    async def ask(self, request: Request, session: Session) -> Response:
+        """Answer as an endpoint would: errors become responses."""
+        try:
+            return await self.server.handle(request, session)
+        except CoapError as error:
+            return Response.of_error(error)
+
+    def csr(self, session: Session, key: PrivateKey | None = None, endpoint: str | None = None) -> bytes:
+        name = endpoint or (session.peer and session.peer.endpoint) or "dev-1"
+        return build_csr(key or generate_private_key(), name, session.channel_binding)
