@@ -356,8 +356,8 @@ class Transfers:
         if now >= min(info.latest, template.not_after):
             raise NotReady("the window has passed; prepare a new transfer")
         message = self._message(transfer, template, template_raw, terms)
+        await change_book(connection, info.endpoint, _booking(terms, message, transfer, now), now)
         await store.add_message(connection, Message(transfer.transfer_id, info.endpoint, terms.seq, message))
-        await change_book(connection, info.endpoint, _booking(terms, message, transfer), now)
         assert transfer.agreed_state is not None, "every outgoing transfer names one"
         await firmware_store.order_push(
             connection, info.endpoint, transfer.agreed_state, install=False, now=now, again=True
@@ -516,10 +516,22 @@ def _open_offers(device: Device, cti: bytes) -> list[Offer]:
     return [offer for offer in tenure.open_offers if offer.transfer_id == cti] if tenure else []
 
 
-def _booking(terms: Terms, message: bytes, transfer: Transfer) -> Callable[[BookEntry], BookEntry]:
-    assert terms.not_before is not None and terms.not_after is not None
-    window = {"not_before": terms.not_before, "not_after": terms.not_after}
-    return lambda book: old.offer(book, terms.seq, message, transfer_id=transfer.transfer_id, **window)
+def _booking(terms: Terms, message: bytes, transfer: Transfer, now: int) -> Callable[[BookEntry], BookEntry]:
+    not_before, not_after = terms.not_before, terms.not_after
+    assert not_before is not None and not_after is not None
+
+    def book_offer(book: BookEntry) -> BookEntry:
+        return old.offer(
+            book,
+            terms.seq,
+            message,
+            transfer_id=transfer.transfer_id,
+            not_before=not_before,
+            not_after=not_after,
+            now=now,
+        )
+
+    return book_offer
 
 
 def _withdrawal(seq: int) -> Callable[[BookEntry], BookEntry]:
