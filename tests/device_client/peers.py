@@ -1,0 +1,187 @@
+"""The servers devices meet: the product's EST server, and a small LwM2M server, both over the product's CoAP stack."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+from cryptography import x509
+
+from device_pki.identity import PeerIdentity
+from device_pki.path import PathError, verify_path
+from device_pki.roles import Role
+from enrollment.ca.builtin import BuiltinCa
+from enrollment.est.server import EstEvent, EstServer
+from lwm2m_server.store.database import Database
+from lwm2m_server.store.enrollment_register import SqlEnrollmentRegister
+from secure_coap.association import Association
+from secure_coap.channels.dtls import DtlsServerConfig
+from secure_coap.endpoint import CoapServer
+from secure_coap.errors import CoapError, NotFound
+from secure_coap.exchange import Request, Response
+from secure_coap.numbers.codes import Code
+from secure_coap.numbers.parameters import TransmissionParameters
+from tests.device_client.pki import HOST, Identified, Pki, Provider
+
+FAST = TransmissionParameters(ack_timeout=0.3)
+PATIENCE = 10.0
+
+
+def verifier(*classes: tuple[Role, x509.Certificate]) -> Callable[[Sequence[x509.Certificate]], PeerIdentity]:
+    """Accepts a peer of any of these classes; the last refusal counts."""
+
+    def verify(chain: Sequence[x509.Certificate]) -> PeerIdentity:
+        refusal: PathError | None = None
+        for role, anchor in classes:
+            try:
+                path = verify_path(chain[0], chain[1:], anchors=[anchor], role=role, now=datetime.now(UTC))
+                return PeerIdentity.of(path)
+            except PathError as error:
+                refusal = error
+        assert refusal is not None
+        raise refusal
+
+    return verify
+
+
+def server_config(identity: Identified, *classes: tuple[Role, x509.Certificate]) -> DtlsServerConfig:
+    return DtlsServerConfig([identity.certificate], identity.key, verifier(*classes))
+
+
+@dataclass
+class EstPeer:
+    """A CA with its register, as devices reach it."""
+
+    server: CoapServer
+    register: SqlEnrollmentRegister
+    outcomes: list[EstEvent]
+    certificate_lifetime: timedelta
+
+    async def label(self, certificates: Sequence[x509.Certificate]) -> str:
+        """Register factory certificates; returns the CA-URI."""
+        label = await self.register.add_devices("provider", uuid4(), certificates, datetime.now(UTC))
+        host, port = self.server.address
+        return f"coaps://{host}:{port}/est/{label.text}"
+
+    async def close_entry(self, uri: str, fingerprint: bytes) -> None:
+        label = uri.rsplit("/", 1)[-1]
+        await self.register.set_entry(label, fingerprint, open_=False, revoke=None, now=datetime.now(UTC))
+
+
+@asynccontextmanager
+async def est_peer(
+    folder: Path, pki: Pki, provider: Provider, certificate_lifetime: timedelta = timedelta(days=30)
+) -> AsyncIterator[EstPeer]:
+    database = await Database.open(folder / f"{provider.name}-ca.sqlite")
+    register = SqlEnrollmentRegister(database)
+    ca = BuiltinCa(provider.ca, (), certificate_lifetime, timedelta(hours=1))
+    outcomes: list[EstEvent] = []
+
+    def observe(event: EstEvent) -> None:
+        outcomes.append(event)
+
+    est = EstServer(register, ca, clock=lambda: datetime.now(UTC), observe=observe)
+    config = server_config(
+        provider.est,
+        (Role.OPERATIONAL_DEVICE, provider.ca.certificate),
+        (Role.FACTORY_DEVICE, pki.permanent.certificate),
+    )
+    server = await CoapServer.bind(HOST, 0, dtls=config, handler=est.handle, parameters=FAST)
+    try:
+        yield EstPeer(server, register, outcomes, certificate_lifetime)
+    finally:
+        await server.close()
+        await database.close()
+
+
+@dataclass
+class Seen:
+    """A registration or update as it came."""
+
+    endpoint: str
+    role: Role | None
+    key: bytes
+    association: Association
+
+
+@dataclass
+class ServerPeer:
+    """An LwM2M server that takes every device its certificate check lets in, and can be told to refuse."""
+
+    server: CoapServer = field(init=False)
+    refuse: CoapError | None = None
+    registrations: list[Seen] = field(default_factory=list)
+    updates: list[Seen] = field(default_factory=list)
+    departures: int = 0
+    links: str = ""
+    heard: asyncio.Event = field(default_factory=asyncio.Event)
+    on_contact: Callable[[Seen], None] | None = None
+
+    @property
+    def uri(self) -> str:
+        return f"coaps://{HOST}:{self.server.address[1]}"
+
+    async def handle(self, request: Request, association: Association) -> Response:
+        if request.path[:1] != ("rd",):
+            raise NotFound
+        peer = association.peer
+        assert peer is not None and peer.endpoint is not None
+        seen = Seen(peer.endpoint, peer.role, peer.key_thumbprint, association)
+        if self.refuse is not None:
+            raise self.refuse
+        if request.method is Code.DELETE:
+            self.departures += 1
+            return Response(Code.DELETED)
+        registering = len(request.path) == 1
+        if registering:
+            assert f"ep={seen.endpoint}" in request.query
+            self.links = request.payload.decode()
+        (self.registrations if registering else self.updates).append(seen)
+        self.heard.set()
+        if self.on_contact is not None:
+            self.on_contact(seen)
+        return (
+            Response(Code.CREATED, location_path=("rd", secrets.token_hex(8)))
+            if registering
+            else Response(Code.CHANGED)
+        )
+
+    async def registered(self, count: int = 1) -> Seen:
+        """Wait for the so many-th registration."""
+        return await self._wait(self.registrations, count)
+
+    async def updated(self, count: int = 1) -> Seen:
+        return await self._wait(self.updates, count)
+
+    async def ask(self, request: Request) -> Response:
+        """Send a request over the session the device spoke on last."""
+        last = max(self.registrations[-1:] + self.updates[-1:], key=lambda seen: seen.association.opened_at)
+        return await asyncio.wait_for(self.server.request(last.association, request), PATIENCE)
+
+    async def _wait(self, among: list[Seen], count: int) -> Seen:
+        async with asyncio.timeout(PATIENCE):
+            while len(among) < count:
+                self.heard.clear()
+                await self.heard.wait()
+        return among[count - 1]
+
+
+@asynccontextmanager
+async def server_peer(pki: Pki, provider: Provider, port: int = 0) -> AsyncIterator[ServerPeer]:
+    peer = ServerPeer()
+    config = server_config(
+        provider.server,
+        (Role.OPERATIONAL_DEVICE, provider.ca.certificate),
+        (Role.FACTORY_DEVICE, pki.permanent.certificate),
+    )
+    peer.server = await CoapServer.bind(HOST, port, dtls=config, handler=peer.handle, parameters=FAST)
+    try:
+        yield peer
+    finally:
+        await peer.server.close()

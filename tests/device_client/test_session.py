@@ -1,0 +1,211 @@
+"""The aiocoap session against the product's own CoAP server: two stacks, one wire."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from device_client.emulator.transport import wire
+from device_client.emulator.transport.coap import CoapSession, SessionLost, Tuning
+from device_client.emulator.transport.dtls import DtlsCredentials, HandshakeRefused, ServerNotTrusted, VerifyServer
+from device_pki import issue
+from device_pki.roles import Role
+from secure_coap.association import Association
+from secure_coap.endpoint import CoapServer
+from secure_coap.exchange import Request, Response
+from secure_coap.numbers.codes import Code
+from tests.device_client.peers import FAST, server_config
+from tests.device_client.pki import HOST, Identified, Pki, new_key, root, validity
+
+SIZES = [0, 1, 1023, 1024, 1025, 20_000, 65_000]
+
+
+@dataclass
+class Echo:
+    """Answers what it got, on both sides."""
+
+    limit: int = 1 << 17
+    associations: list[Association] = field(default_factory=list)
+
+    def body_limit(self, path: tuple[str, ...]) -> int:
+        return self.limit
+
+    def too_large(self, path: tuple[str, ...]) -> Response:
+        return Response(Code.REQUEST_ENTITY_TOO_LARGE)
+
+    async def handle(self, request: Request) -> Response:
+        return Response(Code.CONTENT, request.payload, content_format=42)
+
+    async def serve(self, request: Request, association: Association) -> Response:
+        self.associations.append(association)
+        return await self.handle(request)
+
+
+@pytest.fixture(scope="module")
+def pki() -> Pki:
+    return Pki.make()
+
+
+@pytest.fixture(scope="module")
+def device(pki: Pki) -> Identified:
+    key = new_key()
+    return Identified(issue.factory_device(pki.permanent, key.public_key(), "device-1", validity()), key)
+
+
+@asynccontextmanager
+async def echo_server(pki: Pki, echo: Echo) -> AsyncIterator[CoapServer]:
+    config = server_config(pki.sp1.server, (Role.FACTORY_DEVICE, pki.permanent.certificate))
+    server = await CoapServer.bind(HOST, 0, dtls=config, handler=echo.serve, parameters=FAST)
+    try:
+        yield server
+    finally:
+        await server.close()
+
+
+async def connect(
+    port: int,
+    device: Identified,
+    handler: Echo | None = None,
+    verify: VerifyServer = lambda chain: None,
+    retries: int = 4,
+) -> CoapSession:
+    return await CoapSession.open(
+        HOST,
+        port,
+        DtlsCredentials(device.certificate, device.key, verify),
+        tuning=Tuning(0.1, retries),
+        meter=wire.WireMeter(),
+        handshake_timeout=5.0,
+        handler=handler,
+    )
+
+
+def put(path: tuple[str, ...], size: int) -> Request:
+    return Request(Code.PUT, path, payload=bytes(size), content_format=42)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_requests_both_ways_of_any_size(pki: Pki, device: Identified, size: int) -> None:
+    body, echo = bytes(i % 251 for i in range(size)), Echo()
+    async with echo_server(pki, echo) as server:
+        session = await connect(server.address[1], device, Echo())
+        answer = await session.request(Request(Code.POST, ("up",), payload=body, content_format=42))
+        assert answer.payload == body
+        back = Request(Code.PUT, ("33001", "0", "0"), payload=body, content_format=42)
+        assert (await server.request(echo.associations[-1], back)).payload == body
+        await session.close()
+
+
+async def test_both_sides_know_the_same_channel_binding(pki: Pki, device: Identified) -> None:
+    echo = Echo()
+    async with echo_server(pki, echo) as server:
+        session = await connect(server.address[1], device)
+        await session.request(Request(Code.GET, ("x",)))
+        assert len(session.channel_binding) == 12
+        assert session.channel_binding == echo.associations[-1].channel_binding
+        await session.close()
+
+
+@pytest.mark.parametrize("size", [1025, 5000])
+async def test_a_body_beyond_the_limit_is_refused_before_it_is_kept(pki: Pki, device: Identified, size: int) -> None:
+    echo = Echo()
+    async with echo_server(pki, echo) as server:
+        session = await connect(server.address[1], device, Echo(limit=1024))
+        await session.request(Request(Code.GET, ("x",)))
+        answer = await server.request(echo.associations[-1], put(("33001", "0", "0"), size))
+        assert answer.code is Code.REQUEST_ENTITY_TOO_LARGE
+        await session.close()
+
+
+async def test_requests_of_both_sides_do_not_wait_for_each_other(pki: Pki, device: Identified) -> None:
+    echo = Echo()
+    async with echo_server(pki, echo) as server:
+        session = await connect(server.address[1], device, Echo())
+        await session.request(Request(Code.GET, ("x",)))
+        there = [session.request(Request(Code.POST, ("a", str(n)), payload=bytes(3000))) for n in range(4)]
+        back = [server.request(echo.associations[-1], put(("b", str(n)), 3000)) for n in range(4)]
+        answers = await asyncio.gather(*there, *back)
+        assert [len(answer.payload) for answer in answers] == [3000] * 8
+        await session.close()
+
+
+async def test_a_server_that_is_not_trusted_gets_no_certificate_of_the_device(pki: Pki, device: Identified) -> None:
+    def refuse(chain: object) -> None:
+        raise ValueError("not mine")
+
+    echo = Echo()
+    async with echo_server(pki, echo) as server:
+        with pytest.raises(ServerNotTrusted, match="not mine"):
+            await connect(server.address[1], device, verify=refuse)
+        assert not server.associations
+
+
+async def test_a_device_the_server_refuses_learns_it_in_the_handshake(pki: Pki) -> None:
+    key = new_key()
+    stranger = Identified(issue.factory_device(root("other"), key.public_key(), "device-1", validity()), key)
+    async with echo_server(pki, Echo()) as server:
+        with pytest.raises(HandshakeRefused):
+            await connect(server.address[1], stranger)
+
+
+async def test_retransmissions_that_run_out_end_the_session(pki: Pki, device: Identified) -> None:
+    async def silent(request: Request, association: Association) -> Response:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    config = server_config(pki.sp1.server, (Role.FACTORY_DEVICE, pki.permanent.certificate))
+    server = await CoapServer.bind(HOST, 0, dtls=config, handler=silent, parameters=FAST)
+    session = await connect(server.address[1], device, retries=2)
+    await server.close()
+    with pytest.raises(SessionLost):
+        await session.request(Request(Code.GET, ("x",)))
+    assert session.closed.is_set()
+    with pytest.raises(SessionLost):
+        await session.request(Request(Code.GET, ("x",)))
+    await session.close()
+
+
+async def test_a_server_that_says_goodbye_ends_the_session(pki: Pki, device: Identified) -> None:
+    echo = Echo()
+    async with echo_server(pki, echo) as server:
+        session = await connect(server.address[1], device)
+        await session.request(Request(Code.GET, ("x",)))
+        server.drop(echo.associations[-1])
+        await asyncio.wait_for(session.closed.wait(), 5)
+        again = await connect(server.address[1], device)
+        assert (await again.request(Request(Code.GET, ("x",)))).code is Code.CONTENT
+        await again.close()
+
+
+async def test_nobody_at_the_port_is_found_out_at_once(pki: Pki, device: Identified) -> None:
+    async with echo_server(pki, Echo()) as server:
+        port = server.address[1]
+    with pytest.raises(OSError):
+        await asyncio.wait_for(connect(port, device), 2)
+
+
+async def test_bytes_are_counted_by_kind(pki: Pki, device: Identified) -> None:
+    echo, meter = Echo(), wire.WireMeter()
+    async with echo_server(pki, echo) as server:
+        credentials = DtlsCredentials(device.certificate, device.key, lambda chain: None)
+        session = await CoapSession.open(
+            HOST,
+            server.address[1],
+            credentials,
+            tuning=Tuning(0.1, 4),
+            meter=meter,
+            handshake_timeout=5,
+            handler=Echo(),
+        )
+        handshake = dict(meter.drain())
+        assert set(handshake) == {wire.HANDSHAKE} and handshake[wire.HANDSHAKE].sent > 500
+        await session.request(Request(Code.POST, ("rd",), payload=b"</1/0>"))
+        await server.request(echo.associations[-1], put(("33001", "0", "0"), 700))
+        counted = dict(meter.drain())
+        assert set(counted) == {wire.REGISTRATION, wire.TRANSFER_MESSAGE}
+        assert counted[wire.TRANSFER_MESSAGE].received > 700
+        await session.close()
