@@ -67,7 +67,7 @@ class Pushes:
         if not push.install:
             # The manifest is kept by its digest; the empty package takes it off the way of the next update.
             await device.write(_PACKAGE, b"")
-            return await self._end(push, PushState.DONE, result)
+            return await self._end(push, PushState.KEPT, result)
         await self._store(push, PushState.INSTALLING, None)
         await device.execute(_UPDATE.path())
         return True
@@ -79,7 +79,7 @@ class Pushes:
             return True
         if state in {UpdateState.UPDATING, UpdateState.DOWNLOADING}:
             return True
-        return await self._end(push, PushState.DONE if result == _SUCCESS else PushState.FAILED, result)
+        return await self._end(push, PushState.INSTALLED if result == _SUCCESS else PushState.FAILED, result)
 
     async def _refused(self, push: Push, device: Device, refused: DeviceRefused) -> bool:
         """5.xx passes; any other refusal is about this manifest."""

@@ -18,7 +18,9 @@ class PushState(StrEnum):
     PENDING = "pending"
     INSTALLING = "installing"
     """Execute Update was answered; the outcome is read when the device is back."""
-    DONE = "done"
+    INSTALLED = "installed"
+    KEPT = "kept"
+    """Delivered without being installed, as ordered."""
     FAILED = "failed"
 
 
@@ -68,7 +70,7 @@ async def order_push(
 ) -> None:
     """Order a push unless the same one is ordered or done already; with `again` one that is done is repeated."""
     same = and_(pushes.c.endpoint == endpoint, pushes.c.digest == digest, pushes.c.install == install)
-    ended = (PushState.FAILED, PushState.DONE) if again else (PushState.FAILED,)
+    ended = (PushState.FAILED, PushState.INSTALLED, PushState.KEPT) if again else (PushState.FAILED,)
     standing = and_(same, pushes.c.state.not_in(ended))
     if (await connection.execute(select(pushes.c.id).where(standing))).first() is None:
         values = {"endpoint": endpoint, "digest": digest, "install": install}
