@@ -53,6 +53,11 @@ class Layout:
         return self.root / "devices"
 
     @property
+    def clone(self) -> Path:
+        """A copy of one device, taken before its reset."""
+        return self.root / "clone"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 
@@ -66,7 +71,7 @@ class Layout:
         return self.root / "messages"
 
     def make(self) -> None:
-        for directory in (self.root, self.devices, self.logs, self.exchange, self.messages):
+        for directory in (self.root, self.devices, self.clone, self.logs, self.exchange, self.messages):
             directory.mkdir(parents=True, exist_ok=True)
 
     def config(self, name: str) -> Path:

@@ -55,13 +55,13 @@ class World:
 
     def certificate(self, authority: str) -> Path:
         """The certificate of a CA, as everybody may have it."""
-        return self.layout.organisation(authority) / "certificates" / "ca.pem"
+        return self.layout.organisation(authority) / "ca.pem"
 
     async def _make_authority(self, name: str, issuer: str | None) -> None:
         data = self.layout.organisation(name)
         argv = [SERVER, "ca", "init", "--data", str(data), "--name", name, "--host", HOST]
         if issuer is not None:
-            argv += ["--issuer", str(self.layout.organisation(issuer))]
+            argv += ["--kind", "intermediate", "--issuer", str(self.layout.organisation(issuer))]
         await run(argv)
 
     async def _make_provider(self, name: str, ca: str) -> None:
@@ -85,7 +85,8 @@ class World:
 
     def https_certificate(self, organisation: str) -> Path:
         """The pinned certificate of an organisation's HTTPS side."""
-        return self.layout.organisation(organisation) / "certificates" / "https.pem"
+        data = self.layout.organisation(organisation)
+        return data / "certificates" / "https.pem" if organisation in PROVIDERS else data / "https.pem"
 
     def _configure_authority(self, name: str) -> None:
         # SP1 buys the factory certificates, so the permanent CA serves it as well.
