@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -25,13 +24,11 @@ from secure_coap.engine import (
     RequestFailed,
     ResponseArrived,
 )
-from secure_coap.errors import AssociationLost, CoapError, InternalServerError, RequestTimeout, TransportError
+from secure_coap.errors import AssociationLost, InternalServerError, RequestTimeout, TransportError
 from secure_coap.exchange import Request, Response
+from secure_coap.handlers import Handler, Notify, answer, notified
 from secure_coap.limits import Limits
 from secure_coap.numbers.parameters import TransmissionParameters
-
-Handler = Callable[[Request, Association], Awaitable[Response]]
-Notify = Callable[[Association], None]
 
 SEND_BUFFER: Final = 4 * 1024 * 1024
 """Bytes that may wait for the socket; beyond that datagrams are lost, as UDP may lose them anyway."""
@@ -189,17 +186,8 @@ class Driver(asyncio.DatagramProtocol):
         )
         peer = self._peers[association.key] = _Peer(association, engine, now)
         self._set_timer(peer, now)
-        if self._on_open is not None and not self._notified(self._on_open, association):
+        if not notified(self._on_open, association):
             self._channel.close(association, "refused by the application")
-
-    def _notified(self, notify: Notify, association: Association) -> bool:
-        """An application that fails is a defect: logged, and the association does not stay half known."""
-        try:
-            notify(association)
-        except Exception:
-            _log.exception("association_callback_failed", remote=association.remote)
-            return False
-        return True
 
     def _receive(self, association: Association, datagram: bytes) -> None:
         peer = self._peers.get(association.key)
@@ -220,8 +208,7 @@ class Driver(asyncio.DatagramProtocol):
             peer.timer.cancel()
         peer.engine.close(AssociationLost(reason))
         self._pump_events(peer)
-        if self._on_close is not None:
-            self._notified(self._on_close, association)
+        notified(self._on_close, association)
 
     def _pump_peer(self, peer: _Peer) -> None:
         self._pump_events(peer)
@@ -257,20 +244,14 @@ class Driver(asyncio.DatagramProtocol):
     # --- requests of peers ---
 
     async def _handle(self, peer: _Peer, exchange: int, request: Request) -> None:
-        response = await self._answer(peer.association, request)
-        peer.engine.respond(exchange, response, self._loop.time())
+        response = await answer(self._handler, request, peer.association)
+        try:
+            peer.engine.respond(exchange, response, self._loop.time())
+        except Exception:
+            _log.exception("response_cannot_be_sent", method=request.method.name)
+            peer.engine.respond(exchange, Response.of_error(InternalServerError()), self._loop.time())
         self._pump_peer(peer)
         self._transmit()
-
-    async def _answer(self, association: Association, request: Request) -> Response:
-        """An error the handler means is told to the peer; a defect is logged and told without detail."""
-        try:
-            return await self._handler(request, association)
-        except CoapError as error:
-            return Response.of_error(error)
-        except Exception:
-            _log.exception("request_handler_failed", method=request.method.name, path_segments=len(request.path))
-            return Response.of_error(InternalServerError())
 
     # --- timers ---
 

@@ -12,9 +12,10 @@ from typing import Final
 from secure_coap.association import Address, Association
 from secure_coap.channels.dtls import DtlsClient, DtlsClientConfig, DtlsServer, DtlsServerConfig
 from secure_coap.channels.plain import PlainChannel
-from secure_coap.driver import Driver, Handler, Notify
+from secure_coap.driver import Driver
 from secure_coap.errors import HandshakeFailed, NotFound
 from secure_coap.exchange import Request, Response
+from secure_coap.handlers import Handler, Notify
 from secure_coap.limits import CLIENT_LIMITS, SERVER_LIMITS, Limits
 from secure_coap.numbers.parameters import STANDARD, TransmissionParameters
 

@@ -8,7 +8,7 @@ from typing import Final
 from secure_coap.engine.blocks import Block
 from secure_coap.errors import BadOption, BadRequest, ProxyingNotSupported
 from secure_coap.exchange import RawOptions, Request, Response
-from secure_coap.message import Message, decode_uint, encode_uint
+from secure_coap.message import MAX_OPTION_LENGTH, MAX_OPTION_NUMBER, Message, decode_uint, encode_uint
 from secure_coap.numbers.codes import Code
 from secure_coap.numbers.options import UNDERSTOOD, Option, OptionFormat, is_critical, is_no_cache_key
 
@@ -57,18 +57,28 @@ def _is_text(value: bytes) -> bool:
 
 
 def request_options(request: Request) -> RawOptions:
-    """All options of a request, sorted; the engine adds those of the transfer."""
+    """All options of a request, sorted; the engine adds those of the transfer. Raises ValueError if one cannot be."""
     options = [(int(Option.URI_PATH), segment.encode()) for segment in request.path]
     options += [(int(Option.URI_QUERY), parameter.encode()) for parameter in request.query]
     options += _format_options(request.content_format, request.accept, None)
-    return in_order((*options, *request.options))
+    return _sendable((*options, *request.options))
 
 
 def response_options(response: Response) -> RawOptions:
-    """All options of a response, sorted; the engine adds those of the transfer."""
+    """All options of a response, sorted; the engine adds those of the transfer. Raises ValueError if one cannot be."""
     options = [(int(Option.LOCATION_PATH), segment.encode()) for segment in response.location_path]
     options += _format_options(response.content_format, None, response.max_age)
-    return in_order((*options, *response.options))
+    return _sendable((*options, *response.options))
+
+
+def _sendable(options: RawOptions) -> RawOptions:
+    """Sorted, after the lengths the standard allows were checked, so that no message fails while being sent."""
+    for number, value in options:
+        definition = UNDERSTOOD.get(number)
+        shortest, longest = (definition.shortest, definition.longest) if definition else (0, MAX_OPTION_LENGTH)
+        if not 0 < number <= MAX_OPTION_NUMBER or not shortest <= len(value) <= longest:
+            raise ValueError(f"option {number} cannot be sent with {len(value)} bytes")
+    return in_order(options)
 
 
 def _format_options(content_format: int | None, accept: int | None, max_age: int | None) -> list[tuple[int, bytes]]:

@@ -127,11 +127,14 @@ class ServerRole:
     # --- responses ---
 
     def respond(self, exchange: int, response: Response, now: float) -> None:
-        """Send the response to request `exchange`. One that is gone (association closed) is ignored."""
-        entry = self._open.pop(exchange, None)
-        if entry is None:
+        """Send the response to request `exchange`. One that is gone (association closed) is ignored.
+
+        Raises ValueError for a response that cannot be sent; the request then still waits for another one.
+        """
+        if exchange not in self._open:
             return
         body = Body(response.code, response_options(response), response.payload)
+        entry = self._open.pop(exchange)
         try:
             message = self._served.begin(transfer_key(entry.message), body, entry.block2, now)
         except CoapError as error:

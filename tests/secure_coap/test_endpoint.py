@@ -10,10 +10,10 @@ import pytest
 
 from lwm2m_server.testing.relay import Relay
 from secure_coap.association import Association
-from secure_coap.driver import Handler
 from secure_coap.endpoint import CoapClient, CoapServer
 from secure_coap.errors import AssociationLost, Conflict, HandshakeFailed, NotFound, RequestTimeout
 from secure_coap.exchange import Request, Response
+from secure_coap.handlers import Handler
 from secure_coap.limits import SERVER_LIMITS, Limits
 from secure_coap.numbers import Code, TransmissionParameters
 from tests.secure_coap.pki import HOST, hierarchy
@@ -93,6 +93,22 @@ async def test_errors_of_a_handler() -> None:
         defect = await down.request(Request(Code.GET, ("defect",)))
         assert (defect.code, defect.payload) == (Code.INTERNAL_SERVER_ERROR, b"")
         assert (await down.request(Request(Code.GET, ("other",)))).code == Code.NOT_FOUND
+
+
+async def test_messages_that_cannot_be_sent() -> None:
+    async def handler(request: Request, association: Association) -> Response:
+        return Response(Code.CREATED, location_path=("x" * 256,))
+
+    async with server(handler) as up, client(up) as down:
+        assert (await down.request(Request(Code.GET))).code == Code.INTERNAL_SERVER_ERROR
+        for wrong in (
+            Request(Code.GET, ("x" * 256,)),
+            Request(Code.GET, content_format=0x10000),
+            Request(Code.GET, options=((0x10000, b""),)),
+        ):
+            with pytest.raises(ValueError, match="cannot be sent"):
+                await down.request(wrong)
+        assert down._driver._peers[down.association.key].engine.idle
 
 
 async def test_a_client_without_handler_has_no_resources() -> None:
