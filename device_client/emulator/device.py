@@ -48,6 +48,8 @@ class EmulatedDevice:
                 await self._say_goodbye(parts, life)
         finally:
             life.cancel()
+            # A power cut has nobody left to tell what went wrong in the moment it came.
+            life.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
             parts.links.abandon()
             parts.sessions.report_wire()
 
