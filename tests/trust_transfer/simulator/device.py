@@ -66,6 +66,7 @@ class Device(Actor):
         self._plan = 0
         self._waiting: dict[int, Callable[..., ev.Event]] = {}
         self._timed_out: set[int] = set()
+        self._attempt_of: dict[int, bytes] = {}
         self.renewal: bytes | None = None
         self.write(lambda: self.keys.intersection_update(self.record.referenced_keys))
         self._carry_out(machine.resume(self.record, self.now, self._facts()), ev.Restarted())
@@ -124,8 +125,11 @@ class Device(Actor):
         handlers[type(action)](action)
 
     def _make_key(self, action: act.MakeAttemptKey) -> None:
-        key = self._fresh_key()
-        self.happen(ev.AttemptKeyMade(key))
+        self.happen(ev.AttemptKeyMade(self.attempt_key()))
+
+    def attempt_key(self) -> bytes:
+        """A fresh key for each attempt."""
+        return self._fresh_key()
 
     def _fresh_key(self) -> bytes:
         key = next(self._key_numbers).to_bytes(32)
@@ -198,8 +202,10 @@ class Device(Actor):
     def _ask(self, to: Actor, call: str, *arguments: Any, answer: Callable[..., ev.Event]) -> None:
         """Send a request; its answer becomes an event however late it comes, its absence a temporary failure."""
         token = next(self._tokens)
-        step = self.record.state
+        step, attempt = self.record.state, self.record.attempt
+        key = attempt.key if attempt else b""
         self._waiting[token] = answer
+        self._attempt_of[token] = key
         self.send(to, call, self, *arguments, token)
 
         def give_up_waiting() -> None:
@@ -212,7 +218,8 @@ class Device(Actor):
     def _answered(self, token: int, *arguments: Any) -> None:
         """One answer per request; the association of an attempt does not outlive the attempt."""
         make = self._waiting.pop(token, None)
-        if make is not None:
+        attempt = self.record.attempt
+        if make is not None and self._attempt_of.get(token) in {None, attempt and attempt.key}:
             self.happen(make(*arguments))
 
     def _refused(self, token: int, result: Result) -> None:

@@ -57,6 +57,7 @@ class Monitor:
         self._before = record
         if before is not None:
             self._check_order(before, record)
+            self._check_report(before, record)
         self._check_decision(record)
         if record.state in UNDECIDED:
             ensure(record.attempt is not None, "a transfer works without an attempt key")
@@ -70,6 +71,14 @@ class Monitor:
             ensure(before.state not in UNDECIDED, "a running transfer was replaced")
             self.last_accepted = record.order.seq
 
+    def _check_report(self, before: DeviceRecord, record: DeviceRecord) -> None:
+        if before.report is None or record.report is not None:
+            return
+        tenures = [tenure for provider in self.providers for tenure in provider.entry.tenures]
+        arrived = {tenure.arrival.report for tenure in tenures if tenure.arrival is not None}
+        fell_back = {one.report for tenure in tenures for one in tenure.fell_back}
+        ensure(before.report in arrived | fell_back, "a report was dropped before anybody had stored it")
+
     def _check_decision(self, record: DeviceRecord) -> None:
         if record.state not in {State.COMMITTED, State.FELL_BACK} or record.order is None:
             return
@@ -82,8 +91,8 @@ class Monitor:
         """The device is about to talk to SP2 or CA2."""
         record = device.record
         ensure(not device.secrets, "SP1's secrets are still there when SP2 is contacted")
-        ensure(device.keys <= record.referenced_keys, "a key of SP1 is still there when SP2 is contacted")
-        assert record.order is not None
+        assert record.order is not None and record.attempt is not None
+        ensure(device.keys <= {record.attempt.key}, "a key of SP1 is still there when SP2 is contacted")
         if (
             record.state in {State.ATTESTING, State.UPDATING, State.ENROLLING}
             and not record.order.destination.update_first
@@ -150,7 +159,19 @@ class Monitor:
         for provider in self.providers:
             due = duties(provider.entry, provider.now)
             ensure(not due, f"{provider.name} has duties left: {due}")
+            self._check_revoked(provider)
         ensure(self.device.running != other_image(other.name), "the other provider's image runs")
+
+
+    def _check_revoked(self, provider: Provider) -> None:
+        for tenure in provider.entry.tenures:
+            label = provider.authority.labels[provider.label(tenure.epoch)]
+            if not tenure.open:
+                ensure(not label.open, f"{provider.authority.name} still enrolls a device that has left")
+                ensure(label.revoked >= set(label.certificates.values()), "certificates of a past stay are not revoked")
+        for released in provider.entry.released:
+            label = provider.authority.labels[released.transfer_id.hex()]
+            ensure(label.certificates.get(released.key) in label.revoked | {None}, "a released key's certificate lives")
 
 
 def other_image(name: str) -> object:

@@ -95,13 +95,13 @@ class Provider(Actor):
             case duties.SendRelease(report=report):
                 self.send(self.partner, "on_release", report)
             case duties.CloseAndRevoke(epoch=epoch):
-                self.send(self.authority, "on_close_and_revoke", self, self._label(epoch), epoch)
+                self.send(self.authority, "on_close_and_revoke", self, self.label(epoch), epoch)
             case duties.RevokeAttemptKey(transfer_id=transfer_id, key=key):
                 self.send(self.authority, "on_revoke_key", self, transfer_id.hex(), key)
             case _:
                 pass
 
-    def _label(self, epoch: int) -> str:
+    def label(self, epoch: int) -> str:
         for tenure in self.entry.tenures:
             if tenure.epoch == epoch and tenure.arrival is not None:
                 return tenure.arrival.transfer_id.hex()
@@ -117,6 +117,7 @@ class Provider(Actor):
             return
         kind = self._admitted(identity, key, certificate)
         if kind is admission.Kind.REFUSED:
+            self.session = None
             self.send(device, "on_registration_refused", token)
             return
         self.session = kind

@@ -79,3 +79,45 @@ def closed_fallback(seed: int, notary: Notary | None = None) -> World:
     two.silent = False
     world.settle()
     return world
+
+
+def there_and_back(seed: int, notary: Notary | None = None) -> World:
+    """Quick transfers to and fro with long windows, while messages of earlier ones linger."""
+    rng = random.Random(f"plan {seed}")
+    world = World(seed, notary, Faults(loss=0.1, repeat=0.5, linger=0.3, crash=rng.choice((0.0, 0.02))))
+    world.run(40)
+    for _ in range(6):
+        world.transfer(Terms(delay=5, length=1000, update_first=rng.random() < 0.2))
+        world.run(rng.choice((40, 80, 120)))
+        if rng.random() < 0.2:
+            world.withdraw()
+    world.settle()
+    return world
+
+
+def retries(seed: int, notary: Notary | None = None) -> World:
+    """One transfer that fails again and again and is offered again each time."""
+    rng = random.Random(f"plan {seed}")
+    world = World(seed, notary, Faults(loss=0.2, repeat=0.5, linger=0.3, crash=rng.choice((0.0, 0.02))))
+    world.run(40)
+    world.transfer(Terms(delay=5, length=600, attempts=2, update_first=rng.random() < 0.3))
+    for _ in range(5):
+        world.run(rng.choice((15, 30, 60)))
+        rng.choice((world.fall_back, world.withdraw, lambda: None))()
+        world.run(rng.choice((15, 60)))
+        world.offer_again(Terms(delay=5, length=600, attempts=2, update_first=rng.random() < 0.3))
+    world.settle()
+    return world
+
+
+def torn(seed: int, notary: Notary | None = None) -> World:
+    """Hardly anything arrives in time: answers and acknowledgements of one attempt meet the next ones."""
+    rng = random.Random(f"plan {seed}")
+    world = World(seed, notary, Faults(loss=0.3, repeat=0.6, linger=0.5))
+    world.run(60)
+    world.transfer(Terms(delay=5, length=900, attempts=1, update_first=rng.random() < 0.3))
+    for _ in range(5):
+        world.run(rng.choice((60, 120, 200)))
+        world.offer_again(Terms(delay=5, length=900, attempts=rng.choice((1, 2))))
+    world.settle()
+    return world
