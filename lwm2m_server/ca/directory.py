@@ -1,11 +1,12 @@
 """The data folder of a CA:
 
-ca.key, ca.pem      the CA's key (0600); its certificate, then those above it
-ca.csr              the request to be certified by another CA, while there is no ca.pem
+ca.key, ca.pem        the CA's key (0600) and its own certificate: all that others need as an anchor
+chain.pem             the certificates above it, unless it is a root
+ca.csr                the request to be certified by another CA, while there is no ca.pem
 https.key, https.pem  TLS identity of the CA API, self-signed: providers pin the very certificate
-est.key, est.pem    the EST server's, issued by this CA
-providers/NAME.pem  pinned TLS certificates of the service providers that may call the API
-ca.db               labels, devices, keys, certificates, revocations
+est.key, est.pem      the EST server's, issued by this CA
+providers/NAME.pem    pinned TLS certificates of the service providers that may call the API
+ca.db                 labels, devices, keys, certificates, revocations
 """
 
 from __future__ import annotations
@@ -57,8 +58,13 @@ class CaDirectory:
 
     @property
     def certificate(self) -> Path:
-        """The CA's certificate, then those above it."""
+        """The CA's own certificate, and no other: whoever makes it an anchor trusts nothing above it."""
         return self.root / "ca.pem"
+
+    @property
+    def above(self) -> Path:
+        """The certificates above the CA's own; absent for a root."""
+        return self.root / "chain.pem"
 
     @property
     def request(self) -> Path:
@@ -92,7 +98,8 @@ class CaDirectory:
                 f"{self.certificate} is missing: run `lwm2m-server ca init --data {self.root} --kind root`; "
                 f"for another kind have {self.request} certified and run `ca init … --certificate FILE`"
             )
-        return read_certificates(self.certificate)
+        above = read_certificates(self.above) if self.above.exists() else ()
+        return (read_certificates(self.certificate)[0], *above)
 
     def issuer(self) -> Issuer:
         """Read the CA's key and certificate; raise `CaDirectoryError`."""

@@ -16,7 +16,6 @@ from cryptography import x509
 
 from device_pki.fingerprints import fingerprint
 from enrollment.ca.revocations import RevocationPublisher
-from enrollment.est.paths import is_label
 from enrollment.register import ALL, DeviceEntry, EnrollmentRefused, Label, UnknownEntry
 from lwm2m_server.ca.directory import CaDirectory, CaDirectoryError, read_certificates
 from lwm2m_server.store.database import Database
@@ -34,13 +33,12 @@ class CaOperator:
     register: SqlEnrollmentRegister
 
     async def find_label(self, wanted: str) -> Label:
-        """Return a label by its 22 characters or its UUID; raise `CaDirectoryError`."""
+        """Return a label by its text, the six characters logs show, or its UUID; raise `CaDirectoryError`."""
         labels = [label for label, _, _ in await self.register.all_labels()]
-        found = [label for label in labels if wanted in {label.text, str(label.uuid)}]
+        found = [label for label in labels if wanted in {label.text, label.log_name, str(label.uuid)}]
         if len(found) != 1:
-            kind = "label" if is_label(wanted) else "UUID"
-            problem = "no label has" if not found else "several providers have labels of"
-            raise CaDirectoryError(f"{problem} this {kind}; `lwm2m-server ca labels list` shows every label")
+            problem = "no label is" if not found else "more than one label is"
+            raise CaDirectoryError(f"{problem} {wanted!r}; `lwm2m-server ca labels list` shows every label")
         return found[0]
 
     async def close_entry(self, wanted: str, device: str, *, revoke: bool) -> DeviceEntry:

@@ -69,18 +69,25 @@ def _make_certificate(setup: Setup, key: PrivateKey, now: datetime) -> bool:
     directory = setup.directory
     if setup.kind is CaKind.ROOT:
         root = root_ca(key, setup.name, Validity.lasting(now, CA_LIFETIME), setup.path_length)
-        write_certificates(directory.certificate, [root])
+        _install(directory, [root])
     elif setup.parent is not None:
         issuer, above = setup.parent.issuer(), setup.parent.chain()
         validity = within(issuer, Validity.lasting(now, CA_LIFETIME))
         made = intermediate_ca(issuer, key.public_key(), setup.name, validity, setup.path_length)
-        write_certificates(directory.certificate, [made, *above])
+        _install(directory, [made, *above])
     elif setup.certificate is not None:
-        write_certificates(directory.certificate, _certified(setup.certificate, key, now))
+        _install(directory, _certified(setup.certificate, key, now))
     else:
         _write_request(directory.request, key, setup.name)
         return False
     return True
+
+
+def _install(directory: CaDirectory, chain: Sequence[x509.Certificate]) -> None:
+    """Write what is above first: a ca.pem says that the folder is complete."""
+    if chain[1:]:
+        write_certificates(directory.above, chain[1:])
+    write_certificates(directory.certificate, chain[:1])
 
 
 def _certified(path: Path, key: PrivateKey, now: datetime) -> Sequence[x509.Certificate]:

@@ -84,7 +84,7 @@ class SqlEnrollmentRegister:
 
     async def all_labels(self) -> list[tuple[Label, int, int]]:
         """Return every label with the number of its entries and of the open ones among them."""
-        opened = func.coalesce(func.sum(entries.c.open), 0)
+        opened = func.count().filter(entries.c.open)
         statement = (
             select(labels, func.count(entries.c.fingerprint).label("devices"), opened.label("opened"))
             .join_from(labels, entries, isouter=True)
