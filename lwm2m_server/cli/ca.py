@@ -1,18 +1,20 @@
 """`lwm2m-server ca`: make a CA, certify keys, look into its register, close entries, revoke, pin providers.
 
-Each command works on the CA's data folder and may be repeated. Errors name what helps and end with exit code 1.
+Each command works on the CA's data folder and may be repeated. Errors name what helps.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from lwm2m_server.cli.common import Exit, Format, Output, fail, show
+
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     from cryptography import x509
@@ -28,13 +30,6 @@ labels = typer.Typer(no_args_is_help=True, help="Labels: which devices may enrol
 provider = typer.Typer(no_args_is_help=True, help="Service providers that may call the CA API.")
 app.add_typer(labels, name="labels")
 app.add_typer(provider, name="provider")
-
-
-class Output(StrEnum):
-    """How a result is printed."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 class Kind(StrEnum):
@@ -56,7 +51,6 @@ class IssuedRole(StrEnum):
 
 Data = Annotated[Path | None, typer.Option("--data", help="The CA's data folder.", envvar="LWM2M_CA_DATA")]
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file whose [ca] section names the folder.")]
-Format = Annotated[Output, typer.Option("-o", "--output", help="How to print the result.")]
 
 
 @app.command("init")
@@ -91,7 +85,7 @@ def init(  # noqa: PLR0917 - one parameter per option
         path_length=path_length,
     )
     complete = _guarded(lambda: set_up(setup, _now()))
-    _print_one(output, _ca_row(directory) if complete else {"data": str(data), "request": str(directory.request)})
+    show(output, _ca_row(directory) if complete else {"data": str(data), "request": str(directory.request)})
 
 
 @app.command("issue")
@@ -109,7 +103,7 @@ def issue_certificate(  # noqa: PLR0917 - one parameter per option
 
     directory = _directory(data, config)
     made = _guarded(lambda: issue(directory, IssueRole(role.value), csr, hosts=host or [], out=out, now=_now()))
-    _print_one(output, {"file": str(out), "role": role.value, **_certificate_row(made)})
+    show(output, {"file": str(out), "role": role.value, **_certificate_row(made)})
 
 
 @labels.command("list")
@@ -128,7 +122,7 @@ def list_labels(data: Data = None, config: Config = None, output: Format = Outpu
             for label, devices, opened in await ca.register.all_labels()
         ]
 
-    _print_rows(output, _run(data, config, rows))
+    show(output, _run(data, config, rows))
 
 
 @labels.command("show")
@@ -150,7 +144,7 @@ def show_label(
             result.append(_entry_row(entry) | {"certificates": len(issued), "revoked": revoked})
         return result
 
-    _print_rows(output, _run(data, config, rows))
+    show(output, _run(data, config, rows))
 
 
 @labels.command("close")
@@ -167,7 +161,7 @@ def close_entry(  # noqa: PLR0917 - one parameter per option
     async def row(ca: CaOperator) -> Row:
         return _entry_row(await ca.close_entry(label, device, revoke=revoke))
 
-    _print_one(output, _run(data, config, row))
+    show(output, _run(data, config, row))
 
 
 @app.command("revoke")
@@ -182,7 +176,7 @@ def revoke(
     async def row(ca: CaOperator) -> Row:
         return _certificate_row(await ca.revoke(certificate)) | {"revoked": True}
 
-    _print_one(output, _run(data, config, row))
+    show(output, _run(data, config, row))
 
 
 @app.command("crl")
@@ -209,7 +203,7 @@ def show_crl(
             "next_update": "" if crl.next_update_utc is None else _time(crl.next_update_utc),
         }
 
-    _print_one(output, _run(data, config, row))
+    show(output, _run(data, config, row))
 
 
 @provider.command("add")
@@ -225,7 +219,7 @@ def add(
 
     directory = _directory(data, config)
     pinned = _guarded(lambda: add_provider(directory, name, certificate))
-    _print_one(output, {"provider": name, **_certificate_row(pinned)})
+    show(output, {"provider": name, **_certificate_row(pinned)})
 
 
 @provider.command("list")
@@ -236,7 +230,7 @@ def list_providers(data: Data = None, config: Config = None, output: Format = Ou
     directory = _directory(data, config)
     paths = sorted(directory.providers.glob("*.pem"))
     rows = _guarded(lambda: [{"provider": p.stem, **_certificate_row(read_certificates(p)[0])} for p in paths])
-    _print_rows(output, rows)
+    show(output, rows)
 
 
 def _directory(data: Path | None, config: Path | None) -> CaDirectory:
@@ -246,13 +240,13 @@ def _directory(data: Path | None, config: Path | None) -> CaDirectory:
     if data is not None:
         return CaDirectory(data)
     if config is None:
-        _fail("name the CA: --data FOLDER, or --config FILE with a section [ca]")
+        fail(Exit.USAGE, "name the CA: --data FOLDER, or --config FILE with a section [ca]")
     try:
         settings = load_settings(config)
     except SettingsError as error:
-        _fail(str(error))
+        fail(Exit.SETTINGS, str(error))
     if settings.ca is None:
-        _fail(f"{config} has no section [ca]")
+        fail(Exit.SETTINGS, f"{config} has no section [ca]: this command is for CAs")
     return CaDirectory(settings.ca.data)
 
 
@@ -276,12 +270,7 @@ def _guarded(action: Callable[[], T]) -> T:
     try:
         return action()
     except (CaDirectoryError, OSError) as error:
-        _fail(str(error))
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"Error: {message}", err=True)
-    raise typer.Exit(1)
+        fail(Exit.REFUSED, str(error))
 
 
 def _now() -> datetime:
@@ -325,40 +314,3 @@ def _entry_row(entry: Any) -> Row:
         "fingerprint": entry.fingerprint.hex(),
         "enroll": "open" if entry.open else "closed",
     }
-
-
-def _print_one(output: Output, row: Row) -> None:
-    if output is Output.JSON:
-        _print_json(row)
-    else:
-        _print_table(("", ""), list(row.items()))
-
-
-def _print_rows(output: Output, rows: Sequence[Row]) -> None:
-    if output is Output.JSON:
-        _print_json(list(rows))
-    elif rows:
-        _print_table(list(rows[0]), [list(row.values()) for row in rows])
-    else:
-        typer.echo("nothing")
-
-
-def _print_json(value: Row | list[Row]) -> None:
-    import json
-
-    typer.echo(json.dumps(value, indent=2))
-
-
-def _print_table(titles: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Column, Table
-    from rich.text import Text
-
-    table = Table(*(Column(title, overflow="fold") for title in titles), show_header=any(titles))
-    for row in rows:
-        table.add_row(*(Text(_printable(str(value))) for value in row))
-    Console().print(table)
-
-
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
