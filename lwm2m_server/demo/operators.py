@@ -22,7 +22,7 @@ from lwm2m_server.demo.world import SERVER
 DEVICE = program("lwm2m-device")
 POLL_SECONDS = 0.15
 TYPE_AGAIN_SECONDS = 0.3
-PATIENCE_SECONDS = 240.0
+PATIENCE_SECONDS = 60.0
 
 
 class StoryFailed(Exception):
