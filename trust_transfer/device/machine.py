@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from trust_transfer.device import guards, policy, upkeep
+from trust_transfer.device import guards, policy, table, upkeep
 from trust_transfer.device.actions import (
     SUCCESS,
     Action,
@@ -34,7 +34,7 @@ from trust_transfer.device.events import (
 from trust_transfer.device.facts import Facts
 from trust_transfer.device.record import UNDECIDED, WORKING, DeviceRecord
 from trust_transfer.device.steps import actions_of
-from trust_transfer.device.table import ROWS, Row
+from trust_transfer.device.table import Row
 from trust_transfer.messages.errors import MessageError
 from trust_transfer.messages.numbers import Result, State
 
@@ -115,7 +115,7 @@ def _transfer(context: Context) -> Outcome:
 
 
 def _row(context: Context) -> Row | None:
-    for row in ROWS:
+    for row in table.ROWS:
         if row.matches(context):
             return row
     return None

@@ -91,6 +91,7 @@ class Monitor:
         """The device is about to talk to SP2 or CA2."""
         record = device.record
         ensure(not device.secrets, "SP1's secrets are still there when SP2 is contacted")
+        ensure(record.attempt is not None, "SP2 is contacted without an attempt")
         assert record.order is not None and record.attempt is not None
         ensure(device.keys <= {record.attempt.key}, "a key of SP1 is still there when SP2 is contacted")
         if (
@@ -161,7 +162,6 @@ class Monitor:
             ensure(not due, f"{provider.name} has duties left: {due}")
             self._check_revoked(provider)
         ensure(self.device.running != other_image(other.name), "the other provider's image runs")
-
 
     def _check_revoked(self, provider: Provider) -> None:
         for tenure in provider.entry.tenures:

@@ -9,7 +9,8 @@ from tests.trust_transfer.simulator.network import Faults
 from tests.trust_transfer.simulator.notary import Notary
 from tests.trust_transfer.simulator.world import Terms, World
 
-Run = Callable[[int], World]
+Run = Callable[..., World]
+"""(seed, notary or None for the symbolic one) -> the world after its end"""
 
 
 def drawn_terms(rng: random.Random) -> Terms:
@@ -121,3 +122,8 @@ def torn(seed: int, notary: Notary | None = None) -> World:
         world.offer_again(Terms(delay=5, length=900, attempts=rng.choice((1, 2))))
     world.settle()
     return world
+
+
+ALL: dict[str, Run] = {
+    run.__name__: run for run in (mixed, dead_receiver, closed_fallback, there_and_back, retries, torn)
+}

@@ -13,7 +13,8 @@ import pytest
 
 from tests.trust_transfer.simulator import runs
 from tests.trust_transfer.simulator.device import Device
-from trust_transfer.device import machine, policy, record, steps, writes
+from tests.trust_transfer.simulator.invariants import Violation
+from trust_transfer.device import policy, record, steps, table, writes
 from trust_transfer.device.context import Context
 from trust_transfer.device.record import WORKING, Attempt, DeviceRecord
 from trust_transfer.device.table import Row
@@ -37,9 +38,9 @@ class Rule:
 
 def row(patch: pytest.MonkeyPatch, event: str, change: Callable[[Row], Row]) -> None:
     """Change every row of the state table whose event has this name."""
-    rows = tuple(change(one) if one.event == event else one for one in machine.ROWS)
-    assert rows != machine.ROWS
-    patch.setattr(machine, "ROWS", rows)
+    rows = tuple(change(one) if one.event == event else one for one in table.ROWS)
+    assert rows != table.ROWS
+    patch.setattr(table, "ROWS", rows)
 
 
 def without_check(patch: pytest.MonkeyPatch, check: object) -> None:
@@ -66,7 +67,10 @@ def never_busy(patch: pytest.MonkeyPatch) -> None:
 
 
 def cancel_while_working(patch: pytest.MonkeyPatch) -> None:
-    row(patch, "Cancel(s), s ≥ seq", lambda one: replace(one, states=one.states | WORKING))
+    def write(context: Context) -> DeviceRecord:
+        return replace(writes.cancel(context), attempt=None)
+
+    row(patch, "Cancel(s), s ≥ seq", lambda one: replace(one, states=one.states | WORKING, write=write))
 
 
 def reuse_seq(patch: pytest.MonkeyPatch) -> None:
@@ -229,19 +233,19 @@ RULES = (
 )
 
 
-def first_failure(run: runs.Run) -> AssertionError | None:
+def first_violation(run: runs.Run) -> Violation | None:
     for seed in range(SEEDS):
         try:
             run(seed)
-        except AssertionError as failure:
-            return failure
+        except Violation as violation:
+            return violation
     return None
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.number}: {rule.off}")
 def test_switched_off_rule_is_missed(rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
     rule.switch(monkeypatch)
-    assert first_failure(rule.run) is not None
+    assert first_violation(rule.run) is not None
 
 
 def test_every_rule_is_listed() -> None:

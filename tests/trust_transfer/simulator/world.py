@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 from functools import partial
 
+from tests.trust_transfer.simulator.actor import Actor
 from tests.trust_transfer.simulator.authority import Authority
 from tests.trust_transfer.simulator.device import Device, Directory
 from tests.trust_transfer.simulator.invariants import Monitor
@@ -64,8 +65,7 @@ class World:
     def __init__(self, seed: int, notary: Notary | None = None, faults: Faults | None = None) -> None:
         self.rng = random.Random(seed)
         self.time = Time()
-        self.faults = faults or Faults()
-        self.network = Network(self.time, self.rng, self.faults)
+        self.network = Network(self.time, self.rng, faults or Faults())
         self.notary = notary or Symbolic()
         self.monitor = Monitor()
         self.directory = Directory()
@@ -231,7 +231,19 @@ class World:
 
     def switch_off(self, seconds: float) -> None:
         """Anybody loses power."""
-        self.rng.choice([self.device, *self.providers.values(), *self.authorities.values()]).switch_off(seconds)
+        self.rng.choice(self.actors).switch_off(seconds)
+
+    @property
+    def actors(self) -> list[Actor]:
+        return [self.device, *self.providers.values(), *self.authorities.values()]
+
+    def actor(self, name: str) -> Actor:
+        """The device, a provider or a CA by name."""
+        return next(one for one in self.actors if one.name in {name, DEVICE if name == "device" else name})
+
+    def disturb(self, faults: Faults) -> None:
+        """From now on the world is this bad."""
+        self.network.faults = faults
 
     # ---- running ------------------------------------------------------------------------------------------
 
@@ -241,6 +253,6 @@ class World:
 
     def settle(self) -> None:
         """End the disturbances, wait, and check that everything is in order."""
-        self.network.faults = self.faults = Faults()
+        self.disturb(Faults())
         self.run(SETTLING)
         self.monitor.check_end()
