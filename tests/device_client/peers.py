@@ -61,13 +61,13 @@ class EstPeer:
     server: CoapServer
     register: SqlEnrollmentRegister
     outcomes: list[EstEvent]
-    certificate_lifetime: timedelta
+    port: int
+    """Where devices find it: its own port, or that of a relay before it."""
 
     async def label(self, certificates: Sequence[x509.Certificate]) -> str:
         """Register factory certificates; returns the CA-URI."""
         label = await self.register.add_devices("provider", uuid4(), certificates, datetime.now(UTC))
-        host, port = self.server.address
-        return f"coaps://{host}:{port}/est/{label.text}"
+        return f"coaps://{HOST}:{self.port}/est/{label.text}"
 
     async def close_entry(self, uri: str, fingerprint: bytes) -> None:
         label = uri.rsplit("/", 1)[-1]
@@ -94,7 +94,7 @@ async def est_peer(
     )
     server = await CoapServer.bind(HOST, 0, dtls=config, handler=est.handle, parameters=FAST)
     try:
-        yield EstPeer(server, register, outcomes, certificate_lifetime)
+        yield EstPeer(server, register, outcomes, server.address[1])
     finally:
         await server.close()
         await database.close()
@@ -122,10 +122,12 @@ class ServerPeer:
     links: str = ""
     heard: asyncio.Event = field(default_factory=asyncio.Event)
     on_contact: Callable[[Seen], None] | None = None
+    port: int = 0
+    """Where devices find it: its own port, or that of a relay before it."""
 
     @property
     def uri(self) -> str:
-        return f"coaps://{HOST}:{self.server.address[1]}"
+        return f"coaps://{HOST}:{self.port}"
 
     async def handle(self, request: Request, association: Association) -> Response:
         if request.path[:1] != ("rd",):
@@ -181,6 +183,7 @@ async def server_peer(pki: Pki, provider: Provider, port: int = 0) -> AsyncItera
         (Role.FACTORY_DEVICE, pki.permanent.certificate),
     )
     peer.server = await CoapServer.bind(HOST, port, dtls=config, handler=peer.handle, parameters=FAST)
+    peer.port = peer.server.address[1]
     try:
         yield peer
     finally:

@@ -84,3 +84,9 @@ class Pki:
         """The certificate that lets this provider's transfer key endorse messages."""
         key = provider.transfer_key.public_key()
         return issue.signer(self.permanent, key, f"{provider.name} transfer", Role.TRANSFER_SIGNER, validity())
+
+
+def device_of(pki: Pki, endpoint: str = "device-1") -> Identified:
+    """A device's factory key and certificate, without the rest of a device."""
+    key = new_key()
+    return Identified(issue.factory_device(pki.permanent, key.public_key(), endpoint, validity()), key)

@@ -19,7 +19,7 @@ from secure_coap.endpoint import CoapServer
 from secure_coap.exchange import Request, Response
 from secure_coap.numbers.codes import Code
 from tests.device_client.peers import FAST, server_config
-from tests.device_client.pki import HOST, Identified, Pki, new_key, root, validity
+from tests.device_client.pki import HOST, Identified, Pki, device_of, new_key, root, validity
 
 SIZES = [0, 1, 1023, 1024, 1025, 20_000, 65_000]
 
@@ -46,14 +46,8 @@ class Echo:
 
 
 @pytest.fixture(scope="module")
-def pki() -> Pki:
-    return Pki.make()
-
-
-@pytest.fixture(scope="module")
 def device(pki: Pki) -> Identified:
-    key = new_key()
-    return Identified(issue.factory_device(pki.permanent, key.public_key(), "device-1", validity()), key)
+    return device_of(pki)
 
 
 @asynccontextmanager

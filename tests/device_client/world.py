@@ -40,6 +40,7 @@ from suit.envelope import parse_envelope, sign
 from suit.manifest import Manifest
 from tests.device_client.peers import EstPeer, ServerPeer, est_peer, server_peer
 from tests.device_client.pki import Pki, Provider
+from tests.device_client.relay import relay_to
 from trust_transfer.messages.numbers import AnchorRole, Form
 from trust_transfer.messages.template import TransferTemplate
 from trust_transfer.messages.transfer_message import Terms, endorsed_message, plain_message
@@ -265,13 +266,18 @@ async def world(
     form: Form = Form.ENDORSED,
     certificate_lifetime: timedelta = timedelta(days=30),
     settings: RunSettings = SETTINGS,
+    loss: float = 0.0,
+    seed: int = 1,
 ) -> AsyncIterator[World]:
-    """Servers up, one device made and installed, not yet switched on."""
+    """Servers up, one device made and installed, not yet switched on; `loss`: disturbed links to all servers."""
     async with AsyncExitStack() as stack:
         ca1 = await stack.enter_async_context(est_peer(folder, pki, pki.sp1, certificate_lifetime))
         ca2 = await stack.enter_async_context(est_peer(folder, pki, pki.sp2))
         sp1 = await stack.enter_async_context(server_peer(pki, pki.sp1))
         sp2 = await stack.enter_async_context(server_peer(pki, pki.sp2))
+        for peer in (ca1, ca2, sp1, sp2) if loss else ():
+            relay = await stack.enter_async_context(relay_to(peer.server.address, loss, seed))
+            peer.port = relay.port
         data = folder / "devices"
         [csr] = factory.make(data, 1)
         certificate = factory_certificate(pki, csr)

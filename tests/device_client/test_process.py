@@ -1,0 +1,62 @@
+"""`lwm2m-device run` as a process: many devices, killed, started again, ended orderly."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from asyncio.subprocess import Process
+from pathlib import Path
+
+from device_client.emulator import factory
+from tests.device_client.pki import Pki
+from tests.device_client.world import FIRMWARE_IMAGE, PATIENCE, World, factory_certificate, installed, world
+from trust_transfer.messages.numbers import Form
+
+COMMAND = [sys.executable, "-c", "from device_client.emulator.cli import main; main()", "run"]
+QUICK = ["--ack-timeout", "0.3", "--retry-min", "0.05", "--retry-max", "0.4", "--lifetime", "20"]
+
+
+async def start(scene: World, *words: str) -> Process:
+    return await asyncio.create_subprocess_exec(
+        *COMMAND, "--data", str(scene.data), *QUICK, *words, stderr=asyncio.subprocess.PIPE
+    )
+
+
+async def add_devices(scene: World, pki: Pki, count: int) -> None:
+    for csr in factory.make(scene.data, count):
+        certificate = factory_certificate(pki, csr)
+        uri = await scene.ca1.label([certificate])
+        factory.install(scene.data, installed(pki, certificate, uri, scene.sp1.uri, Form.ENDORSED), FIRMWARE_IMAGE)
+
+
+async def test_many_devices_live_in_one_process_and_survive_its_death(tmp_path: Path, pki: Pki) -> None:
+    async with world(tmp_path, pki) as scene:
+        await add_devices(scene, pki, 4)
+        process = await start(scene)
+        await scene.sp1.registered(5)
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+        process = await start(scene, "--first", "1", "--count", "3", "--uvloop")
+        await scene.sp1.registered(8)
+        process.send_signal(signal.SIGTERM)
+        _, log = await asyncio.wait_for(process.communicate(), PATIENCE)
+        assert process.returncode == 0
+        assert scene.sp1.departures == 3
+        events = [json.loads(line) for line in log.splitlines()]
+        again = {event["endpoint"] for event in events if event["event"] == "registered"}
+        assert again == set(list(factory.endpoints(scene.data))[1:4])
+        assert {"handshake", "registration"} <= {event["kind"] for event in events if event["event"] == "wire"}
+
+
+async def test_a_copied_directory_is_that_device(tmp_path: Path, pki: Pki) -> None:
+    async with world(tmp_path, pki) as scene:
+        original = scene.switch_on()
+        first = await scene.sp1.registered()
+        await original.cut_power()
+        copy = tmp_path / "copy"
+        scene.data.rename(copy)
+        scene.data = copy
+        scene.switch_on()
+        assert (await scene.sp1.registered(2)).key == first.key
