@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from lwm2m_server.cli.common import Config, Format, Output, Server, show
+from lwm2m_server.cli.common import Config, Exit, Format, Output, Server, show
 
 app = typer.Typer(no_args_is_help=True, help="Device groups.")
 
@@ -22,6 +22,23 @@ def show_group(name: Name, config: Config, output: Format = Output.TABLE) -> Non
     """List the devices of a group."""
     devices = Server(config).get("devices", group=name)
     show(output, devices, ("endpoint", "book", "registered", "online", "state", "result"))
+
+
+@app.command()
+def execute(  # noqa: PLR0917 - one parameter per argument and option
+    name: Name,
+    path: Annotated[str, typer.Argument(help="What to execute: /object/instance/resource.")],
+    config: Config,
+    arguments: Annotated[list[str] | None, typer.Argument(help="Arguments 0, 1, …")] = None,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for devices that are not connected.")] = 0,
+    output: Format = Output.TABLE,
+) -> None:
+    """Execute a resource on every device of a group; exit code 5 when one of them failed."""
+    body = {"path": path, "arguments": arguments or [], "wait": wait}
+    done = Server(config).post(f"groups/{name}/execute", body)
+    show(output, done)
+    if done["failed"]:
+        raise typer.Exit(Exit.DEVICE)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 from fastapi import APIRouter, Query, Request
@@ -62,6 +63,19 @@ async def add_devices(provider: Provider, group: str, request: Request) -> View:
     await add_group(provider, group)
     added = await provider.inventory.add_devices(await read_body(request, MAX_UPLOAD), group)
     return {"ca_uri": added.ca_uri, "group": group, "devices": list(added.endpoints)}
+
+
+@router.post("/groups/{group}/execute")
+async def execute_in_group(provider: Provider, group: str, operation: Operation) -> View:
+    """Execute a resource on every owned device of a group at once; says of each what came of it."""
+    async with provider.database.reading() as connection:
+        devices = await store.find_devices(connection, group=group)
+    names = [device.endpoint for device in devices if device.book.tenure is not None]
+    if not names:
+        raise Unknown(f"an owned device in group {group!r}")
+    outcomes = await asyncio.gather(*(execute(provider, name, operation) for name in names), return_exceptions=True)
+    failed = {name: str(one) for name, one in zip(names, outcomes, strict=True) if isinstance(one, BaseException)}
+    return {"executed": [name for name in names if name not in failed], "failed": failed}
 
 
 @router.get("/devices")
