@@ -1,0 +1,166 @@
+"""The rules of the enrollment register, as statements inside a caller's transaction (protocol.md rules 11, 16, 19)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from cryptography import x509
+from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cose.keys import thumbprint
+from device_pki.fingerprints import der, fingerprint
+from device_pki.keys import public_key
+from device_pki.names import endpoint_name
+from enrollment.est.paths import new_label
+from enrollment.register import (
+    MAX_KEYS,
+    DeviceEntry,
+    EndpointTaken,
+    EnrollmentRefused,
+    IssuedCertificate,
+    Label,
+    RefusalReason,
+    RevokeAll,
+)
+from lwm2m_server.store.ca_tables import certificates, entries, factory_certificates, keys, labels, revocations
+
+
+def to_seconds(time: datetime) -> int:
+    """Return whole seconds since 1970."""
+    return int(time.timestamp())
+
+
+def time_of(seconds: int) -> datetime:
+    """Return the aware time of seconds since 1970."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def serial_text(number: int) -> str:
+    """Return a serial number as it is stored."""
+    return f"{number:040x}"
+
+
+async def ensure_label(connection: AsyncConnection, provider: str, uuid: UUID, now: datetime) -> Label:
+    """Return the provider's label, made now if it is new."""
+    text = await label_text(connection, provider, uuid)
+    if text is None:
+        text = new_label()
+        await connection.execute(
+            insert(labels).values(label=text, provider=provider, uuid=str(uuid), created_at=to_seconds(now))
+        )
+    return Label(text, provider, uuid)
+
+
+async def label_text(connection: AsyncConnection, provider: str, uuid: UUID) -> str | None:
+    """Return the text of a provider's label, or None."""
+    statement = select(labels.c.label).where(labels.c.provider == provider, labels.c.uuid == str(uuid))
+    return (await connection.execute(statement)).scalar_one_or_none()
+
+
+async def find_entry(connection: AsyncConnection, label: str, device: bytes) -> DeviceEntry | None:
+    """Return a device's entry, or None."""
+    statement = select(entries).where(entries.c.label == label, entries.c.fingerprint == device)
+    row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else entry_of(row)
+
+
+async def certificate_for(connection: AsyncConnection, entry: DeviceEntry, key: bytes, now: datetime) -> bytes | None:
+    """The rules of the register, in one place: an open entry, a key not released, at most `MAX_KEYS` live keys."""
+    current = await find_entry(connection, entry.label, entry.fingerprint)
+    if current is None:
+        raise EnrollmentRefused(RefusalReason.UNKNOWN)
+    if not current.open:
+        raise EnrollmentRefused(RefusalReason.CLOSED)
+    own = and_(keys.c.label == entry.label, keys.c.fingerprint == entry.fingerprint)
+    known = (await connection.execute(select(keys).where(own, keys.c.thumbprint == key))).one_or_none()
+    if known is not None and known.released:
+        raise EnrollmentRefused(RefusalReason.RELEASED)
+    if known is not None and known.not_after >= to_seconds(now):
+        statement = select(certificates.c.der).where(certificates.c.fingerprint == known.certificate)
+        return bytes((await connection.execute(statement)).scalar_one())
+    live = select(func.count()).select_from(keys).where(own, keys.c.not_after >= to_seconds(now))
+    if (await connection.execute(live)).scalar_one() >= MAX_KEYS:
+        raise EnrollmentRefused(RefusalReason.TOO_MANY_KEYS)
+    return None
+
+
+async def store_issued(
+    connection: AsyncConnection, entry: DeviceEntry, key: bytes, *, certificate: x509.Certificate, now: datetime
+) -> None:
+    """Store a certificate and make it the answer for its key."""
+    not_after = to_seconds(certificate.not_valid_after_utc)
+    await connection.execute(
+        insert(certificates).values(
+            fingerprint=fingerprint(certificate),
+            serial_number=serial_text(certificate.serial_number),
+            label=entry.label,
+            device=entry.fingerprint,
+            thumbprint=key,
+            der=der(certificate),
+            issued_at=to_seconds(now),
+            not_after=not_after,
+        )
+    )
+    counted = {"certificate": fingerprint(certificate), "not_after": not_after}
+    row = {"label": entry.label, "fingerprint": entry.fingerprint, "thumbprint": key, "released": False} | counted
+    await connection.execute(
+        upsert(keys)
+        .values(row)
+        .on_conflict_do_update(index_elements=["label", "fingerprint", "thumbprint"], set_=counted)
+    )
+
+
+async def release_keys(
+    connection: AsyncConnection, label: str, device: bytes, *, revoke: bytes | RevokeAll, now: datetime
+) -> None:
+    """Mark keys as released and put their certificates on the list."""
+    issued = and_(certificates.c.label == label, certificates.c.device == device)
+    own = and_(keys.c.label == label, keys.c.fingerprint == device)
+    if isinstance(revoke, bytes):
+        row = {"label": label, "fingerprint": device, "thumbprint": revoke, "released": True}
+        await connection.execute(upsert(keys).values(row).on_conflict_do_nothing())
+        issued, own = and_(issued, certificates.c.thumbprint == revoke), and_(own, keys.c.thumbprint == revoke)
+    await connection.execute(update(keys).where(own).values(released=True))
+    statement = select(certificates.c.serial_number, certificates.c.not_after).where(issued)
+    rows = (await connection.execute(statement)).all()
+    await put_on_list(connection, [(row.serial_number, row.not_after) for row in rows], now)
+
+
+async def put_on_list(connection: AsyncConnection, serials: Sequence[tuple[str, int]], now: datetime) -> None:
+    """Revoke serial numbers, given with the ends of their certificates; those already revoked stay as they are."""
+    if serials:
+        rows = [{"serial_number": s, "revoked_at": to_seconds(now), "not_after": end} for s, end in serials]
+        await connection.execute(upsert(revocations).on_conflict_do_nothing(index_elements=["serial_number"]), rows)
+
+
+async def record_factory(connection: AsyncConnection, certificate: x509.Certificate, now: datetime) -> None:
+    """Store one factory certificate; raise `EndpointTaken`."""
+    name, key = endpoint_name(certificate), thumbprint(public_key(certificate))
+    row = {"thumbprint": key, "endpoint": name, "der": der(certificate), "issued_at": to_seconds(now)}
+    stored = await connection.execute(upsert(factory_certificates).values(row).on_conflict_do_nothing())
+    if stored.rowcount == 0:
+        raise EndpointTaken(name)
+
+
+def entry_of(row: Row[tuple[object, ...]]) -> DeviceEntry:
+    """Return the entry in a row."""
+    return DeviceEntry(row.label, row.fingerprint, row.endpoint, row.certificate, row.open)
+
+
+def issued_of(row: Row[tuple[object, ...]]) -> IssuedCertificate:
+    """Return the certificate in a row joined with its revocation."""
+    return IssuedCertificate(
+        fingerprint=row.fingerprint,
+        serial_number=int(row.serial_number, 16),
+        label=row.label,
+        device=row.device,
+        key_thumbprint=row.thumbprint,
+        certificate=row.der,
+        not_after=time_of(row.not_after),
+        revoked_at=None if row.revoked_at is None else time_of(row.revoked_at),
+    )
