@@ -50,6 +50,8 @@ class Row:
     next_states: frozenset[State]
     """Where the write may lead; empty: the state stays."""
     action: str
+    next_state: str = ""
+    """The next state in words, where it depends on the message or the attempt."""
     answer: Answer | None = None
     act: bool = False
     """Whether the next state's action follows."""
@@ -177,7 +179,8 @@ ROWS: tuple[Row, ...] = (
         write=writes.advance,
         stored="–",
         next_states=_in(UPDATING, ENROLLING),
-        action="next ordered step",
+        next_state="next ordered step",
+        action="–",
         act=True,
     ),
     Row(
@@ -244,6 +247,7 @@ ROWS: tuple[Row, ...] = (
         write=writes.try_new_again,
         stored="counters",
         next_states=_in(REGISTERING, RESETTING, ATTESTING, UPDATING, ENROLLING),
+        next_state="registering if it has a certificate, else the failed step",
         action="try SP2 once more",
         act=True,
     ),

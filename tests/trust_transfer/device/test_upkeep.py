@@ -1,0 +1,90 @@
+"""Writes beside the state table: minimum, anchors, account, credential, endorsers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.trust_transfer.device.samples import FACTS, NOW, OLD_KEY, after, at, record
+from trust_transfer.device import events as ev
+from trust_transfer.device import machine
+from trust_transfer.device.minimum import Minimum
+from trust_transfer.device.record import MAX_ADDED_ANCHORS, UNDECIDED, DeviceRecord
+from trust_transfer.messages.errors import MessageError
+from trust_transfer.messages.numbers import Form, KeyOrigin, Result, State
+
+
+def answer(start: DeviceRecord, event: ev.Event) -> tuple[DeviceRecord, Result]:
+    outcome = machine.handle(start, event, NOW, FACTS)
+    assert outcome.answer is not None
+    return outcome.record, outcome.answer.result
+
+
+def test_the_minimum_can_only_rise() -> None:
+    low = Minimum(Form.PLAIN, KeyOrigin.DEVICE, 0b11)
+    raised, _ = answer(record(minimum=low), ev.MinimumWritten(Minimum(Form.ENDORSED, KeyOrigin.DEVICE, 0b01)))
+    assert raised.minimum == Minimum()
+    for wanted in (low, Minimum(protocols=0b11), Minimum(key_origin=KeyOrigin.PROVIDER)):
+        same, result = answer(raised, ev.MinimumWritten(wanted))
+        assert (same, result) == (raised, Result.BELOW_MINIMUM)
+
+
+def test_the_minimum_on_the_wire() -> None:
+    assert Minimum.decode(Minimum().encode()) == Minimum()
+    for bad in (b"", b"\x00", b"\x83\x00\x00", b"\x83\x02\x00\x00", b"\x83\x00\x00\xf5", b"\x83\x00\x00\x19\x01\x00"):
+        with pytest.raises(MessageError):
+            Minimum.decode(bad)
+
+
+def test_anchors_are_added_up_to_a_bound() -> None:
+    start = record(added_anchors=())
+    for number in range(MAX_ADDED_ANCHORS):
+        start, _ = answer(start, ev.AnchorAdded(bytes([number]) * 32))
+    assert len(start.added_anchors) == MAX_ADDED_ANCHORS
+    assert answer(start, ev.AnchorAdded(b"\x00" * 32)) == (start, Result.NONE)
+    assert answer(start, ev.AnchorAdded(b"\xff" * 32)) == (start, Result.STORAGE)
+
+
+@pytest.mark.parametrize("state", sorted(UNDECIDED))
+def test_nobody_writes_between_reset_and_decision(state: State) -> None:
+    start = at(state)
+    for event in (
+        ev.AnchorAdded(b"x" * 32),
+        ev.AccountWritten(enroll_uri="coaps://ca1.example/est/x"),
+        ev.MinimumWritten(Minimum()),
+        ev.EndorserReceived(b""),
+    ):
+        assert answer(start, event) == (start, Result.BUSY)
+    assert not machine.settings_open(start)
+
+
+def test_the_account_is_the_current_servers() -> None:
+    written, _ = answer(record(), ev.AccountWritten("coaps://ca1.example/est/new", "coaps://sp1.example/new"))
+    assert written.account.enroll_uri == "coaps://ca1.example/est/new"
+    assert written.fallback_uri == "coaps://sp1.example/new"
+    assert answer(record(), ev.AccountWritten("coaps://127.0.0.1/x")) == (record(), Result.URI)
+    outcome = machine.handle(record(), ev.AccountWritten("coaps://x.example", source=ev.Source.STRANGER), NOW, FACTS)
+    assert outcome.record == record()
+
+
+def test_a_renewed_credential_replaces_the_one_it_was_asked_for() -> None:
+    renewal = ev.CredentialRenewed(b"r" * 32, b"renewed", NOW, replaces=OLD_KEY)
+    renewed = after(record(), renewal, now=NOW)
+    assert renewed.account.credential == b"r" * 32
+    assert renewed.erase_pending
+    assert renewed.time_floor == NOW
+    assert after(renewed, renewal, now=NOW) == renewed
+
+
+def test_a_late_renewal_never_reaches_another_account() -> None:
+    late = ev.CredentialRenewed(b"r" * 32, b"renewed", NOW, replaces=OLD_KEY)
+    for state in UNDECIDED | {State.COMMITTED, State.FELL_BACK}:
+        start = at(state)
+        assert after(start, late) == start
+
+
+def test_an_anchor_that_is_not_named_goes_at_the_reset() -> None:
+    start = at(State.ACCEPTED)
+    planted = replace(start, added_anchors=(*start.added_anchors, b"x" * 32))
+    assert b"x" * 32 not in after(planted, ev.AttemptKeyMade(b"k" * 32)).truststore
