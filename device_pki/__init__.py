@@ -1,1 +1,1 @@
-"""Certificates of a fleet: issuing, bags, truststore, path validation, revocation (RFC 5280, RFC 7925)."""
+"""Certificates of a fleet: issuing, bags, path validation, revocation (RFC 5280, RFC 7925)."""

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-
-FINGERPRINT_SIZE: Final = 32
-"""Octets of a fingerprint."""
 
 
 def der(certificate: x509.Certificate) -> bytes:

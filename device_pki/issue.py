@@ -122,16 +122,6 @@ def signer(issuer: Issuer, key: PublicKey, name: str, role: Role, validity: Vali
     return _role_certificate(issuer, key, common_name(name), validity, role)
 
 
-def self_signed_signer(key: PrivateKey, name: str, role: Role, validity: Validity) -> x509.Certificate:
-    """Return a signer's certificate without an issuer, for partners that pin it in their profile."""
-    if role not in {Role.TRANSFER_SIGNER, Role.DOCUMENT_SIGNER, Role.FIRMWARE_SIGNER}:
-        raise ValueError(f"the role {role.value} signs no messages")
-    subject = common_name(name)
-    public = check_key(key.public_key())
-    builder = _start(subject, subject, public, public, validity)
-    return _sign_end_entity(builder, key, profile(role).usages, ())
-
-
 def revocation_list(
     issuer: Issuer, revoked: Mapping[int, datetime], number: int, this_update: datetime, next_update: datetime
 ) -> bytes:

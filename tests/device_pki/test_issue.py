@@ -13,7 +13,6 @@ from device_pki.issue import (
     UNLIMITED,
     Validity,
     est_server,
-    self_signed_signer,
     self_signed_tls,
     server,
     signer,
@@ -75,14 +74,11 @@ def test_servers_are_certified_for_their_hosts() -> None:
 @pytest.mark.parametrize("role", [Role.TRANSFER_SIGNER, Role.DOCUMENT_SIGNER, Role.FIRMWARE_SIGNER])
 def test_signers_have_the_usage_of_their_role_alone(role: Role) -> None:
     assert usages(signer(CA.issuer, PUBLIC, "SP2", role, YEAR)) == profile(role).usages
-    assert usages(self_signed_signer(KEY, "SP2", role, YEAR)) == profile(role).usages
 
 
 def test_a_server_is_no_signer() -> None:
     with pytest.raises(ValueError, match="signs no messages"):
         signer(CA.issuer, PUBLIC, "SP2", Role.SERVER, YEAR)
-    with pytest.raises(ValueError, match="signs no messages"):
-        self_signed_signer(KEY, "SP2", Role.SERVER, YEAR)
 
 
 def test_validity_is_whole_seconds_and_begins_a_little_before() -> None:

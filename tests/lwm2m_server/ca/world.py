@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from cose.keys import PrivateKey, generate_private_key, load_private_key, save_private_key
+from cose.keys import PrivateKey, generate_private_key, save_private_key
 from device_pki.identity import PeerIdentity
 from device_pki.issue import Validity, self_signed_tls
 from device_pki.path import verify_path
@@ -110,7 +110,3 @@ def csr_for(client: CoapClient, key: PrivateKey, endpoint: str) -> bytes:
 
 def ca_uri(text: str) -> CaUri:
     return CaUri.parse(text)
-
-
-def private_key(path: Path) -> PrivateKey:
-    return load_private_key(path)
