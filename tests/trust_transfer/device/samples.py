@@ -173,15 +173,16 @@ def at(state: State) -> DeviceRecord:
     update_first = after(record(), ev.TransferMessageReceived(message(goal=destination(update_first=True))), now=NOW)
     give_up = ev.FallBackRequested(ev.Source.LOCAL)
     taken_back = ev.RegistrationAccepted(ev.Side.OLD)
-    return {
-        State.IDLE: record,
-        State.ACCEPTED: lambda: accepted,
-        State.RESETTING: lambda: after(accepted, *STEPS[:1]),
-        State.ATTESTING: lambda: replace(after(accepted, *STEPS[:1]), state=State.ATTESTING),
-        State.UPDATING: lambda: after(update_first, *STEPS[:2]),
-        State.ENROLLING: lambda: after(accepted, *STEPS[:2]),
-        State.REGISTERING: lambda: after(accepted, *STEPS[:3]),
-        State.COMMITTED: lambda: after(accepted, *STEPS[:5]),
-        State.FALLING_BACK: lambda: after(accepted, *STEPS[:3], give_up),
-        State.FELL_BACK: lambda: after(accepted, *STEPS[:3], give_up, taken_back, STEPS[4]),
-    }[state]()
+    records = {
+        State.IDLE: record(),
+        State.ACCEPTED: accepted,
+        State.RESETTING: after(accepted, *STEPS[:1]),
+        State.ATTESTING: replace(after(accepted, *STEPS[:1]), state=State.ATTESTING),
+        State.UPDATING: after(update_first, *STEPS[:2]),
+        State.ENROLLING: after(accepted, *STEPS[:2]),
+        State.REGISTERING: after(accepted, *STEPS[:3]),
+        State.COMMITTED: after(accepted, *STEPS[:5]),
+        State.FALLING_BACK: after(accepted, *STEPS[:3], give_up),
+        State.FELL_BACK: after(accepted, *STEPS[:3], give_up, taken_back, STEPS[4]),
+    }
+    return records[state]
