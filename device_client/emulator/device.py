@@ -29,8 +29,12 @@ class EmulatedDevice:
     async def run(self, off: asyncio.Event) -> None:
         """Live until `off` is set, then deregister and end. Cancelled, it ends at once, like a power cut.
 
-        Raises StorageError when the directory holds no installed device.
+        Raises StorageError when the directory holds no installed device, or another process runs it.
         """
+        with self._files.alone():
+            await self._run(off)
+
+    async def _run(self, off: asyncio.Event) -> None:
         parts = assemble(self._files, self._outside)
         erase_rubbish(parts)
         if parts.software_store.state.updating:

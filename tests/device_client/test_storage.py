@@ -59,6 +59,14 @@ def test_a_missing_file_says_what_to_do(files: DeviceFiles) -> None:
         files.read("record.cbor")
 
 
+def test_a_device_lives_once(files: DeviceFiles) -> None:
+    files.write("a", b"")
+    with files.alone(), pytest.raises(StorageError, match="lives once"), DeviceFiles(files.root).alone():
+        pass
+    with files.alone():
+        pass
+
+
 def test_keys_are_named_by_their_thumbprint(files: DeviceFiles) -> None:
     vault = Vault(files)
     name, key = vault.make_key()

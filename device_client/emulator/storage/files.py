@@ -6,8 +6,10 @@ Names are relative to the device's own directory and never leave it.
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 MAX_FILE = 16 * 1024 * 1024
@@ -26,6 +28,18 @@ class DeviceFiles:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the device while it runs; the kernel lets go when the process dies. Raises StorageError if it runs."""
+        descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError as error:
+            raise StorageError(f"{self.root} is run by another process: a device lives once") from error
+        finally:
+            os.close(descriptor)
 
     def path(self, name: str) -> Path:
         """The file behind a relative name. Raises StorageError for a name that would leave the directory."""
