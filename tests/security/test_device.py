@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -184,7 +185,7 @@ def test_21_a_verifier_is_never_skipped() -> None:
     "changes",
     [{"endpoint": "urn:dev:2"}, {"transfer_id": b"another transfer"}, {"attempt_key": b"z" * 32}],
 )
-def test_22_a_report_of_another_device_transfer_or_key(changes: dict[str, object]) -> None:
+def test_22_a_report_of_another_device_transfer_or_key(changes: dict[str, Any]) -> None:
     committed = report_of(State.COMMITTED, **changes)
     with pytest.raises(BookError):
         new.committed(provisional(), committed, NOW)
