@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -18,6 +20,10 @@ EXIT_SETTINGS = 78
 """sysexits.h EX_CONFIG: the settings are wrong."""
 EXIT_FAILURE = 70
 """sysexits.h EX_SOFTWARE: a role ended by an error."""
+
+
+class NotReadyError(Exception):
+    """A role cannot start as things are; the text says what to do."""
 
 
 def serve_until_signal(config: Path) -> int:
@@ -43,19 +49,40 @@ async def _serve(settings: Settings) -> int:
     for task in (*roles, stopping):
         task.cancel()
     await asyncio.gather(*roles, stopping, return_exceptions=True)
-    for task in failed:
-        log.error("role_failed", role=task.get_name(), error=str(task.exception()), exc_info=task.exception())
     log.info("stopped")
-    return EXIT_FAILURE if failed else 0
+    return max((_report(task) for task in failed), default=0)
+
+
+def _report(task: asyncio.Task[None]) -> int:
+    """Tell why a role ended by itself; returns the process's exit code."""
+    error = task.exception()
+    if isinstance(error, NotReadyError):
+        print(error, file=sys.stderr)
+        return EXIT_SETTINGS
+    log.error("role_failed", role=task.get_name(), error=str(error), exc_info=error)
+    return EXIT_FAILURE
 
 
 async def _run(role: Role, settings: Settings) -> None:
     """Run one role until cancelled; its module is imported only when it is needed."""
     if role is Role.SERVICE_PROVIDER and settings.sp is not None:
+        from lwm2m_server.provider_keys import KeysError
         from lwm2m_server.roles.sp import run_sp
 
-        await run_sp(settings.sp)
+        with _not_ready(role, KeysError):
+            await run_sp(settings.sp)
     elif role is Role.CERTIFICATION_AUTHORITY and settings.ca is not None:
+        from lwm2m_server.ca.directory import CaDirectoryError
         from lwm2m_server.roles.ca import run_ca
 
-        await run_ca(settings.ca)
+        with _not_ready(role, CaDirectoryError):
+            await run_ca(settings.ca)
+
+
+@contextmanager
+def _not_ready(role: Role, expected: type[Exception]) -> Iterator[None]:
+    """What an operator has to mend, told without a traceback: a data folder that is not ready, a port that is taken."""
+    try:
+        yield
+    except (expected, OSError) as error:
+        raise NotReadyError(f"role {role}: {error}") from error

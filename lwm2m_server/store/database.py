@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from lwm2m_server.store.metadata import metadata
+from lwm2m_server.store.migrations import upgrade
 
 BUSY_TIMEOUT = 30.0
 """Seconds to wait for another process's write lock."""
@@ -67,7 +67,7 @@ class Database:
 
     async def _prepare(self) -> None:
         async with self.transaction() as connection:
-            await connection.run_sync(metadata.create_all)
+            await connection.run_sync(upgrade)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:

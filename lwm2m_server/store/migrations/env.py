@@ -1,0 +1,17 @@
+"""Alembic's entry point: runs on the connection, and in the transaction, that `upgrade` was given."""
+
+from alembic import context
+
+from lwm2m_server.store import ca_tables, tables
+from lwm2m_server.store.metadata import metadata
+
+assert ca_tables and tables, "imported so that metadata knows every table"
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    transactional_ddl=True,
+    render_as_batch=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

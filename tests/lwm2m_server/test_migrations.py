@@ -1,0 +1,86 @@
+"""Migrating an empty database makes exactly the schema the code works with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, inspect, text
+
+from lwm2m_server.store import ca_tables, migrations, tables
+from lwm2m_server.store.database import Database
+from lwm2m_server.store.metadata import metadata
+
+assert ca_tables
+assert tables
+
+
+def schema(connection: Connection) -> dict[str, object]:
+    """Everything SQLite knows of each table."""
+    found = inspect(connection)
+    names = set(found.get_table_names()) - {"alembic_version"}
+    return {
+        name: (
+            sorted(str({**column, "type": str(column["type"])}) for column in found.get_columns(name)),
+            found.get_pk_constraint(name),
+            sorted(map(str, found.get_foreign_keys(name))),
+            sorted(map(str, found.get_indexes(name))),
+            sorted(map(str, found.get_unique_constraints(name))),
+        )
+        for name in names
+    }
+
+
+async def test_migrations_equal_the_metadata(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path / "migrated.db")
+    async with database.reading() as connection:
+        migrated = await connection.run_sync(schema)
+        differences = await connection.run_sync(
+            lambda sync: compare_metadata(MigrationContext.configure(sync), metadata)
+        )
+    await database.close()
+    with create_engine(f"sqlite:///{tmp_path / 'created.db'}").begin() as fresh:
+        metadata.create_all(fresh)
+        assert migrated == schema(fresh)
+    assert differences == []
+
+
+def test_the_newest_migration_is_known_without_alembic() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    assert ScriptDirectory.from_config(config).get_current_head() == migrations.HEAD
+
+
+async def test_opening_again_changes_nothing(tmp_path: Path) -> None:
+    for _ in range(2):
+        database = await Database.open(tmp_path / "one.db")
+        async with database.reading() as connection:
+            assert (await connection.execute(text("SELECT count(*) FROM alembic_version"))).scalar() == 1
+        await database.close()
+    assert (tmp_path / "one.db").stat().st_mode & 0o777 == 0o600
+
+
+async def test_every_commit_is_synced_and_keys_are_enforced(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path / "one.db")
+    async with database.reading() as connection:
+        pragmas = {
+            name: (await connection.execute(text(f"PRAGMA {name}"))).scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        }
+    await database.close()
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+async def test_a_transaction_that_raises_leaves_nothing(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path / "one.db")
+    with pytest.raises(KeyError):
+        async with database.transaction() as connection:
+            await connection.execute(tables.groups.insert().values(name="gone"))
+            raise KeyError
+    async with database.reading() as connection:
+        assert (await connection.execute(tables.groups.select())).all() == []
+    await database.close()
