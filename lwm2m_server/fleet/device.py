@@ -10,7 +10,7 @@ from objects.definition import ObjectDefinition, ResourceDefinition
 from objects.formats import Format, decode, encode
 from objects.formats.link_format import Link, parse
 from objects.model import MODEL
-from objects.nodes import MultipleResource, Node, Resource, walk
+from objects.nodes import MultipleResource, Node, ObjectInstance, Resource, walk
 from objects.path import Path
 from objects.values import ResourceType, Value
 from secure_coap.errors import CoapError, NotFound
@@ -80,8 +80,9 @@ class Device:
 
     async def add_values(self, resource: ResourceDefinition, values: Mapping[int, Value], instance: int = 0) -> None:
         """Add instances to a multiple resource; those that are there stay."""
-        path = Path(resource.object_id, instance, resource.id)
-        payload = encode(Format.TLV, path, MultipleResource(resource.id, dict(values)), MODEL)
+        path = Path(resource.object_id, instance)
+        node = ObjectInstance(instance, {resource.id: MultipleResource(resource.id, dict(values))})
+        payload = encode(Format.TLV, path, node, MODEL)
         await self._request(operations.write_partial(path, payload, ContentFormat.LWM2M_TLV))
 
     async def execute(self, path: Path, *arguments: str) -> None:

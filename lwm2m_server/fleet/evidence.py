@@ -31,7 +31,7 @@ from trust_transfer.messages.device_update_info import DeviceUpdateInfo
 if TYPE_CHECKING:
     from lwm2m_server.fleet.provider import ServiceProvider
 
-_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._:-]")
 _ROLES: Final = (KeyRole.TRANSFER, KeyRole.DOCUMENT, KeyRole.FIRMWARE)
 
 File = tuple[str, bytes]
