@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from cryptography import x509
 
 from cose.keys import UnusableKey, authority_key
+from device_pki.certificates import MAX_CERTIFICATE_SIZE, CertificateError, load_certificate
 from device_pki.keys import KeyKindError, public_key
 from device_pki.path import PathError, verify_path
 from device_pki.roles import Role
@@ -15,8 +16,6 @@ from trust_transfer.device.record import Endorser
 from trust_transfer.messages.errors import MessageError
 from trust_transfer.messages.numbers import Result
 
-MAX_CERTIFICATE = 2048
-
 
 def read_endorser(certificate: bytes, context: Context) -> Endorser:
     """The endorser a certificate (DER) names, if the permanent anchor itself issued it for transfer signing.
@@ -24,13 +23,13 @@ def read_endorser(certificate: bytes, context: Context) -> Endorser:
     An anchor a provider added counts for nothing here (security rule 7). Without a trusted clock the certificate only
     must not have ended by the time floor. MessageError: malformed, too large, endorsement invalid.
     """
-    if len(certificate) > MAX_CERTIFICATE:
-        raise MessageError(Result.TOO_LARGE, f"an endorser's certificate has at most {MAX_CERTIFICATE} bytes")
+    if len(certificate) > MAX_CERTIFICATE_SIZE:
+        raise MessageError(Result.TOO_LARGE, f"a certificate has at most {MAX_CERTIFICATE_SIZE} bytes")
     try:
-        leaf = x509.load_der_x509_certificate(certificate)
-        permanent = x509.load_der_x509_certificate(context.facts.permanent_anchor)
-    except ValueError as error:
-        raise MessageError(Result.MALFORMED, "not a certificate") from error
+        leaf = load_certificate(certificate)
+        permanent = load_certificate(context.facts.permanent_anchor)
+    except CertificateError as error:
+        raise MessageError(Result.MALFORMED, str(error)) from error
     try:
         verify_path(leaf, (), anchors=[permanent], role=Role.TRANSFER_SIGNER, now=_moment(leaf, context))
         key = authority_key(public_key(leaf))
