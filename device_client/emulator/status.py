@@ -64,6 +64,7 @@ def _certificate(der: bytes | None) -> Mapping[str, Any] | None:
         "issuer": certificate.issuer.rfc4514_string(),
         "serial": f"{certificate.serial_number:x}",
         "not_after": int(certificate.not_valid_after_utc.timestamp()),
+        "der": der.hex(),
     }
 
 

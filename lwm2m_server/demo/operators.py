@@ -22,7 +22,7 @@ from lwm2m_server.demo.world import SERVER
 DEVICE = program("lwm2m-device")
 POLL_SECONDS = 0.15
 TYPE_AGAIN_SECONDS = 0.3
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 240.0
 
 
 class StoryFailed(Exception):
@@ -44,8 +44,10 @@ class Operator:
 
     async def order(self, *words: str) -> Any:
         """Type `lwm2m-server WORDS … -o json`; returns what it printed."""
-        config = str(self._layout.config(self.name))
-        return json.loads(await insist([SERVER, *words, "--config", config, "-o", "json"]))
+        return json.loads(await insist(self.command(*words)))
+
+    def command(self, *words: str) -> list[str]:
+        return [SERVER, *words, "--config", str(self._layout.config(self.name)), "-o", "json"]
 
     async def look(self, path: str, **query: str) -> Any:
         """GET a page of the admin API; None while the server does not answer."""
@@ -80,11 +82,16 @@ async def devices_say(directory: Path) -> dict[str, dict[str, Any]]:
     return {device["endpoint"]: device for device in json.loads(printed)}
 
 
-async def until(what: str, condition: Callable[[], Awaitable[Any]], supervisor: Supervisor) -> None:
-    """Wait until `condition` answers True; other answers are told when patience ends. Raises `StoryFailed`."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+async def until(
+    what: str, condition: Callable[[], Awaitable[Any]], supervisor: Supervisor, patience: float = PATIENCE_SECONDS
+) -> None:
+    """Wait until `condition` answers True; other answers are told when patience (seconds) ends.
+
+    Raises `StoryFailed`.
+    """
+    deadline = time.monotonic() + patience
     while (seen := await condition()) is not True:
         supervisor.check()
         if time.monotonic() > deadline:
-            raise StoryFailed(f"{what}: not after {PATIENCE_SECONDS:.0f} s; seen last: {seen}")
+            raise StoryFailed(f"{what}: not after {patience:.0f} s; seen last: {seen}")
         await asyncio.sleep(POLL_SECONDS)

@@ -72,7 +72,7 @@ async def _tell(options: Options, world: World, progress: Progress) -> Result:
         await world.start()
     sp1, sp2 = (Operator(name, world.layout) for name in PROVIDERS)
     story = Story(
-        world, progress, options.devices, options.form, options.update_first, 12 if options.disturbed else 2, sp1, sp2
+        world, progress, options.devices, options.form, options.update_first, 10 if options.disturbed else 2, sp1, sp2
     )
     try:
         async with _chaos(options, world, story) as chaos:
@@ -109,15 +109,15 @@ async def _chaos(options: Options, world: World, story: Story) -> AsyncIterator[
 async def _judge(story: Story, chaos: Chaos | None) -> Result:
     world, notes = story.world, story.notes
     said = await devices_say(world.layout.devices)
-    old, new = await story.sp1.transfer(notes.cti), await story.sp2.transfer(notes.cti)
+    old, new = await story.books()
     on_list = await revoked_serials(world, "ca1")
     ends = {
         name: end_state(
             Witnesses(
                 endpoint=name,
                 device=said[name],
-                old=old.get(name, {}),
-                new=new.get(name, {}),
+                old=old[name],
+                new=new[name],
                 sp1_uri=world.layout.coap_uri("sp1"),
                 sp2_uri=world.layout.coap_uri("sp2"),
                 revoked=_old_serial(notes.before[name]) in on_list,
@@ -146,5 +146,5 @@ def _old_serial(status: dict[str, Any]) -> int:
 
 def _keep_operational(folder: Path, said: dict[str, dict[str, Any]]) -> None:
     for name, status in said.items():
-        if status["operational_certificate"] is not None and "der" in status["operational_certificate"]:
+        if status["operational_certificate"] is not None:
             (folder / f"operational-{name}.der").write_bytes(bytes.fromhex(status["operational_certificate"]["der"]))

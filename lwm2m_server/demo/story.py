@@ -6,6 +6,8 @@ Each method is one step. What it leaves for later ones is in `Notes`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import shutil
 import time
 from collections.abc import Mapping
@@ -16,8 +18,8 @@ from typing import Any
 from lwm2m_server.demo.cast import Cast
 from lwm2m_server.demo.clone import was_refused
 from lwm2m_server.demo.hierarchy import PERMANENT
-from lwm2m_server.demo.operators import DEVICE, Operator, devices_say, insist, until
-from lwm2m_server.demo.processes import run
+from lwm2m_server.demo.operators import DEVICE, PATIENCE_SECONDS, Operator, StoryFailed, devices_say, insist, until
+from lwm2m_server.demo.processes import CommandFailed, run
 from lwm2m_server.demo.progress import Progress
 from lwm2m_server.demo.world import SERVER, World
 
@@ -126,7 +128,7 @@ class Story:
 
     @staticmethod
     def _patient_devices() -> list[str]:
-        return ["--ack-timeout", "0.3", "--max-retransmit", "5", "--handshake-timeout", "10", "--retry-max", "2"]
+        return ["--ack-timeout", "0.3", "--max-retransmit", "4", "--handshake-timeout", "10", "--retry-max", "2"]
 
     async def _all_online(self) -> Any:
         devices = await self.sp1.look("/devices", group=GROUP) or []
@@ -140,10 +142,22 @@ class Story:
         digest = await self._build(self.sp1, 2)
         await self.sp1.order("firmware", "push", digest, "--group", GROUP)
         await self._until("the firmware installed everywhere", lambda: self._pushed(digest))
-        enrolled = await self._certificates()
-        await self._all_online_again()
-        await asyncio.gather(*(self._renew(endpoint) for endpoint in self.notes.cast.everybody))
-        await self._until("every certificate renewed", lambda: self._renewed(enrolled))
+        await self._until("all devices back after the update", self._all_online)
+        await self._renew()
+
+    async def _renew(self) -> None:
+        """Order everybody to enroll again; an order that a killed process took with it is given once more."""
+        before = await self._certificates()
+        words = ["groups", "execute", GROUP, RENEW, "--wait", "60"]
+        while True:
+            with contextlib.suppress(CommandFailed):
+                await run(self.sp1.command(*words))
+            try:
+                return await self._until("every certificate renewed", lambda: self._renewed(before), 10 * self.patience)
+            except StoryFailed:
+                now = await self._certificates()
+                late = min(name for name in before if now[name] in {None, before[name]})
+                words = ["devices", "execute", late, RENEW, "--wait", "60"]
 
     async def _build(self, operator: Operator, version: int, *extra: str) -> str:
         image = _image(self.world.layout.exchange / f"image-{version}.bin", version)
@@ -157,15 +171,9 @@ class Story:
         self.progress.detail(f"{states.count('installed')} of {self.devices} installed")
         return states.count("installed") == self.devices or _counts(states)
 
-    async def _all_online_again(self) -> None:
-        await self._until("all devices back after the update", self._all_online)
-
     async def _certificates(self) -> dict[str, str | None]:
         said = await devices_say(self.world.layout.devices)
         return {name: _serial(status) for name, status in said.items()}
-
-    async def _renew(self, endpoint: str) -> None:
-        await self.sp1.order("devices", "execute", endpoint, RENEW, "--wait", "60")
 
     async def _renewed(self, before: Mapping[str, str | None]) -> Any:
         now = await self._certificates()
@@ -218,8 +226,6 @@ class Story:
     async def _remove_entry(self, endpoint: str) -> None:
         """CA2's operator: this device gets no certificate here."""
         data = str(self.world.layout.organisation("ca2"))
-        import json
-
         (label,) = json.loads(await insist([SERVER, "ca", "labels", "list", "--data", data, "-o", "json"]))
         await insist([SERVER, "ca", "labels", "close", label["label"], endpoint, "--data", data])
 
@@ -291,6 +297,15 @@ class Story:
     async def completion(self) -> None:
         await self._until("old certificates revoked, release delivered", self._completed)
 
+    async def books(self) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+        """Both providers' books, once both answer."""
+        await self._until("both providers answer", self._both_answer)
+        return await self.sp1.transfer(self.notes.cti), await self.sp2.transfer(self.notes.cti)
+
+    async def _both_answer(self) -> Any:
+        answers = [bool(await operator.transfer(self.notes.cti)) for operator in (self.sp1, self.sp2)]
+        return all(answers) or answers
+
     async def _completed(self) -> Any:
         devices = await self.sp1.transfer(self.notes.cti)
         revoked = sum(device["revoked"] for device in devices.values())
@@ -310,8 +325,8 @@ class Story:
         await self._until("the clone refused by SP1 and CA1", lambda: was_refused(service.log))
         await self.world.supervisor.stop("clone")
 
-    async def _until(self, what: str, condition: Any) -> None:
-        await until(what, condition, self.world.supervisor)
+    async def _until(self, what: str, condition: Any, patience: float = PATIENCE_SECONDS) -> None:
+        await until(what, condition, self.world.supervisor, patience)
 
 
 def _image(path: Path, version: int) -> Path:

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cose.keys import authority_key
 from cose.numbers import Algorithm
 from device_pki.bag import encode_x5bag
+from device_pki.certificates import CertificateError, load_certificate
 from device_pki.fingerprints import fingerprint
 from device_pki.names import endpoint_name
 from device_pki.path import PathError, verify_path
@@ -130,7 +131,7 @@ class Transfers:
             known = await _same_list(connection, plan, entries)
             if known is not None:
                 return known
-            documents = await self._list_documents(connection, plan, entries, devices)
+            documents = await self._list_documents(connection, plan, entries)
             cti = documents[0].transfer_id
             await store.add_transfer(connection, self._transfer(cti, plan, profile))
             for document in documents:
@@ -166,7 +167,7 @@ class Transfers:
         )
 
     async def _list_documents(
-        self, connection: AsyncConnection, plan: Plan, entries: Sequence[DeviceEntry], devices: Sequence[Device]
+        self, connection: AsyncConnection, plan: Plan, entries: Sequence[DeviceEntry]
     ) -> list[Document]:
         manifest = await firmware_store.get(connection, plan.agreed_state)
         assert manifest is not None, "checked with the plan"
@@ -183,9 +184,6 @@ class Transfers:
         for number, chunk in enumerate(chunks):
             jws = sign_detached(chunk, key.private_key, key.certificate, JwsTyp.DEVICES)
             documents.append(Document(cti, Kind.DEVICES, number, True, chunk, jws, now, None))
-        for number, start in enumerate(range(0, len(devices), MAX_BAG_ITEMS)):
-            bag = encode_x5bag([device.certificate for device in devices[start : start + MAX_BAG_ITEMS]])
-            documents.append(Document(cti, Kind.BAG, number, True, bag, None, now, None))
         return documents
 
     # ---- the new provider: the template ---------------------------------------------------------
@@ -465,7 +463,7 @@ def _entry(device: Device, plan: Plan) -> DeviceEntry:
         endpoint=device.endpoint,
         seq=seq_value(tenure.epoch, tenure.last_n),
     )
-    return DeviceEntry(CertificateKind.FINGERPRINT, device.fingerprint, info)
+    return DeviceEntry(CertificateKind.X509, device.certificate, info)
 
 
 async def _same_list(connection: AsyncConnection, plan: Plan, entries: tuple[DeviceEntry, ...]) -> bytes | None:
@@ -481,7 +479,10 @@ async def _same_list(connection: AsyncConnection, plan: Plan, entries: tuple[Dev
 
 def _certificate(entry: DeviceEntry, bags: Mapping[bytes, x509.Certificate]) -> x509.Certificate:
     if entry.kind is CertificateKind.X509:
-        return x509.load_der_x509_certificate(entry.certificate)
+        try:
+            return load_certificate(entry.certificate)
+        except CertificateError as error:
+            raise Rejected(f"the factory certificate of {entry.info.endpoint}: {error}", "certificate") from error
     if entry.kind is CertificateKind.C509:
         raise Rejected("C509 factory certificates belong to the compact profile", "certificate")
     if entry.certificate not in bags:

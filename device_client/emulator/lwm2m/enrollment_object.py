@@ -14,6 +14,7 @@ from device_client.emulator.lwm2m.device_object import Content, DeviceObject
 from device_client.emulator.storage.files import StorageError
 from device_client.emulator.storage.preferences import PreferencesFile
 from device_client.emulator.storage.vault import Vault
+from device_pki.certificates import CertificateError, load_certificate
 from device_pki.fingerprints import fingerprint
 from device_pki.keys import KeyKindError, public_key
 from secure_coap.errors import BadRequest
@@ -100,9 +101,9 @@ def _anchor(der: object) -> x509.Certificate:
     if not isinstance(der, bytes) or len(der) > MAX_ANCHOR:
         raise BadRequest(f"an anchor is a certificate of at most {MAX_ANCHOR} bytes")
     try:
-        certificate = x509.load_der_x509_certificate(der)
+        certificate = load_certificate(der)
         public_key(certificate)
-    except (ValueError, KeyKindError) as error:
+    except (CertificateError, KeyKindError) as error:
         raise BadRequest("an anchor is an X.509 certificate with a P-256, P-384 or Ed25519 key") from error
     return certificate
 
