@@ -14,7 +14,7 @@ from tests.trust_transfer.simulator.network import Network, Time
 from tests.trust_transfer.simulator.notary import Notary
 from trust_transfer.device import actions as act
 from trust_transfer.device import events as ev
-from trust_transfer.device import machine
+from trust_transfer.device import codec, machine
 from trust_transfer.device.facts import Facts, Pace
 from trust_transfer.device.record import UNDECIDED, DeviceRecord
 from trust_transfer.messages.numbers import Result, State
@@ -63,6 +63,7 @@ class Device(Actor):
     # ---- life -------------------------------------------------------------------------------------
 
     def boot(self) -> None:
+        self.record = codec.decode(codec.encode(self.record), self.notary.read)
         self._plan = 0
         self._waiting: dict[int, Callable[..., ev.Event]] = {}
         self._timed_out: set[int] = set()

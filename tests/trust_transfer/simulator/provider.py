@@ -14,7 +14,7 @@ from tests.trust_transfer.simulator.notary import Notary
 from trust_transfer.messages.errors import MessageError
 from trust_transfer.messages.numbers import Result, State
 from trust_transfer.messages.values import SuitDigest
-from trust_transfer.provider import admission, duties, new, old
+from trust_transfer.provider import admission, codec, duties, new, old
 from trust_transfer.provider.book import BookEntry, BookError, SignedReport
 
 ROUND = 10.0
@@ -51,6 +51,7 @@ class Provider(Actor):
         self.silent = False
 
     def boot(self) -> None:
+        self.entry = codec.decode(codec.encode(self.entry))
         self.session: admission.Kind | None = None
         self._round()
 
