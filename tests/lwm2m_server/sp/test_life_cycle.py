@@ -61,7 +61,7 @@ class Transfer:
 
     async def _announced(self) -> bool:
         answer = await self.admin2.get(f"/transfers/{self.cti}")
-        return answer.status_code == 200 and {one["kind"] for one in answer.json()["documents"]} == {"devices", "bags"}
+        return answer.status_code == 200 and {one["kind"] for one in answer.json()["documents"]} == {"devices"}
 
     async def _has_template(self) -> bool:
         return bool((await self.admin1.get(f"/transfers/{self.cti}")).json()["template"])
