@@ -13,8 +13,8 @@ from tests.trust_transfer.simulator.invariants import Monitor
 from tests.trust_transfer.simulator.network import Network, Time
 from tests.trust_transfer.simulator.notary import Notary
 from trust_transfer.device import actions as act
-from trust_transfer.device import events as ev
 from trust_transfer.device import codec, machine
+from trust_transfer.device import events as ev
 from trust_transfer.device.facts import Facts, Pace
 from trust_transfer.device.record import UNDECIDED, DeviceRecord
 from trust_transfer.messages.numbers import Result, State
