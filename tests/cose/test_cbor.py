@@ -134,7 +134,6 @@ def test_tags_are_carried_not_interpreted() -> None:
         ({(1,): 1}, CborReason.KEY_TYPE),
         ("\ud800", CborReason.INVALID_TEXT),
     ],
-    ids=repr,
 )
 def test_values_without_an_encoding(value: Any, reason: CborReason) -> None:
     with pytest.raises(CborError) as caught:

@@ -86,7 +86,6 @@ def test_the_older_names_of_the_algorithms_are_accepted(key: Any, algorithm: Alg
         ({"unprotected": {99: 0}}, CoseReason.UNPROTECTED_HEADER),
         ({"payload": None}, CoseReason.PAYLOAD),
     ],
-    ids=repr,
 )
 def test_what_the_profile_refuses(changes: dict[str, Any], reason: CoseReason) -> None:
     assert _reason(_profile(**changes)) is reason

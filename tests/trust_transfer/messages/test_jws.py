@@ -121,7 +121,6 @@ def test_payload_typ_and_signer_are_bound() -> None:
         ({"x5c": []}, Result.MALFORMED),
         ({"kid": "1"}, Result.MALFORMED),
     ],
-    ids=str,
 )
 def test_the_header_is_exact(changes: dict[str, Any], result: Result) -> None:
     header = {name: value for name, value in (HEADER | changes).items() if value is not None}

@@ -400,7 +400,6 @@ def test_nothing_is_read_before_the_signature() -> None:
 @pytest.mark.parametrize(
     "terms",
     [{"audience": ""}, {"audience": "x" * 65}, {"fallback_uri": ""}, {"nonce": b"short"}, {"seq": -1}],
-    ids=str,
 )
 def test_builders_refuse_what_a_device_would_find_malformed(terms: dict[str, Any]) -> None:
     with pytest.raises(MessageError) as caught:

@@ -73,7 +73,6 @@ def test_results_of_a_newer_registry_have_a_name() -> None:
         (Authorities.from_cbor, {0: KEYS[0], 1: b"\x02" + b"\xff" * 32}),
         (Authorities.from_cbor, [KEYS[0], KEYS[1]]),
     ],
-    ids=repr,
 )
 def test_values_outside_their_bounds(read: Any, value: Any) -> None:
     with pytest.raises(MessageError) as caught:
