@@ -16,6 +16,7 @@ from device_client.emulator.life.parts import Parts
 from device_client.emulator.life.renewal import Renewal
 from device_client.emulator.life.sessions import TEMPORARY
 from device_client.emulator.life.trust import Identity, Peer, beneath_permanent
+from device_client.emulator.life.updates import Updates
 from device_client.emulator.settings import Pauses
 from device_client.emulator.transport.dtls import HandshakeRefused
 from device_pki.path import PathError
@@ -44,10 +45,9 @@ class Management:
             return Pauses(settings.retry_min, settings.retry_max, parts.outside.rng)
 
         self._pauses = pauses()
-        self._report_pauses = pauses()
-        self._renewal = Renewal(parts.credentials.renewal_in, pauses(), asyncio.get_running_loop().time)
-        self._announced: bytes | None = None
-        """The report the server was last told about."""
+        clock = asyncio.get_running_loop().time
+        self._renewal = Renewal(parts.credentials.renewal_in, pauses(), clock)
+        self._updates = Updates(parts.lifetime, pauses(), clock)
         self._refusals = 0
 
     async def run(self) -> None:
@@ -62,7 +62,9 @@ class Management:
         """Wait for `work`, and end it when a reset begins: from then on the device obeys neither provider."""
         try:
             while not work.done():
-                await asyncio.wait({work, self._parts.host.changed.next()}, return_when=asyncio.FIRST_COMPLETED)
+                changed = self._parts.host.changed.next()
+                await asyncio.wait({work, changed}, return_when=asyncio.FIRST_COMPLETED)
+                changed.cancel()
                 if self._parts.host.record.state in UNDECIDED:
                     work.cancel()
                     await asyncio.wait({work})
@@ -97,9 +99,9 @@ class Management:
         elif self._renewal.due_in() == 0:
             await self._renew()
         elif parts.orders.take(Order.UPDATE):
-            await link.registration.update(parts.lifetime())
+            await self._update(link, parts.lifetime())
         elif await self._nothing_happens(link):
-            await link.registration.update()
+            await self._update(link)
         self._pauses.reset()
 
     async def _connect(self) -> None:
@@ -122,6 +124,7 @@ class Management:
         peer = Peer(uri, Role.SERVER, account.anchors_for(AnchorRole.UPDATE), beneath_permanent(account.anchors))
         link = await parts.links.open(Relation.ACCOUNT, peer, identity, credential, parts.lifetime())
         await parts.links.take(link)
+        self._updates.contacted()
         self._refusals = 0
 
     async def _renew(self) -> None:
@@ -168,7 +171,7 @@ class Management:
 
     async def _nothing_happens(self, link: Link) -> bool:
         """Wait until a registration update is due; False when something else is to be looked at first."""
-        due = self._update_due()
+        due = self._updates.due_in(self._parts.host.record.report)
         renewal = self._renewal.due_in()
         happened = (
             self._parts.host.changed.next(),
@@ -183,13 +186,6 @@ class Management:
                 one.cancel()
         return not done and pause == due
 
-    def _update_due(self) -> float:
-        """Seconds until the next update: half the lifetime; at once, then with growing pauses, while a report waits."""
-        report = self._parts.host.record.report
-        if report is None:
-            return self._parts.lifetime() / 2
-        if report != self._announced:
-            self._announced = report
-            self._report_pauses.reset()
-            return 0.0
-        return self._report_pauses.next()
+    async def _update(self, link: Link, lifetime: int | None = None) -> None:
+        await link.registration.update(lifetime)
+        self._updates.contacted()

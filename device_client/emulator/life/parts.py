@@ -67,6 +67,7 @@ class Parts:
     enroller: Enroller
     credentials: Credentials
     orders: Orders
+    dispatcher: Dispatcher
     links: Links
     conversation: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the device talks to its servers: normal operation and a transfer's steps exclude each other."""
@@ -149,6 +150,7 @@ def assemble(files: DeviceFiles, outside: Surroundings) -> Parts:
         enroller=enroller,
         credentials=credentials,
         orders=orders,
+        dispatcher=dispatcher,
         links=links,
     )
 

@@ -1,0 +1,106 @@
+"""The objects without a network: whatever a server sends gets an answer, and nothing else happens."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from device_client.emulator import factory
+from device_client.emulator.life.links import MAX_BODY, MAX_PACKAGE, ServerRequests
+from device_client.emulator.life.parts import Parts, Surroundings, assemble
+from device_client.emulator.log import device_logger
+from objects.model import MODEL
+from secure_coap.exchange import Request
+from secure_coap.numbers.codes import Code
+from tests.device_client.pki import Pki
+from tests.device_client.world import FIRMWARE_IMAGE, SETTINGS, TRANSFER, execute, factory_certificate, installed, read
+from trust_transfer.device.events import Source
+from trust_transfer.messages.numbers import Form
+
+URI = "coaps://127.0.0.1:5684"
+OBJECTS = ["0", "1", "3", "5", "33001", "33002", "33003", "65535", "x"]
+
+
+@pytest.fixture
+def parts(tmp_path: Path, pki: Pki) -> Parts:
+    [csr] = factory.make(tmp_path, 1)
+    certificate = factory_certificate(pki, csr)
+    endpoint = factory.install(tmp_path, installed(pki, certificate, f"{URI}/est/x", URI, Form.PLAIN), FIRMWARE_IMAGE)
+    outside = Surroundings(SETTINGS, device_logger(endpoint), random.Random(1))
+    return assemble(factory.device_files(tmp_path, endpoint), outside)
+
+
+requests = st.builds(
+    Request,
+    method=st.sampled_from([Code.GET, Code.PUT, Code.POST, Code.DELETE, Code.FETCH, Code.IPATCH]),
+    path=st.lists(
+        st.one_of(st.sampled_from(OBJECTS), st.integers(0, 20).map(str), st.text(max_size=3)), max_size=5
+    ).map(tuple),
+    payload=st.one_of(st.binary(max_size=64), st.just(b"0='1'"), st.just(b"1")),
+    content_format=st.sampled_from([None, 0, 40, 42, 110, 112, 11542, 65000]),
+    accept=st.sampled_from([None, 0, 40, 42, 112, 11542, 65000]),
+)
+
+
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(request=requests, source=st.sampled_from(Source))
+def test_every_request_gets_an_answer(parts: Parts, request: Request, source: Source) -> None:
+    response = parts.dispatcher.handle(request, source)
+    assert response.code.is_response and response.code is not Code.INTERNAL_SERVER_ERROR
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(request=requests)
+def test_a_stranger_changes_nothing(parts: Parts, request: Request) -> None:
+    before = parts.host.record, parts.software_store.state, parts.preferences.now
+    response = parts.dispatcher.handle(request, Source.STRANGER)
+    assert (parts.host.record, parts.software_store.state, parts.preferences.now) == before
+    if response.code.is_success:
+        assert request.method is Code.GET and request.path[0] == "33001"
+
+
+def test_the_nonce_is_fresh_at_every_read_and_untouched_by_discovery(parts: Parts) -> None:
+    dispatcher = parts.dispatcher
+    first = dispatcher.handle(read(TRANSFER["Nonce"]), Source.SERVER).payload
+    assert len(first) == 16
+    dispatcher.handle(Request(Code.GET, ("33001",), accept=40), Source.SERVER)
+    assert parts.nonce.value == first
+    assert dispatcher.handle(read(TRANSFER["Nonce"]), Source.SERVER).payload != first
+
+
+@pytest.mark.parametrize(
+    "payload", [b"0='1", b"0=1", b"0='1',", b"0='1',0='2'", b"x", b"0='-1'", b"0='99999999999999999999999'"]
+)
+def test_malformed_arguments_are_refused(parts: Parts, payload: bytes) -> None:
+    cancel = execute(TRANSFER["Cancel"], 1)
+    request = Request(cancel.method, cancel.path, payload=payload, content_format=0)
+    assert parts.dispatcher.handle(request, Source.SERVER).code is Code.BAD_REQUEST
+
+
+def test_bodies_are_bounded_by_their_path(parts: Parts) -> None:
+    requests_of = ServerRequests(parts.dispatcher, lambda: Source.SERVER, parts.log)
+    assert requests_of.body_limit(("33001", "0", "0")) == 1024
+    assert requests_of.body_limit(("5", "0", "0")) == MAX_PACKAGE
+    assert requests_of.body_limit(("33002", "0", "6")) == MAX_BODY
+    assert requests_of.too_large(("33001", "0", "0")).payload.startswith(b"2 too_large")
+
+
+def test_the_registration_lists_every_object_with_its_version(parts: Parts) -> None:
+    targets = {link.target: link.attributes for link in parts.dispatcher.links()}
+    for number in (1, 3, 5, 33001, 33002, 33003):
+        assert f"/{number}/0" in targets
+        if MODEL[number].version != "1.0":
+            assert targets[f"/{number}"]["ver"] == MODEL[number].version
+
+
+def test_the_command_line_imports_nothing_but_typer_before_a_command_runs() -> None:
+    code = "import device_client.emulator.cli, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "typer" in loaded
+    assert not {"asyncio", "cryptography", "aiocoap", "OpenSSL", "structlog", "rich"} & set(loaded)
