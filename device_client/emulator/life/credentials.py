@@ -86,10 +86,15 @@ class Credentials:
             return None
         return self.certified(account.credential, account.certificate)
 
+    def certificate(self) -> x509.Certificate | None:
+        """The operational certificate alone; None before enrollment."""
+        der = self._host.record.account.certificate
+        return None if der is None else x509.load_der_x509_certificate(der)
+
     def renewal_in(self) -> float | None:
         """Seconds until the operational certificate is due for renewal (0: now); None without one."""
-        identity = self.operational()
-        return None if identity is None else max(0.0, self._renewal_time(identity.certificate) - self._now())
+        certificate = self.certificate()
+        return None if certificate is None else max(0.0, self._renewal_time(certificate) - self._now())
 
     async def obtain(self, identity: Identity, *, renew: bool) -> Issued:
         """A certificate from the present provider's CA for a fresh key; a repeated try asks for the same key.

@@ -62,8 +62,8 @@ def enrollment_object(
         return None
 
     def not_after() -> int | None:
-        identity = credentials.operational()
-        return None if identity is None else int(identity.certificate.not_valid_after_utc.timestamp())
+        certificate = credentials.certificate()
+        return None if certificate is None else int(certificate.not_valid_after_utc.timestamp())
 
     return DeviceObject(
         "Enrollment",
