@@ -10,6 +10,7 @@ from lwm2m_server.api.operator_token import TokenCheck
 from lwm2m_server.fleet.provider import ServiceProvider
 
 PREFIX = "/api/v1"
+ROUTERS = tuple(module.router for module in (devices, firmware, partners, transfers))
 
 
 def create_app(provider: ServiceProvider) -> FastAPI:
@@ -18,6 +19,6 @@ def create_app(provider: ServiceProvider) -> FastAPI:
     app = FastAPI(title="Admin API", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(check)])
     app.state.provider = provider
     errors.install(app)
-    for module in (devices, firmware, partners, transfers):
-        app.include_router(module.router, prefix=PREFIX)
+    for router in ROUTERS:
+        app.include_router(router, prefix=PREFIX)
     return app
