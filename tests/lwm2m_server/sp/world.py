@@ -58,11 +58,7 @@ class Provider:
 
     def operational(self, endpoint: str) -> DeviceIdentity:
         """A fresh operational credential of its CA."""
-        key = generate_private_key()
-        backend = self.ca.backend(DAY, DAY)
-        validity = Validity.lasting(datetime.now(UTC), DAY)
-        certificate = issue.operational_device(backend.issuer, key.public_key(), device_subject(endpoint), validity)
-        return DeviceIdentity(key, (certificate,))
+        return operational_identity(self.ca, endpoint)
 
     def device(self, endpoint: str, factory: DeviceIdentity) -> FakeDevice:
         """A device that talks to this provider's server."""
@@ -71,6 +67,13 @@ class Provider:
     @property
     def ca_certificate(self) -> x509.Certificate:
         return read_chain(self.ca.certificate)[0]
+
+
+def operational_identity(ca: CaDirectory, endpoint: str) -> DeviceIdentity:
+    key = generate_private_key()
+    issuer = ca.backend(DAY, DAY).issuer
+    certificate = issue.operational_device(issuer, key.public_key(), device_subject(endpoint), _validity())
+    return DeviceIdentity(key, (certificate,))
 
 
 def factory_identity(permanent: CaDirectory, endpoint: str) -> DeviceIdentity:
