@@ -15,19 +15,21 @@ from device_pki.path import PathError, verify_path
 from device_pki.roles import Role
 from enrollment.ca_client import CaClient
 from lwm2m_server.api.mutual_tls import pin, pinned_client, pinned_client_context
+from lwm2m_server.fleet.acceptance import Acceptance
 from lwm2m_server.fleet.books import Books
 from lwm2m_server.fleet.ca_work import CaWork
 from lwm2m_server.fleet.clock import Clock
+from lwm2m_server.fleet.device_lists import DeviceLists
 from lwm2m_server.fleet.device_work import DeviceWork
 from lwm2m_server.fleet.gateway import Gateway, Sender
 from lwm2m_server.fleet.inbox import Inbox
 from lwm2m_server.fleet.inventory import Inventory
 from lwm2m_server.fleet.offer_delivery import OfferDelivery
+from lwm2m_server.fleet.offers import Offers
 from lwm2m_server.fleet.outbox import Outbox
 from lwm2m_server.fleet.partners import NamedAnchor, PartnerProfile
 from lwm2m_server.fleet.pushes import Pushes
 from lwm2m_server.fleet.registrar import Registrar
-from lwm2m_server.fleet.transfers import Transfers
 from lwm2m_server.fleet.trust import DeviceTrust
 from lwm2m_server.fleet.workers import Workers
 from lwm2m_server.provider_keys import Credential, KeyRole, ProviderKeys, certificate_path, key_path, read_chain
@@ -129,7 +131,8 @@ class ServiceProvider:
         )
         self.inbox = Inbox(database, settings, clock, self.wake_duties)
         self.inventory = Inventory(database, settings, ca=self.ca, permanent=self.anchors.permanent, clock=clock)
-        self.transfers = Transfers(
+        self.device_lists = DeviceLists(database, self.keys.document, clock, self.partner_workers.wake)
+        self.acceptance = Acceptance(
             database,
             settings,
             self.keys,
@@ -137,8 +140,14 @@ class ServiceProvider:
             anchors=self.named_anchors,
             permanent=self.anchors.permanent,
             clock=clock,
-            wake_device=self.device_workers.wake,
             wake_partner=self.partner_workers.wake,
+        )
+        self.offers = Offers(
+            database,
+            self.keys.transfer.private_key,
+            settings.public_uri,
+            clock=clock,
+            wake_device=self.device_workers.wake,
         )
 
     def _sender(self) -> Sender:

@@ -7,8 +7,8 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from lwm2m_server.api.admin.common import Provider, digest, transfer_id
+from lwm2m_server.fleet.device_lists import Plan, Window
 from lwm2m_server.fleet.evidence import evidence_archive
-from lwm2m_server.fleet.transfers import Plan, Window
 from lwm2m_server.fleet.views import View, transfer_summary, transfer_view
 from lwm2m_server.store import transfers as store
 from trust_transfer.messages.numbers import Form
@@ -69,7 +69,7 @@ async def list_transfers(provider: Provider) -> list[View]:
 @router.post("/transfers")
 async def prepare(provider: Provider, plan: PlanModel) -> View:
     """Prepare a transfer; the same plan again names the same transfer."""
-    cti = await provider.transfers.prepare(
+    cti = await provider.device_lists.prepare(
         Plan(
             group=plan.group,
             partner=plan.partner,
@@ -93,27 +93,27 @@ async def status(provider: Provider, cti: str) -> View:
 async def accept(provider: Provider, cti: str, order: Acceptance) -> View:
     """Accept a transfer a partner has announced."""
     first = None if order.update_first is None else digest(order.update_first)
-    await provider.transfers.accept(transfer_id(cti), update_first=first)
+    await provider.acceptance.accept(transfer_id(cti), update_first=first)
     return {"transfer": cti}
 
 
 @router.post("/transfers/{cti}/offer")
 async def offer(provider: Provider, cti: str) -> View:
     """Offer the transfer to its devices."""
-    offered = await provider.transfers.offer(transfer_id(cti))
+    offered = await provider.offers.offer(transfer_id(cti))
     return {"transfer": cti, "seqs": dict(offered.seqs), "skipped": dict(offered.skipped)}
 
 
 @router.post("/transfers/{cti}/start")
 async def start(provider: Provider, cti: str, order: Devices) -> View:
     """Have devices start inside their window without waiting for the jitter."""
-    return {"transfer": cti, "devices": await provider.transfers.start(transfer_id(cti), order.devices)}
+    return {"transfer": cti, "devices": await provider.offers.start(transfer_id(cti), order.devices)}
 
 
 @router.post("/transfers/{cti}/cancel")
 async def cancel(provider: Provider, cti: str, order: Devices) -> View:
     """Take open offers back."""
-    return {"transfer": cti, "devices": await provider.transfers.cancel(transfer_id(cti), order.devices)}
+    return {"transfer": cti, "devices": await provider.offers.cancel(transfer_id(cti), order.devices)}
 
 
 @router.get("/transfers/{cti}/evidence")
