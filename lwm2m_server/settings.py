@@ -120,10 +120,10 @@ class SpSettings(_Section):
     """TCP address of the partner API."""
     admin_bind: BindAddress = Address("127.0.0.1", 8080)
     """TCP address of the admin API; loopback only."""
-    operational_anchors: tuple[LocalPath, ...]
+    operational_anchors: tuple[LocalPath, ...] = Field(min_length=1)
     """PEM certificates of the operational CA whose devices log in here; an intermediate CA is a complete anchor."""
-    permanent_anchors: tuple[LocalPath, ...]
-    """PEM certificates of the permanent CA whose factory certificates are believed."""
+    permanent_anchors: tuple[LocalPath, ...] = Field(min_length=1)
+    """PEM certificates of the permanent CA whose factory certificates are believed; devices keep the first."""
     ca: CaClientSettings
     crl_refresh: float = Field(default=20, gt=0, le=60)
     """Seconds between two fetches of the CA's CRL; a revoked device is shut out within this time."""

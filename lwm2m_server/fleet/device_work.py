@@ -16,6 +16,7 @@ from cose.keys import PublicKey
 from device_pki.keys import public_key
 from lwm2m_server.fleet.books import Books
 from lwm2m_server.fleet.clock import Clock
+from lwm2m_server.fleet.comparison import arrival_deviations
 from lwm2m_server.fleet.device import ENROLLMENT, TRANSFER, Device, DeviceRefused
 from lwm2m_server.fleet.gateway import DeviceOffline, Gateway
 from lwm2m_server.fleet.offer_delivery import OfferDelivery, account_instance
@@ -61,6 +62,7 @@ class DeviceWork:
         offers: OfferDelivery,
         pushes: Pushes,
         clock: Clock,
+        permanent_anchor: bytes,
         on_book_changed: Callable[[], None],
     ) -> None:
         self._database = database
@@ -69,6 +71,7 @@ class DeviceWork:
         self._offers = offers
         self._pushes = pushes
         self._clock = clock
+        self._permanent_anchor = permanent_anchor
         self._on_book_changed = on_book_changed
         self._ordered: dict[str, float] = {}
 
@@ -143,7 +146,17 @@ class DeviceWork:
             log.warning("report_refused", endpoint=row.endpoint, reason=str(error))
             return False
         log.info("report_stored", endpoint=row.endpoint, state=signed.report.state.name, seq=signed.report.seq)
+        await self._compare(row.endpoint, signed.report.transfer_id)
         return book != row.book
+
+    async def _compare(self, endpoint: str, transfer_id: bytes) -> None:
+        """A device that trusts other than agreed is owned all the same, and its operator is told."""
+        async with self._database.reading() as connection:
+            row = await fleet_store.device(connection, endpoint)
+            assert row is not None, "devices are never deleted"
+            found = await arrival_deviations(connection, row, transfer_id, self._permanent_anchor)
+        if found:
+            log.warning("report_deviates", endpoint=endpoint, deviations=found)
 
     async def _book(self, endpoint: str) -> BookEntry:
         device = await self._books.get(endpoint)

@@ -113,6 +113,7 @@ class ServiceProvider:
             offers=OfferDelivery(database, self.books),
             pushes=Pushes(database, clock),
             clock=clock,
+            permanent_anchor=self.permanent_anchor,
             on_book_changed=self.wake_duties,
         )
         self.device_workers = Workers(self.device_work.run, settings.retry_max)
@@ -149,6 +150,11 @@ class ServiceProvider:
             clock=clock,
             wake_device=self.device_workers.wake,
         )
+
+    @property
+    def permanent_anchor(self) -> bytes:
+        """Fingerprint of the permanent CA's certificate, which every device keeps."""
+        return fingerprint(self.anchors.permanent[0])
 
     def _sender(self) -> Sender:
         assert self.sender is not None, "the server is bound before anything is sent"

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from lwm2m_server.fleet.comparison import arrival_deviations
 from lwm2m_server.fleet.errors import Unknown
 from lwm2m_server.store import fleet as fleet_store
 from lwm2m_server.store import transfers as store
@@ -41,14 +42,18 @@ def book_status(book: BookEntry, now: int) -> str:
     return book.status(now).name.lower()
 
 
-async def transfer_view(connection: AsyncConnection, cti: bytes, now: int) -> View:
+async def transfer_view(connection: AsyncConnection, cti: bytes, now: int, *, permanent_anchor: bytes) -> View:
     """One transfer with all its devices, as the operator sees it."""
     transfer = await store.get_transfer(connection, cti)
     if transfer is None:
         raise Unknown(f"transfer {cti.hex()}")
     summary = await transfer_summary(connection, transfer)
     devices = await fleet_store.find_devices(connection, endpoints=await _listed(connection, cti))
-    return {**summary, "devices": [_transfer_device(device, transfer, now) for device in devices]}
+    views = [_transfer_device(device, transfer, now) for device in devices]
+    if not transfer.outgoing:
+        for device, view in zip(devices, views, strict=True):
+            view["deviations"] = list(await arrival_deviations(connection, device, cti, permanent_anchor))
+    return {**summary, "devices": views}
 
 
 async def transfer_summary(connection: AsyncConnection, transfer: Transfer) -> View:

@@ -86,7 +86,9 @@ async def prepare(provider: Provider, plan: PlanModel) -> View:
 async def status(provider: Provider, cti: str) -> View:
     """One transfer with every device."""
     async with provider.database.reading() as connection:
-        return await transfer_view(connection, transfer_id(cti), provider.clock.seconds())
+        return await transfer_view(
+            connection, transfer_id(cti), provider.clock.seconds(), permanent_anchor=provider.permanent_anchor
+        )
 
 
 @router.post("/transfers/{cti}/accept")

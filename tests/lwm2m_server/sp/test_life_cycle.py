@@ -126,6 +126,8 @@ async def test_a_device_moves_and_its_old_certificates_end(tmp_path: Path) -> No
         assert (await moved.register()).code is Code.CREATED
         await until(lambda: transfer.is_(admin2, owned=True, receipt_acknowledged=True, duties=[]))
         assert moved.payloads("/33001/0/16") == [b"0='1'"]
+        # The scripted device's report is genuine, but claims a truststore and an image nobody agreed on.
+        assert len((await transfer.at(admin2))["deviations"]) > 2
         await until(lambda: transfer.is_(admin1, book="closed", committed=True, revoked=True, duties=[]))
 
         clone = world.sp1.device("dev-1", factory)
