@@ -71,9 +71,9 @@ async def _tell(options: Options, world: World, progress: Progress) -> Result:
         await world.build()
         await world.start()
     sp1, sp2 = (Operator(name, world.layout) for name in PROVIDERS)
-    story = Story(
-        world, progress, options.devices, options.form, options.update_first, 10 if options.disturbed else 2, sp1, sp2
-    )
+    # A slow machine needs longer for everything: how much, the set-up has just shown.
+    patience = max(10.0 if options.disturbed else 2.0, 0.4 * progress.seconds["setup"])
+    story = Story(world, progress, options.devices, options.form, options.update_first, patience, sp1, sp2)
     try:
         async with _chaos(options, world, story) as chaos:
             for key in list(STEPS)[1:-1]:

@@ -69,8 +69,8 @@ class Story:
     devices: int
     form: str
     update_first: bool
-    patience: int
-    """Seconds given to a disturbed network where the undisturbed one takes one or two."""
+    patience: float
+    """Seconds given to what takes one or two where nothing disturbs it."""
     sp1: Operator
     sp2: Operator
     notes: Notes = field(default_factory=Notes)
@@ -205,10 +205,10 @@ class Story:
     async def _prepare(self) -> None:
         now = int(time.time())
         cast = self.notes.cast
-        self.notes.sleeper_latest = now + 5 * self.patience
+        self.notes.sleeper_latest = now + round(5 * self.patience)
         windows = {
             cast.cancelled: (now + WINDOW // 2, now + WINDOW),
-            cast.sleeper: (now + 4 * self.patience, self.notes.sleeper_latest),
+            cast.sleeper: (now + round(4 * self.patience), self.notes.sleeper_latest),
         }
         words = ["transfer", "prepare", "--group", GROUP, "--partner", "sp2", "--form", self.form]
         words += ["--agreed-state", self.notes.agreed_state, "--earliest", str(now), "--latest", str(now + WINDOW)]
@@ -236,9 +236,15 @@ class Story:
         cloned = self.notes.cast.cloned
         shutil.copytree(self.world.layout.devices / cloned, self.world.layout.clone / cloned, dirs_exist_ok=True)
         await self.sp1.order("transfer", "offer", self.notes.cti)
-        await self._until("every message accepted", self._delivered)
-        # Switched off before its window opens; a supervisor must not start it again.
+        # Switched off before its window opens, which is not long.
+        await self._until("the sleeper's message accepted", self._sleeper_accepted)
         await self.world.supervisor.stop("sleeper")
+        await self._until("every message accepted", self._delivered)
+
+    async def _sleeper_accepted(self) -> Any:
+        said = (await self.sp1.transfer(self.notes.cti)).get(self.notes.cast.sleeper, {"offers": []})
+        answers = [offer["delivery"] for offer in said["offers"]]
+        return answers == ["accepted"] or answers
 
     async def _delivered(self) -> Any:
         devices = await self.sp1.transfer(self.notes.cti)
