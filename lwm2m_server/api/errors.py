@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
 from lwm2m_server import problem
+from lwm2m_server.api.mutual_tls import PinError
 from lwm2m_server.fleet.device import DeviceRefused
 from lwm2m_server.fleet.errors import Contradiction, FleetError, NotReady, Rejected, Unknown
 from lwm2m_server.fleet.gateway import DeviceOffline
@@ -25,6 +26,7 @@ STATUS: Final[tuple[tuple[type[Exception], HTTPStatus, str], ...]] = (
     (FleetError, HTTPStatus.CONFLICT, "refused"),
     (BookError, HTTPStatus.CONFLICT, "book"),
     (ProfileError, HTTPStatus.UNPROCESSABLE_ENTITY, "profile"),
+    (PinError, HTTPStatus.UNPROCESSABLE_ENTITY, "profile"),
     (ObjectsError, HTTPStatus.UNPROCESSABLE_ENTITY, "value"),
     (DeviceRefused, HTTPStatus.BAD_GATEWAY, "device_refused"),
     (DeviceOffline, HTTPStatus.GATEWAY_TIMEOUT, "device_offline"),

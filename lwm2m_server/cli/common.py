@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from urllib.parse import quote
 
 import typer
 
@@ -188,6 +189,11 @@ def _text(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name}={_text(item)}" for name, item in value.items())
     return "" if value is None else str(value)
+
+
+def segment(text: str) -> str:
+    """A name as one segment of a URI path, whatever it contains."""
+    return quote(text, safe="") if text not in {".", ".."} else "%2E" * len(text)
 
 
 def read_file(path: Path) -> bytes:

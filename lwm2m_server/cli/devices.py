@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lwm2m_server.cli.common import Config, Exit, Format, Output, Server, fail, read_file, show
+from lwm2m_server.cli.common import Config, Exit, Format, Output, Server, fail, read_file, segment, show
 
 app = typer.Typer(no_args_is_help=True, help="Devices: list, add, read, write, execute.")
 
@@ -29,7 +29,7 @@ def list_devices(
 @app.command("show")
 def show_device(endpoint: Endpoint, config: Config, output: Format = Output.TABLE) -> None:
     """Show one device."""
-    show(output, Server(config).get(f"devices/{endpoint}"))
+    show(output, Server(config).get(f"devices/{segment(endpoint)}"))
 
 
 @app.command()
@@ -40,7 +40,7 @@ def add(
     output: Format = Output.TABLE,
 ) -> None:
     """Register factory certificates with the CA and take the devices into the fleet; prints the CA-URI."""
-    show(output, Server(config).post(f"groups/{group}/devices", content=read_file(bag)))
+    show(output, Server(config).post(f"groups/{segment(group)}/devices", content=read_file(bag)))
 
 
 @app.command()
@@ -93,4 +93,4 @@ def discover(
 
 
 def _operate(config: Path, endpoint: str, operation: str, body: dict[str, Any]) -> Any:
-    return Server(config).post(f"devices/{endpoint}/{operation}", body)
+    return Server(config).post(f"devices/{segment(endpoint)}/{operation}", body)

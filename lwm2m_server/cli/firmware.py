@@ -6,7 +6,18 @@ from uuid import UUID
 
 import typer
 
-from lwm2m_server.cli.common import Config, Exit, Format, Output, Server, fail, load_sp_settings, read_file, show
+from lwm2m_server.cli.common import (
+    Config,
+    Exit,
+    Format,
+    Output,
+    Server,
+    fail,
+    load_sp_settings,
+    read_file,
+    segment,
+    show,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Firmware: build and sign manifests, push them.")
 
@@ -46,6 +57,7 @@ def build(  # noqa: PLR0917 - one parameter per option
     """Build a manifest, sign it with the firmware key, and add it; prints its digest."""
     from lwm2m_server.fleet.inventory import Build, build_envelope
     from lwm2m_server.provider_keys import KeyRole, KeysError, load_credential
+    from suit.errors import SuitError
 
     configuration = None if agreed_configuration is None else read_file(agreed_configuration)
     wanted = Build(read_file(image), version, vendor.bytes, device_class.bytes, configuration)
@@ -53,7 +65,10 @@ def build(  # noqa: PLR0917 - one parameter per option
         key = load_credential(load_sp_settings(config).data, KeyRole.FIRMWARE).private_key
     except KeysError as error:
         fail(Exit.SETTINGS, str(error))
-    envelope = build_envelope(wanted, key)
+    try:
+        envelope = build_envelope(wanted, key)
+    except SuitError as error:
+        fail(Exit.USAGE, f"no manifest can be made of this: {error}")
     if out is not None:
         out.write_bytes(envelope)
     show(output, Server(config).post("firmware", content=envelope))
@@ -70,7 +85,7 @@ def push(  # noqa: PLR0917 - one parameter per option
 ) -> None:
     """Push a manifest to a group or a device, now or when each is connected."""
     body = {"group": group, "device": device, "install": install}
-    show(output, Server(config).post(f"firmware/{digest}/pushes", body))
+    show(output, Server(config).post(f"firmware/{segment(digest)}/pushes", body))
 
 
 @app.command()

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from lwm2m_server.cli.common import Config, Exit, Format, Output, Server, show
+from lwm2m_server.cli.common import Config, Exit, Format, Output, Server, segment, show
 
 app = typer.Typer(no_args_is_help=True, help="Device groups.")
 
@@ -35,7 +35,7 @@ def execute(  # noqa: PLR0917 - one parameter per argument and option
 ) -> None:
     """Execute a resource on every device of a group; exit code 5 when one of them failed."""
     body = {"path": path, "arguments": arguments or [], "wait": wait}
-    done = Server(config).post(f"groups/{name}/execute", body)
+    done = Server(config).post(f"groups/{segment(name)}/execute", body)
     show(output, done)
     if done["failed"]:
         raise typer.Exit(Exit.DEVICE)
@@ -44,4 +44,4 @@ def execute(  # noqa: PLR0917 - one parameter per argument and option
 @app.command()
 def add(name: Name, config: Config, output: Format = Output.TABLE) -> None:
     """Create a group; one that exists stays."""
-    show(output, Server(config).put(f"groups/{name}"))
+    show(output, Server(config).put(f"groups/{segment(name)}"))

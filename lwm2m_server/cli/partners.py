@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lwm2m_server.cli.common import Config, Format, Output, Server, read_file, show
+from lwm2m_server.cli.common import Config, Format, Output, Server, read_file, segment, show
 
 app = typer.Typer(no_args_is_help=True, help="Other providers: their profiles, and our own for them.")
 
@@ -29,7 +29,7 @@ def list_partners(config: Config, output: Format = Output.TABLE) -> None:
 @app.command("show")
 def show_partner(name: Annotated[str, typer.Argument(help="Name of the partner.")], config: Config) -> None:
     """Print a partner's profile as it was added."""
-    typer.echo(Server(config).text(f"partners/{name}"), nl=False)
+    typer.echo(Server(config).text(f"partners/{segment(name)}"), nl=False)
 
 
 @app.command()

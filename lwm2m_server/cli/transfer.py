@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lwm2m_server.cli.common import Config, Exit, Format, Output, Server, fail, instant, show, unpack
+from lwm2m_server.cli.common import Config, Exit, Format, Output, Server, fail, instant, segment, show, unpack
 
 app = typer.Typer(no_args_is_help=True, help="Move a group of devices to another provider.")
 
@@ -75,19 +75,19 @@ def accept(
     output: Format = Output.TABLE,
 ) -> None:
     """Accept a partner's transfer: register its devices with the CA, sign the template, send it."""
-    show(output, Server(config).post(f"transfers/{cti}/accept", {"update_first": update_first}))
+    show(output, Server(config).post(f"transfers/{segment(cti)}/accept", {"update_first": update_first}))
 
 
 @app.command()
 def offer(cti: TransferId, config: Config, output: Format = Output.TABLE) -> None:
     """Sign a TransferMessage for each device and deliver it."""
-    show(output, Server(config).post(f"transfers/{cti}/offer"))
+    show(output, Server(config).post(f"transfers/{segment(cti)}/offer"))
 
 
 @app.command()
 def start(cti: TransferId, config: Config, device: Devices = None, output: Format = Output.TABLE) -> None:
     """Have devices begin as soon as their window is open, without jitter."""
-    show(output, Server(config).post(f"transfers/{cti}/start", {"devices": device}))
+    show(output, Server(config).post(f"transfers/{segment(cti)}/start", {"devices": device}))
 
 
 @app.command()
@@ -95,13 +95,13 @@ def cancel(cti: TransferId, config: Config, device: Devices = None, output: Form
     """Take offers back; Cancel is repeated until each device proves how it ended."""
     if not device:
         fail(Exit.USAGE, "name the devices: --device EP, once for each")
-    show(output, Server(config).post(f"transfers/{cti}/cancel", {"devices": device}))
+    show(output, Server(config).post(f"transfers/{segment(cti)}/cancel", {"devices": device}))
 
 
 @app.command()
 def status(cti: TransferId, config: Config, output: Format = Output.TABLE) -> None:
     """Show where every device of a transfer stands."""
-    found = Server(config).get(f"transfers/{cti}")
+    found = Server(config).get(f"transfers/{segment(cti)}")
     show(output, found if output is Output.JSON else found["devices"], () if output is Output.JSON else _COLUMNS)
 
 
@@ -113,5 +113,5 @@ def export(
     output: Format = Output.TABLE,
 ) -> None:
     """Write every message, certificate and public key of a transfer into a folder."""
-    names = unpack(Server(config).download(f"transfers/{cti}/evidence"), to)
+    names = unpack(Server(config).download(f"transfers/{segment(cti)}/evidence"), to)
     show(output, {"folder": str(to), "files": names} if output is Output.JSON else [{"file": name} for name in names])

@@ -70,7 +70,7 @@ class Gateway:
 
     async def request(self, endpoint: str, request: Request, *, wait: float = 0) -> Response:
         """Send a request, waiting up to `wait` seconds for the device to appear; raises `DeviceOffline`."""
-        association = self._sessions.get(endpoint) or await self._arrival(endpoint, wait)
+        association = await self.appear(endpoint, wait)
         try:
             return await self._sender().request(association, request)
         except TransportError as error:
@@ -79,9 +79,10 @@ class Gateway:
                 del self._sessions[endpoint]
             raise DeviceOffline(f"{endpoint} did not answer: {error}") from error
 
-    async def _arrival(self, endpoint: str, wait: float) -> Association:
-        arrival = self._arrivals.setdefault(endpoint, asyncio.Event()) if wait > 0 else None
-        if arrival is not None:
+    async def appear(self, endpoint: str, wait: float) -> Association:
+        """The device's session, waiting up to `wait` seconds for one; raises `DeviceOffline`."""
+        if wait > 0 and endpoint not in self._sessions:
+            arrival = self._arrivals.setdefault(endpoint, asyncio.Event())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(arrival.wait(), wait)
         association = self._sessions.get(endpoint)

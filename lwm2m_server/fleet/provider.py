@@ -21,6 +21,7 @@ from lwm2m_server.fleet.ca_work import CaWork
 from lwm2m_server.fleet.clock import Clock
 from lwm2m_server.fleet.device_lists import DeviceLists
 from lwm2m_server.fleet.device_work import DeviceWork
+from lwm2m_server.fleet.errors import Contradiction
 from lwm2m_server.fleet.gateway import Gateway, Sender
 from lwm2m_server.fleet.inbox import Inbox
 from lwm2m_server.fleet.inventory import Inventory
@@ -186,9 +187,12 @@ class ServiceProvider:
     async def add_partner(self, profile: PartnerProfile) -> None:
         """Store a partner and let it in from now on."""
         async with self.database.transaction() as connection:
+            same = await partner_store.by_https(connection, fingerprint(profile.https_certificate))
+            if same is not None and same.name != profile.name:
+                raise Contradiction(f"{same.name} has the same TLS certificate; each partner has its own")
+            if self.partner_tls is not None:
+                pin(self.partner_tls, profile.https_certificate)
             await partner_store.put(connection, profile)
-        if self.partner_tls is not None:
-            pin(self.partner_tls, profile.https_certificate)
         await self.reload_partners()
         self.partner_workers.wake(profile.name)
 

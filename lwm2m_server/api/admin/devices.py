@@ -8,10 +8,11 @@ from typing import Any, Final
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from device_pki.roles import Role
 from lwm2m_server.api.admin.common import MAX_UPLOAD, Provider
 from lwm2m_server.api.uploads import read_body
 from lwm2m_server.fleet.device import Device
-from lwm2m_server.fleet.errors import Rejected, Unknown
+from lwm2m_server.fleet.errors import NotReady, Rejected, Unknown
 from lwm2m_server.fleet.views import View, device_view
 from lwm2m_server.store import fleet as store
 from lwm2m_server.store import registrations
@@ -24,6 +25,7 @@ from objects.values import ObjectLink, Value
 router = APIRouter()
 
 MAX_WAIT: Final = 120.0
+_TRANSFER_OBJECTS: Final = frozenset(MODEL[name].id for name in ("Trust Transfer", "Enrollment", "Fallback"))
 
 
 class Operation(BaseModel):
@@ -141,10 +143,18 @@ async def discover(provider: Provider, endpoint: str, operation: Operation) -> V
 
 
 async def _device(provider: Provider, endpoint: str, operation: Operation) -> Device:
-    """Only a device this provider owns takes its operator's commands (rule 12)."""
+    """Only a device this provider owns takes its operator's commands (rule 12).
+
+    One that has come back with its factory certificate takes those of the transfer only (registry.md, "Logging in").
+    """
     known = await provider.books.get(endpoint)
     if known is None or known.book.tenure is None:
         raise Unknown(f"an owned device {endpoint!r}")
+    await provider.gateway.appear(endpoint, operation.wait)
+    session = provider.gateway.session(endpoint)
+    factory = session is not None and session.peer is not None and session.peer.role is Role.FACTORY_DEVICE
+    if factory and Path.parse(operation.path).object not in _TRANSFER_OBJECTS:
+        raise NotReady(f"{endpoint} has logged in with its factory certificate; wait until it has enrolled again")
     return Device(provider.gateway, endpoint, wait=operation.wait)
 
 
