@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from lwm2m_server.demo.processes import Supervisor
 
-MEAN_SECONDS_BETWEEN_KILLS = 1.5
+MEAN_SECONDS_BETWEEN_KILLS = 2.5
 MEAN_SECONDS_DOWN = 0.3
 
 

@@ -26,7 +26,7 @@ from lwm2m_server.demo.world import SERVER, World
 GROUP = "meters"
 VENDOR = "7c1d6a6a-93b1-4a4e-8d0c-5d1c9e0a4f10"
 DEVICE_CLASS = "2f6a3a54-5f0b-4f0e-9a3d-1f0c8f6f2b77"
-LIFETIME = 20
+LIFETIME = 10
 """Seconds; a device notices within half of it that its server was started again."""
 WINDOW = 3600
 IMAGE_SIZE = 6000
@@ -128,7 +128,7 @@ class Story:
 
     @staticmethod
     def _patient_devices() -> list[str]:
-        return ["--ack-timeout", "0.3", "--max-retransmit", "4", "--handshake-timeout", "10", "--retry-max", "2"]
+        return ["--ack-timeout", "0.2", "--max-retransmit", "4", "--handshake-timeout", "10", "--retry-max", "2"]
 
     async def _all_online(self) -> Any:
         devices = await self.sp1.look("/devices", group=GROUP) or []

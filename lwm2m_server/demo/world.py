@@ -21,8 +21,8 @@ PROVIDERS: Mapping[str, str] = {"sp1": "ca1", "sp2": "ca2"}
 """Each service provider and the operational CA it works with."""
 AUTHORITIES = (PERMANENT, "ca1", "ca2")
 """The CAs that run as servers; intermediates only sign."""
-COAP = {"ack_timeout": 0.3, "max_retransmit": 4}
-"""For a loopback network: a lost peer is noticed after some ten seconds instead of a minute and a half."""
+COAP = {"ack_timeout": 0.2, "max_retransmit": 4}
+"""For a loopback network: a lost peer is noticed after some eight seconds instead of a minute and a half."""
 START_SECONDS = 30.0
 
 
