@@ -8,9 +8,10 @@ is told by the TLS certificate alone. A transfer of somebody else is answered li
 """
 
 import re
-from collections.abc import Awaitable
+import time
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, FastAPI, Path, Request
 from fastapi.responses import Response
@@ -18,7 +19,7 @@ from fastapi.responses import Response
 from lwm2m_server.api import errors
 from lwm2m_server.api.mutual_tls import peer_fingerprint
 from lwm2m_server.api.uploads import read_body
-from lwm2m_server.fleet.errors import Unknown
+from lwm2m_server.fleet.errors import Rejected, Unknown
 from lwm2m_server.fleet.inbox import Inbox
 from lwm2m_server.fleet.partners import PartnerProfile
 from lwm2m_server.fleet.views import partner_view
@@ -26,10 +27,14 @@ from lwm2m_server.problem import Problem
 from lwm2m_server.store import partners as partner_store
 from lwm2m_server.store.database import Database
 from trust_transfer.messages.device_update_info import MAX_CHUNK
+from trust_transfer.messages.numbers import Result
 from trust_transfer.messages.receipts import MAX_RECEIPTS
 from trust_transfer.messages.signed import MAX_SERVER_MESSAGE
 
 MAX_BAG: Final = MAX_CHUNK
+MAX_BAD_SIGNATURES: Final = 5
+BAD_SIGNATURE_WINDOW: Final = 60.0
+"""Seconds."""
 _CTI: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
@@ -37,6 +42,7 @@ def create_app(database: Database, inbox: Inbox) -> FastAPI:
     """The application; serve it with `MutualTlsProtocol`."""
     app = FastAPI(title="Partner API", docs_url=None, redoc_url=None, openapi_url=None)
     errors.install(app)
+    guard = BadSignatures()
 
     async def calling(request: Request) -> PartnerProfile:
         async with database.reading() as connection:
@@ -54,25 +60,32 @@ def create_app(database: Database, inbox: Inbox) -> FastAPI:
     async def put_devices(request: Request, partner: partner_type, cti: cti_type, number: number_type) -> Response:
         jws = _signature(request)
         body = await read_body(request, MAX_CHUNK)
-        return await _stored(inbox.put_devices(partner, cti, number, body, jws))
+        return await guard.storing(partner, inbox.put_devices(partner, cti, number, body, jws))
 
     @app.put(base + "/bags/{number}")
     async def put_bag(request: Request, partner: partner_type, cti: cti_type, number: number_type) -> Response:
-        return await _stored(inbox.put_bag(partner, cti, number, await read_body(request, MAX_BAG)))
+        body = await read_body(request, MAX_BAG)
+        return await guard.storing(partner, inbox.put_bag(partner, cti, number, body))
 
     @app.put(base + "/template")
     async def put_template(request: Request, partner: partner_type, cti: cti_type) -> Response:
-        return await _stored(inbox.put_template(partner, cti, await read_body(request, MAX_SERVER_MESSAGE)))
+        return await guard.storing(
+            partner, inbox.put_template(partner, cti, await read_body(request, MAX_SERVER_MESSAGE))
+        )
 
     @app.post(base + "/receipts")
     async def post_receipts(request: Request, partner: partner_type, cti: cti_type) -> Response:
         jws = _signature(request)
-        return await _stored(inbox.post_receipts(partner, cti, await read_body(request, MAX_RECEIPTS), jws))
+        return await guard.storing(
+            partner, inbox.post_receipts(partner, cti, await read_body(request, MAX_RECEIPTS), jws)
+        )
 
     @app.post(base + "/releases")
     async def post_releases(request: Request, partner: partner_type, cti: cti_type) -> Response:
         jws = _signature(request)
-        return await _stored(inbox.post_releases(partner, cti, await read_body(request, MAX_RECEIPTS), jws))
+        return await guard.storing(
+            partner, inbox.post_releases(partner, cti, await read_body(request, MAX_RECEIPTS), jws)
+        )
 
     @app.get(base)
     async def get_transfer(partner: partner_type, cti: cti_type) -> dict[str, object]:
@@ -99,5 +112,25 @@ def _signature(request: Request) -> str:
     return jws
 
 
-async def _stored(storing: Awaitable[bool]) -> Response:
-    return Response(status_code=HTTPStatus.CREATED if await storing else HTTPStatus.NO_CONTENT)
+class BadSignatures:
+    """Five wrong signatures of one partner within a minute make it wait for one (security budgets)."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._times: dict[str, list[float]] = {}
+
+    async def storing(self, partner: PartnerProfile, storing: Coroutine[Any, Any, bool]) -> Response:
+        """Await the storing of a document and answer it; raises a 429 `Problem` during the pause."""
+        now = self._clock()
+        recent = [at for at in self._times.get(partner.name, ()) if now - at < BAD_SIGNATURE_WINDOW]
+        self._times[partner.name] = recent
+        if len(recent) >= MAX_BAD_SIGNATURES:
+            storing.close()
+            raise Problem(HTTPStatus.TOO_MANY_REQUESTS, "too many wrong signatures; wait a minute", code="paused")
+        try:
+            stored = await storing
+        except Rejected as error:
+            if error.code == Result.BAD_SIGNATURE.name.lower():
+                recent.append(now)
+            raise
+        return Response(status_code=HTTPStatus.CREATED if stored else HTTPStatus.NO_CONTENT)

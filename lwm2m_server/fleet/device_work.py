@@ -1,7 +1,7 @@
 """What is done for a device while it can be reached: read where it stands, keep the book, work off its duties.
 
-The order of a pass: report first (it settles what was open), then firmware (an agreed state has to be on the device
-before the message that names it), then the duties of the book.
+The order of a pass: report first (it settles what was open), then firmware, then the duties of the book. No message is
+delivered while a push is under way: the agreed state has to be on the device before the message that names it.
 """
 
 from __future__ import annotations
@@ -105,9 +105,9 @@ class DeviceWork:
             self._on_book_changed()
         if kind is Kind.PROVISIONAL:
             return await self._settle_provisional(row, device)
-        if kind is Kind.OPERATIONAL and await self._pushes.run(row.endpoint, device):
-            return True
-        done = [await self._do(duty, row, device, links) for duty in await self._due(row.endpoint)]
+        pushing = kind is Kind.OPERATIONAL and await self._pushes.run(row.endpoint, device)
+        due = [duty for duty in await self._due(row.endpoint) if not (pushing and isinstance(duty, Deliver))]
+        done = [not pushing] + [await self._do(duty, row, device, links) for duty in due]
         done.append(await self._start(row.endpoint, device))
         return not all(done)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable
+from enum import Enum
+from http import HTTPStatus
 from typing import Final
 
 import httpx
@@ -17,6 +19,7 @@ from cryptography import x509
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from device_pki.keys import public_key
+from enrollment.bounded_http import bounded_request
 from lwm2m_server.fleet.books import Change, change_book
 from lwm2m_server.fleet.clock import Clock
 from lwm2m_server.fleet.partners import PartnerProfile
@@ -43,8 +46,19 @@ log = structlog.get_logger()
 
 MAX_BATCH: Final = 500
 """Reports in one document; well below the size limit of the partner API."""
+MAX_ANSWER: Final = 64 * 1024
+"""Bytes of the largest answer a partner may give."""
+_ABOUT_CONTENT: Final = frozenset({HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY})
 _ORDER: Final = (Kind.DEVICES, Kind.BAG, Kind.TEMPLATE, Kind.RECEIPTS, Kind.RELEASES)
 """A partner knows a transfer by its device list: that goes first."""
+
+
+class _Answer(Enum):
+    """What became of a document that was sent."""
+
+    STORED = "stored"
+    REFUSED = "refused"
+    NONE = "none"
 
 
 class Outbox:
@@ -79,10 +93,13 @@ class Outbox:
         if profile is None or not waiting:
             return False
         client = self._client_for(profile)
+        left = False
         for document in waiting:
-            if not await self._send(client, partner, document):
+            answer = await self._send(client, partner, document)
+            if answer is _Answer.NONE:
                 return True
-        return await self._more(partner)
+            left = left or answer is _Answer.REFUSED
+        return left or await self._more(partner)
 
     async def _more(self, partner: str) -> bool:
         """Whether receipts or releases are due that no document carries yet."""
@@ -94,32 +111,53 @@ class Outbox:
         now = self._clock.seconds()
         for (transfer_id, kind), due in (await _unbatched(connection, partner, now)).items():
             for start in range(0, len(due), MAX_BATCH):
-                number = await store.next_number(connection, transfer_id, kind)
-                body = _encode(transfer_id, kind, due[start : start + MAX_BATCH])
-                jws = sign_detached(body, self._key.private_key, self._key.certificate, _TYP[kind])
-                document = Document(transfer_id, kind, number, True, body, jws, now, None)
-                await store.add_document(connection, document)
+                await self._add(connection, transfer_id, kind, due[start : start + MAX_BATCH])
 
-    async def _send(self, client: httpx.AsyncClient, partner: str, document: Document) -> bool:
+    async def _add(self, connection: AsyncConnection, transfer_id: bytes, kind: Kind, reports: list[Receipt]) -> None:
+        """Sign a document of these reports and make it due."""
+        number = await store.next_number(connection, transfer_id, kind)
+        body = _encode(transfer_id, kind, reports)
+        jws = sign_detached(body, self._key.private_key, self._key.certificate, _TYP[kind])
+        document = Document(transfer_id, kind, number, True, body, jws, self._clock.seconds(), None)
+        await store.add_document(connection, document)
+
+    async def _send(self, client: httpx.AsyncClient, partner: str, document: Document) -> _Answer:
         try:
-            response = await client.request(
+            response = await bounded_request(
+                client,
                 "POST" if document.kind in _TYP else "PUT",
                 _path(document),
+                limit=MAX_ANSWER,
                 content=document.body,
                 headers=_headers(document),
             )
         except httpx.HTTPError as error:
             log.info("partner_unreachable", partner=partner, error=repr(error))
-            return False
+            return _Answer.NONE
         if not response.is_success:
-            detail = response.text[:500]
-            log.warning(
-                "partner_refused", partner=partner, document=document.kind, status=response.status_code, detail=detail
-            )
-            return False
+            return await self._refused(partner, document, response)
         await self._acknowledged(document)
         log.info("document_acknowledged", partner=partner, document=document.kind, number=document.number)
-        return True
+        return _Answer.STORED
+
+    async def _refused(self, partner: str, document: Document, response: httpx.Response) -> _Answer:
+        """5xx is about the partner; anything else about this document, and no reason to hold back the others."""
+        status, detail = response.status_code, response.text[:500]
+        log.warning("partner_refused", partner=partner, document=document.kind, status=status, detail=detail)
+        if response.is_server_error:
+            return _Answer.NONE
+        if status in _ABOUT_CONTENT and len(_reports_in(document)) > 1:
+            await self._halve(document)
+        return _Answer.REFUSED
+
+    async def _halve(self, document: Document) -> None:
+        """One report the partner does not take keeps no other from it: they travel in two documents from now on."""
+        reports = list(_reports_in(document))
+        middle = len(reports) // 2
+        async with self._database.transaction() as connection:
+            for half in (reports[:middle], reports[middle:]):
+                await self._add(connection, document.transfer_id, document.kind, half)
+            await store.remove_document(connection, document)
 
     async def _acknowledged(self, document: Document) -> None:
         now = self._clock.seconds()

@@ -14,6 +14,7 @@ from lwm2m_server.fleet.device import FIRMWARE, Device, DeviceRefused
 from lwm2m_server.store import firmware as store
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.firmware import Push, PushState
+from secure_coap.numbers.codes import Code
 
 log = structlog.get_logger()
 
@@ -82,9 +83,9 @@ class Pushes:
         return await self._end(push, PushState.INSTALLED if result == _SUCCESS else PushState.FAILED, result)
 
     async def _refused(self, push: Push, device: Device, refused: DeviceRefused) -> bool:
-        """5.xx passes; any other refusal is about this manifest."""
+        """5.xx and 4.05 (an update or a transfer is running) pass; any other refusal is about this manifest."""
         log.warning("firmware_refused", endpoint=push.endpoint, digest=push.digest.hex(), error=str(refused))
-        if refused.code.code_class == 5:
+        if refused.code.code_class == 5 or refused.code is Code.METHOD_NOT_ALLOWED:
             return True
         _, result = await _read(device)
         return await self._end(push, PushState.FAILED, result)

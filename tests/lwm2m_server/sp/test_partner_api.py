@@ -173,6 +173,18 @@ async def test_a_tampered_chunk(meeting: Meeting) -> None:
     assert refused(await meeting.put_chunk(tampered, meeting.partner.sign(body)), 422, "bad_signature")
 
 
+async def test_guessing_signatures_is_stopped(meeting: Meeting) -> None:
+    body = meeting.chunk()
+    wrong = meeting.partner.sign(body + b"x")
+    for _ in range(5):
+        assert refused(await meeting.put_chunk(body, wrong), 422, "bad_signature")
+    assert refused(await meeting.put_chunk(body, meeting.partner.sign(body)), 429, "paused")
+    async with meeting.stranger.client(meeting.provider) as http:
+        signed = meeting.stranger.sign(body)
+        cti = transfer_id([body]).hex()
+        assert (await http.put(f"transfers/{cti}/devices/0", content=body, headers=signed)).status_code == 201
+
+
 @pytest.mark.parametrize("role", [KeyRole.TRANSFER, KeyRole.HTTPS, KeyRole.FIRMWARE])
 async def test_a_chunk_signed_by_another_of_the_partners_keys(meeting: Meeting, role: KeyRole) -> None:
     body = meeting.chunk()
