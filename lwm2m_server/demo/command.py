@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+EXIT_STOPPED = 130
+"""What a shell reports for a program that Ctrl-C ended."""
+
 
 def demo(  # noqa: PLR0917 - one parameter per option
     devices: Annotated[
@@ -44,6 +47,9 @@ def demo(  # noqa: PLR0917 - one parameter per option
     options = Options(devices, hierarchy, form, update_first, loss, chaos, keep)
     try:
         result = asyncio.run(run_demo(options, console))
+    except (asyncio.CancelledError, KeyboardInterrupt) as error:
+        typer.echo("stopped; all processes of the demo have ended", err=True)
+        raise typer.Exit(EXIT_STOPPED) from error
     except (StoryFailed, StartFailed, ProcessFailed, CommandFailed) as error:
         typer.echo(f"{error}\nRun it again with --keep DIR and look into DIR/logs.", err=True)
         raise typer.Exit(1) from error

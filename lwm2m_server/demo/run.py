@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
@@ -42,7 +44,13 @@ class Options:
 
 
 async def run_demo(options: Options, console: Console) -> Result:
-    """Run the whole story; the directory is removed afterwards unless it is to be kept."""
+    """Run the whole story; the directory is removed afterwards unless it is to be kept.
+
+    SIGTERM ends it like Ctrl-C does: by CancelledError, after all processes were stopped.
+    """
+    task = asyncio.current_task()
+    assert task is not None, "called from a coroutine"
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with _directory(options.keep) as root:
         layout = Layout(root, Ports(), lossy=options.loss > 0)
         layout.make()
