@@ -20,9 +20,12 @@ from cryptography import x509
 from cose.cbor import encode
 from device_pki.bag import BagError, decode_x5bag
 from device_pki.revocation import MAX_CRL_SIZE
+from enrollment.bounded_http import bounded_request
 
 MAX_BATCH: Final = 1000
 """Requests in the largest batch, certificates in the largest bag."""
+MAX_ANSWER: Final = 8 * 1024 * 1024
+"""Octets of the largest answer taken, a batch of certificates."""
 BAG_CONTENT_TYPE: Final = "application/cbor"
 _TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
 
@@ -106,14 +109,12 @@ class CaClient:
         """
         which = revoke.hex() if isinstance(revoke, bytes) else revoke
         path = f"/ca/v1/labels/{label}/devices/{fingerprint.hex()}"
-        _check(await self._http.put(path, json={"enroll": enroll.value, "revoke": which}))
+        order = {"enroll": enroll.value, "revoke": which}
+        _check(await bounded_request(self._http, "PUT", path, limit=MAX_ANSWER, json=order))
 
     async def crl(self) -> bytes:
         """Return the DER of the CA's newest revocation list. Its signature is the caller's to check."""
-        response = _check(await self._http.get("/ca/v1/crl"))
-        if len(response.content) > MAX_CRL_SIZE:
-            raise CaApiError(502, f"the revocation list exceeds {MAX_CRL_SIZE} octets")
-        return response.content
+        return _check(await bounded_request(self._http, "GET", "/ca/v1/crl", limit=MAX_CRL_SIZE)).content
 
     async def certify_batch(self, csrs: Sequence[bytes]) -> list[x509.Certificate]:
         """Have PKCS#10 requests of the factory certified, all or none; return the certificates in their order."""
@@ -127,7 +128,8 @@ class CaClient:
         return certificates
 
     async def _call(self, method: str, path: str, body: bytes) -> httpx.Response:
-        return _check(await self._http.request(method, path, content=body, headers={"content-type": BAG_CONTENT_TYPE}))
+        headers = {"content-type": BAG_CONTENT_TYPE}
+        return _check(await bounded_request(self._http, method, path, limit=MAX_ANSWER, headers=headers, content=body))
 
 
 def _check(response: httpx.Response) -> httpx.Response:

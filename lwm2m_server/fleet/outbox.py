@@ -49,6 +49,7 @@ MAX_BATCH: Final = 500
 MAX_ANSWER: Final = 64 * 1024
 """Bytes of the largest answer a partner may give."""
 _ABOUT_CONTENT: Final = frozenset({HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY})
+_LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 _ORDER: Final = (Kind.DEVICES, Kind.BAG, Kind.TEMPLATE, Kind.RECEIPTS, Kind.RELEASES)
 """A partner knows a transfer by its device list: that goes first."""
 
@@ -141,10 +142,10 @@ class Outbox:
         return _Answer.STORED
 
     async def _refused(self, partner: str, document: Document, response: httpx.Response) -> _Answer:
-        """5xx is about the partner; anything else about this document, and no reason to hold back the others."""
+        """Some answers are about the partner; any other about this document, and no reason to hold back the next."""
         status, detail = response.status_code, response.text[:500]
         log.warning("partner_refused", partner=partner, document=document.kind, status=status, detail=detail)
-        if response.is_server_error:
+        if response.is_server_error or status in _LATER:
             return _Answer.NONE
         if status in _ABOUT_CONTENT and len(_reports_in(document)) > 1:
             await self._halve(document)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -128,12 +128,12 @@ async def unacknowledged(connection: AsyncConnection) -> list[Document]:
 
 async def acknowledge(connection: AsyncConnection, document: Document, now: int) -> None:
     """Note that the partner has stored a document."""
-    name = and_(
-        documents.c.transfer_id == document.transfer_id,
-        documents.c.kind == document.kind,
-        documents.c.number == document.number,
-    )
-    await connection.execute(update(documents).where(name).values(acknowledged_at=now))
+    await connection.execute(update(documents).where(_named(document)).values(acknowledged_at=now))
+
+
+async def remove_document(connection: AsyncConnection, document: Document) -> None:
+    """Forget a document that others have taken the place of."""
+    await connection.execute(delete(documents).where(_named(document)))
 
 
 async def add_message(connection: AsyncConnection, message: Message) -> None:
@@ -163,6 +163,14 @@ async def endpoints_to_start(connection: AsyncConnection) -> list[str]:
     """Devices with a message that is to be started."""
     statement = select(messages.c.endpoint).where(messages.c.start).distinct()
     return [row.endpoint for row in await connection.execute(statement)]
+
+
+def _named(document: Document) -> ColumnElement[bool]:
+    return and_(
+        documents.c.transfer_id == document.transfer_id,
+        documents.c.kind == document.kind,
+        documents.c.number == document.number,
+    )
 
 
 def _document(row: Any) -> Document:
