@@ -112,7 +112,7 @@ async def test_receipts_travel_together(bench: Bench) -> None:
     assert len(bench.partner.received) == 1
 
 
-@pytest.mark.parametrize("failure", [httpx.ConnectError("down"), httpx.ReadTimeout("slow"), 500, 409, 404])
+@pytest.mark.parametrize("failure", [httpx.ConnectError("down"), httpx.ReadTimeout("slow"), 500, 503])
 async def test_the_same_document_until_it_is_acknowledged(bench: Bench, failure: int | Exception) -> None:
     bench.partner.answers = [failure, failure]
     await bench.arrive("dev-1")
@@ -122,14 +122,41 @@ async def test_the_same_document_until_it_is_acknowledged(bench: Bench, failure:
     assert await bench.due() == 2
     assert not await bench.outbox.run("sp2")
     assert await bench.due() == 0
-    acknowledged = [body for _, _, body, _ in bench.partner.received][-2:]
-    counts = [len(decode_receipts(body)[1]) for body in acknowledged]
-    assert counts == [1, 1]  # nothing is put into two documents
-    assert len({body for _, _, body, _ in bench.partner.received}) == 2
+    assert [len(decode_receipts(body)[1]) for _, _, body, _ in bench.partner.received][-2:] == [1, 1]
+    assert len({body for _, _, body, _ in bench.partner.received}) == 2  # the same bytes each time
+    assert await stored(bench) == {0: True, 1: True}
+
+
+@pytest.mark.parametrize("status", [404, 409, 422])
+async def test_a_refused_document_holds_back_no_other(bench: Bench, status: int) -> None:
+    bench.partner.answers = [status, status]
+    await bench.arrive("dev-1")
+    assert await bench.outbox.run("sp2")
+    await bench.arrive("dev-2")
+    assert await bench.outbox.run("sp2")
+    assert await stored(bench) == {0: False, 1: True}
+    assert not await bench.outbox.run("sp2")
+    assert await stored(bench) == {0: True, 1: True}
+
+
+async def test_one_report_that_is_refused_holds_back_no_other(bench: Bench) -> None:
+    for name in ("dev-1", "dev-2", "dev-3"):
+        await bench.arrive(name)
+    bench.partner.answers = [422]
+    while await bench.outbox.run("sp2"):
+        if len(bench.partner.received) == 1:
+            bench.partner.answers = [422]  # the first half again holds what is refused
+    assert await bench.due() == 0
+    assert all((await stored(bench)).values())
+    reports = [receipt.report for _, _, body, _ in bench.partner.received[2:] for receipt in decode_receipts(body)[1]]
+    assert len(set(reports)) == 3
+
+
+async def stored(bench: Bench) -> dict[int, bool]:
+    """Numbers of the receipts documents, and whether each was acknowledged."""
     async with bench.database.reading() as connection:
-        stored = await transfers.find_documents(connection, CTI, Kind.RECEIPTS)
-    assert [document.number for document in stored] == [0, 1]
-    assert all(document.acknowledged_at for document in stored)
+        documents = await transfers.find_documents(connection, CTI, Kind.RECEIPTS)
+    return {document.number: document.acknowledged_at is not None for document in documents}
 
 
 async def test_another_partner_gets_nothing(bench: Bench) -> None:
