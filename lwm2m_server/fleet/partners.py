@@ -16,7 +16,8 @@ from typing import Any, Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from cose.keys import PublicKey, authority_key
+from cose.keys import PublicKey, UnusableKey, authority_key
+from device_pki.certificates import PARSE_ERRORS, load_certificate
 from device_pki.fingerprints import fingerprint
 from device_pki.keys import KeyKindError, public_key
 from trust_transfer.messages.numbers import AnchorRole
@@ -149,9 +150,9 @@ class _Reader:
             name=name,
             uri=uri.rstrip("/"),
             https_certificate=self._certificate("https_certificate"),
-            transfer_certificate=self._certificate("transfer_certificate"),
+            transfer_certificate=self._authority("transfer_certificate"),
             document_certificate=self._certificate("document_certificate"),
-            firmware_certificate=self._certificate("firmware_certificate"),
+            firmware_certificate=self._authority("firmware_certificate"),
             enroll_prefixes=self._prefixes("enroll_prefixes"),
             update_prefixes=self._prefixes("update_prefixes"),
             agreed_states=tuple(_digest(item) for item in self._texts("agreed_states")),
@@ -192,12 +193,21 @@ class _Reader:
     def _certificate(self, key: str) -> x509.Certificate:
         return _certificate(self._text(key), key)
 
+    def _authority(self, key: str) -> x509.Certificate:
+        """A certificate whose key devices are told of as their next authority."""
+        certificate = self._certificate(key)
+        try:
+            authority_key(public_key(certificate))
+        except UnusableKey as error:
+            raise ProfileError(f"{key}: {error}") from error
+        return certificate
+
 
 def _certificate(pem: str, key: str) -> x509.Certificate:
     try:
-        certificate = x509.load_pem_x509_certificate(pem.encode())
+        certificate = load_certificate(x509.load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER))
         public_key(certificate)
-    except (ValueError, KeyKindError) as error:
+    except (*PARSE_ERRORS, KeyKindError) as error:
         raise ProfileError(f"{key}: one PEM certificate with a P-256, P-384 or Ed25519 key belongs here") from error
     return certificate
 

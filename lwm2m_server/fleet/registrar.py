@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 import structlog
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -32,7 +33,7 @@ from lwm2m_server.store import transfers as transfer_store
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.fleet import Device
 from secure_coap.association import Association
-from secure_coap.errors import Forbidden, NotFound, TooManyRequests, Unauthorized
+from secure_coap.errors import Forbidden, NotFound, ServiceUnavailable, TooManyRequests, Unauthorized
 from secure_coap.exchange import Request, Response
 from secure_coap.numbers.codes import Code
 from trust_transfer.provider import new, old
@@ -41,6 +42,8 @@ from trust_transfer.provider.book import BookEntry, BookError
 
 log = structlog.get_logger()
 _DER = Encoding.DER
+RETRY_AFTER: Final = 30
+"""Seconds a device is asked to wait while no fresh revocation list is here (Max-Age of 5.03)."""
 
 
 def admission_of(device: Device | None, peer: PeerIdentity) -> Admission:
@@ -83,9 +86,7 @@ class Registrar:
         peer = association.peer
         if peer is None or peer.endpoint is None:
             raise Unauthorized("register over DTLS with a device certificate")
-        if (reason := self._trust.refusal(peer)) is not None:
-            log.warning("session_ended", endpoint=peer.endpoint, reason=reason)
-            raise Unauthorized(reason)
+        self._check_session(peer)
         asked = interface.parse(request)
         if isinstance(asked, Register):
             response = await self._register(asked, peer, peer.endpoint)
@@ -96,6 +97,16 @@ class Registrar:
         self._gateway.attach(peer.endpoint, association)
         self._on_contact(peer.endpoint)
         return response
+
+    def _check_session(self, peer: PeerIdentity) -> None:
+        """A final answer ends a transfer's step for good: only what is wrong with the device may get one (rule 12)."""
+        refusal = self._trust.refusal(peer)
+        if refusal is None:
+            return
+        log.warning("session_refused", endpoint=peer.endpoint, reason=refusal.reason)
+        if refusal.final:
+            raise Unauthorized(refusal.reason)
+        raise ServiceUnavailable("certificates cannot be checked now", max_age=RETRY_AFTER)
 
     async def _register(self, asked: Register, peer: PeerIdentity, endpoint: str) -> Response:
         if asked.endpoint not in {None, endpoint}:

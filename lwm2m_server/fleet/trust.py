@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -23,6 +24,14 @@ log = structlog.get_logger()
 
 _NOT_OPERATIONAL = frozenset({PathReason.NO_PATH, PathReason.EXTENDED_KEY_USAGE, PathReason.EXPIRED})
 """Reasons that leave open whether it is a factory certificate; any other one is final."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRefusal:
+    """Why a session must end. Not `final`: our own list is out of date, which says nothing against the device."""
+
+    reason: str
+    final: bool
 
 
 class DeviceTrust:
@@ -69,15 +78,17 @@ class DeviceTrust:
             raise
         return PeerIdentity.of(path)
 
-    def refusal(self, peer: PeerIdentity) -> str | None:
+    def refusal(self, peer: PeerIdentity) -> SessionRefusal | None:
         """Why an open session must end now, or None."""
         now = self._clock.datetime()
         if now > peer.certificate.not_valid_after_utc:
-            return "certificate expired"
+            return SessionRefusal("certificate expired", final=True)
         if peer.role is not Role.OPERATIONAL_DEVICE:
             return None
         status = self._revocation.status(peer.certificate, now)
-        return None if status is RevocationStatus.GOOD else status.value
+        if status is RevocationStatus.GOOD:
+            return None
+        return SessionRefusal(status.value, final=status is RevocationStatus.REVOKED)
 
     def load(self) -> None:
         """Take the CRL that was stored before the last stop, when there is one and it is still fresh."""

@@ -123,9 +123,9 @@ async def _upkeep(provider: ServiceProvider, server: CoapServer) -> None:
 def end_refused_sessions(provider: ServiceProvider, server: CoapServer) -> None:
     """Close open sessions whose certificate no longer counts (security test 27)."""
     for association in tuple(server.associations):
-        reason = None if association.peer is None else provider.trust.refusal(association.peer)
-        if reason is not None and association.peer is not None:
-            log.warning("session_ended", endpoint=association.peer.endpoint, reason=reason)
+        refusal = None if association.peer is None else provider.trust.refusal(association.peer)
+        if refusal is not None and association.peer is not None:
+            log.warning("session_ended", endpoint=association.peer.endpoint, reason=refusal.reason)
             server.drop(association)
 
 

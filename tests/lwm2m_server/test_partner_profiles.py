@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from cose.keys import authority_key, generate_private_key
 from device_pki import issue
@@ -83,3 +86,21 @@ def test_wrong_entries_are_named(old: str, new: str, named: str) -> None:
 def test_a_profile_is_bounded() -> None:
     with pytest.raises(ProfileError, match="characters"):
         PartnerProfile.parse("#" * (MAX_PROFILE + 1))
+
+
+@pytest.mark.parametrize("key", ["transfer_certificate", "firmware_certificate"])
+def test_an_authority_has_a_key_that_messages_can_carry(key: str) -> None:
+    """Found when the profile is added, not when the partner's first template is compared with it."""
+    strong = ec.generate_private_key(ec.SECP384R1())
+    other = issue.self_signed_tls(strong, "sp2", ["sp2.example"], VALIDITY)
+    with pytest.raises(ProfileError, match=key):
+        PartnerProfile.parse(replace(profile(), **{key: other}).render())  # type: ignore[arg-type]
+
+
+def test_a_certificate_of_an_unknown_version_is_a_wrong_entry() -> None:
+    good = profile()
+    der = good.document_certificate.public_bytes(Encoding.DER)
+    bad = ssl.DER_cert_to_PEM_cert(der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07", 1))
+    text = good.render().replace(good.document_certificate.public_bytes(Encoding.PEM).decode(), bad)
+    with pytest.raises(ProfileError, match="document_certificate"):
+        PartnerProfile.parse(text)
