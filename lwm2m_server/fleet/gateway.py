@@ -63,10 +63,9 @@ class Gateway:
         """The device's session."""
         return self._sessions.get(endpoint)
 
-    def drop(self, endpoint: str) -> None:
-        """Close the device's session, for instance because its certificate was revoked."""
-        if (association := self._sessions.pop(endpoint, None)) is not None:
-            self._sender().drop(association)
+    def forget(self, endpoint: str) -> None:
+        """The device's registration has ended; its session may stay open, but nothing is sent over it any more."""
+        self._sessions.pop(endpoint, None)
 
     async def request(self, endpoint: str, request: Request, *, wait: float = 0) -> Response:
         """Send a request, waiting up to `wait` seconds for the device to appear; raises `DeviceOffline`."""

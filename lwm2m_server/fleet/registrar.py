@@ -197,6 +197,7 @@ class Registrar:
         async with self._database.transaction() as connection:
             await self._own(connection, asked.handle, endpoint)
             await store.remove(connection, endpoint)
+        self._gateway.forget(endpoint)
         log.info("deregistered", endpoint=endpoint)
         return Response(Code.DELETED)
 
@@ -213,5 +214,6 @@ class Registrar:
         async with self._database.transaction() as connection:
             ended = await store.remove_expired(connection, self._clock.now())
         for endpoint in ended:
+            self._gateway.forget(endpoint)
             log.info("registration_expired", endpoint=endpoint)
         self._rate.forget(time.monotonic())
