@@ -128,6 +128,13 @@ class CaDirectory:
             raise CaDirectoryError(f"{self.est.key} must be an EC key: remove it and run `ca init` again")
         return (leaf, *without_roots(self.chain())), key
 
+    def checked_https(self) -> TlsIdentity:
+        """The files of the CA API's TLS identity; raise `CaDirectoryError` unless they fit and the key is private."""
+        if not self.https.certificate.exists():
+            raise CaDirectoryError(f"{self.https.certificate} is missing: run `ca init` on {self.root} again")
+        self._private_key(self.https.key, read_certificates(self.https.certificate)[0])
+        return self.https
+
     @staticmethod
     def _private_key(path: Path, certificate: x509.Certificate) -> PrivateKey:
         try:

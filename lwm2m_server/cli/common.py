@@ -61,7 +61,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 def fail(code: Exit, text: str) -> NoReturn:
     """Print what is wrong and end."""
-    typer.echo(text, err=True)
+    typer.echo("\n".join(printable(line) for line in text.split("\n")), err=True)
     raise typer.Exit(code)
 
 

@@ -79,7 +79,7 @@ class Acceptance:
         """Register the listed devices with the own CA, expect them, sign the template and have it sent."""
         async with self._database.reading() as connection:
             transfer = await find_transfer(connection, cti, outgoing=False)
-            if await store.get_document(connection, cti, Kind.TEMPLATE, 0) is not None:
+            if await _accepted_before(connection, transfer, update_first):
                 return
             chunks = await complete_list(connection, cti)
             profile = await partner_store.get(connection, transfer.partner)
@@ -92,7 +92,7 @@ class Acceptance:
         template = self._template(transfer, chunks, agreed, ca_uri, update_first)
         document = Document(cti, Kind.TEMPLATE, 0, True, template, None, self._clock.seconds(), None)
         async with self._database.transaction() as connection:
-            if await store.get_document(connection, cti, Kind.TEMPLATE, 0) is not None:
+            if await _accepted_before(connection, await find_transfer(connection, cti, outgoing=False), update_first):
                 return
             for endpoint, certificate in certificates.items():
                 await self._expect(connection, transfer, endpoint, certificate, update_first is not None)
@@ -188,6 +188,16 @@ class Acceptance:
             )
         except BookError as error:
             raise Contradiction(str(error)) from error
+
+
+async def _accepted_before(connection: AsyncConnection, transfer: Transfer, update_first: bytes | None) -> bool:
+    """Whether this very order was carried out already; raises `Contradiction` when another one was."""
+    if await store.get_document(connection, transfer.transfer_id, Kind.TEMPLATE, 0) is None:
+        return False
+    if transfer.update_first != update_first:
+        named = "no update" if transfer.update_first is None else f"the update {transfer.update_first.hex()}"
+        raise Contradiction(f"the transfer was accepted with {named} before enrollment; that cannot be changed")
+    return True
 
 
 def _own_authorities(keys: ProviderKeys) -> tuple[bytes, bytes]:

@@ -38,6 +38,8 @@ from trust_transfer.provider.book import BookEntry, BookError, SignedReport, ver
 
 log = structlog.get_logger()
 
+THIS_TRANSFER: Final = "this transfer"
+"""What a partner is told does not exist: the same words whether it is unknown or somebody else's (rule 36)."""
 MAX_CHUNKS: Final = 1024
 MAX_BAGS: Final = 1024
 MAX_BAG_ITEMS: Final = 1000
@@ -159,7 +161,7 @@ class Inbox:
         async with self._database.transaction() as connection:
             transfer = await store.get_transfer(connection, cti)
             if transfer is None:
-                raise Unknown(f"transfer {cti.hex()}")
+                raise Unknown(THIS_TRANSFER)
             await check(connection, transfer)
             if await _stored_before(connection, cti, document.kind, document.number, document.body):
                 return False
@@ -210,7 +212,7 @@ async def _check_transfer_id(connection: AsyncConnection, cti: bytes, number: in
 def _check_owner(transfer: Transfer | None, partner: PartnerProfile, *, outgoing: bool) -> None:
     """A transfer of somebody else's, or of the other direction, does not exist for this partner."""
     if transfer is None or transfer.partner != partner.name or transfer.outgoing is not outgoing:
-        raise Unknown("this transfer" if transfer is None else f"transfer {transfer.transfer_id.hex()}")
+        raise Unknown(THIS_TRANSFER)
 
 
 def _verify(jws: str, body: bytes, partner: PartnerProfile, typ: JwsTyp) -> None:

@@ -32,6 +32,7 @@ _ANCHORS = ENROLLMENT["Trust Anchors"]
 
 _BY_CODE = {Code.REQUEST_ENTITY_TOO_LARGE: Result.TOO_LARGE, Code.METHOD_NOT_ALLOWED: Result.BUSY}
 """What a rejection's code says where its diagnostic text does not; registry.md, "Result"."""
+_REJECTIONS = frozenset(Result) - {Result.NONE, Result.STORAGE}
 _NUMBER = re.compile(r"\s*(\d{1,5})\b", re.ASCII)
 
 
@@ -83,7 +84,7 @@ def _result_of(refused: DeviceRefused) -> Result | None:
     if refused.code.code_class == 5:
         return None
     number = _NUMBER.match(refused.diagnostic)
-    if number is not None and int(number[1]) not in {Result.NONE, Result.STORAGE}:
+    if number is not None and int(number[1]) in _REJECTIONS:
         return Result(int(number[1]))
     if refused.code is Code.BAD_REQUEST:
         return Result.MALFORMED

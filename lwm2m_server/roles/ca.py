@@ -67,7 +67,8 @@ async def running_ca(settings: CaSettings, clock: Clock = utc_now) -> AsyncItera
     database = await Database.open(directory.database)
     try:
         service, pins = await _service(settings, directory, database, clock)
-        context = pinned_server_context(directory.https.certificate, directory.https.key, [])
+        https = directory.checked_https()
+        context = pinned_server_context(https.certificate, https.key, [])
         pins.refresh(context)
         api = serving(create_app(service), *settings.api_bind, mutual_tls=context)
         async with _est(settings, directory, service) as est_address, api as api_address:
@@ -115,14 +116,20 @@ async def _est(settings: CaSettings, directory: CaDirectory, service: CaService)
 
 
 async def _upkeep(service: CaService, pins: ProviderPins, context: ssl.SSLContext) -> None:
-    """Keep the revocation list fresh, and act on what operator commands changed beside this process."""
+    """Keep the revocation list fresh, and act on what operator commands changed beside this process.
+
+    Apart from each other: one bad file of an operator's must not stop what every device depends on.
+    """
     while True:
         await asyncio.sleep(REFRESH)
         try:
-            pins.refresh(context)
             await service.publisher.current()
         except Exception:
-            log.exception("upkeep_failed")
+            log.exception("revocation_list_not_published")
+        try:
+            pins.refresh(context)
+        except Exception:
+            log.exception("providers_not_pinned")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import typer
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from device_pki.path import PathError
@@ -189,3 +190,13 @@ class TestDeviceStrings:
         for name in names[:4]:
             assert name in printed
         assert len(printed.splitlines()) == 1 + len(names)
+
+    def test_errors_are_shown_literally(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """A refusal carries the device's own words to the operator's terminal."""
+        from lwm2m_server.cli.common import Exit, fail
+
+        with pytest.raises(typer.Exit):
+            fail(Exit.DEVICE, "4.00 \x1b]0;owned\x07 \x9b31m\nsecond line")
+        printed = capsys.readouterr().err
+        assert all(line.isprintable() for line in printed.splitlines())
+        assert len(printed.splitlines()) == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from device_pki.path import PathError, PathReason
 from device_pki.roles import Role
 from lwm2m_server.ca.directory import CaDirectory, CaDirectoryError
+from lwm2m_server.ca.operator import opened
 from lwm2m_server.ca.providers import ProviderPins, add_provider
 from lwm2m_server.roles.ca import DeviceVerifier, run_ca
 from lwm2m_server.settings import CaSettings
@@ -172,3 +173,27 @@ class TestDeviceVerifier:
         with pytest.raises(PathError) as refused:
             verify(present(permanent, permanent.device("dev-1")))
         assert refused.value.reason is reason
+
+
+async def test_a_tls_key_others_can_read(ca: CaDirectory) -> None:
+    """Security test 45 for the key that OpenSSL would read by itself."""
+    ca.https.key.chmod(0o644)
+    with pytest.raises(CaDirectoryError, match="chmod 600"):
+        await run_ca(settings(ca))
+
+
+async def test_a_bad_pin_does_not_stop_the_revocation_list(ca: CaDirectory, tmp_path: Path) -> None:
+    permanent = make_ca(tmp_path / "permanent", "permanent")
+    provider = Provider.make(tmp_path, "sp1")
+    with capture_logs() as logs:
+        async with serving_ca(ca, permanent, provider), opened(ca) as operator:
+            (ca.providers / "broken.pem").write_text("nothing")
+            while not any(entry["event"] == "providers_not_pinned" for entry in logs):
+                await asyncio.sleep(0.01)
+            before = await operator.register.published_list()
+            await operator.register.revoke_serial(7, datetime.now(UTC) + timedelta(days=1), datetime.now(UTC))
+            while (after := await operator.register.published_list()) == before:
+                await asyncio.sleep(0.01)
+    assert before is not None
+    assert after is not None
+    assert after.number == before.number + 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -282,6 +282,42 @@ async def test_a_foreign_transfer_is_unknown(meeting: Meeting) -> None:
         unknown = await http.get("transfers/" + "cd" * 16)
         own = await http.get(f"transfers/{cti}")
         assert (own.status_code, own.json()) == (unknown.status_code, unknown.json())
+
+
+async def test_foreign_and_unknown_are_answered_alike(meeting: Meeting) -> None:
+    """Rule 36, on every path: a partner cannot find out which transfers there are."""
+    foreign, nowhere = await meeting.announce(), "cd" * 16
+    async with meeting.stranger.client(meeting.provider) as http:
+
+        async def post(cti: str, kind: str, encode: Any, typ: JwsTyp) -> httpx.Response:
+            report = report_of(meeting, cti, meeting.device, State.COMMITTED)
+            body = encode(bytes.fromhex(cti), [Receipt(fingerprint(meeting.device.certificate), NOW, report)])
+            return await http.post(f"transfers/{cti}/{kind}", content=body, headers=meeting.stranger.sign(body, typ))
+
+        ways: list[Callable[[str], Awaitable[httpx.Response]]] = [
+            lambda cti: http.get(f"transfers/{cti}"),
+            lambda cti: http.put(f"transfers/{cti}/bags/0", content=bag_of(meeting.device)),
+            lambda cti: post(cti, "receipts", encode_receipts, JwsTyp.RECEIPTS),
+            lambda cti: post(cti, "releases", encode_releases, JwsTyp.RELEASES),
+        ]
+        for ask in ways:
+            answer, unknown = await ask(foreign), await ask(nowhere)
+            assert refused(answer, 404, "unknown")
+            assert answer.json() == unknown.json()
+
+
+async def test_accepting_again_with_another_update_first(meeting: Meeting) -> None:
+    """What was signed does not change; the operator is told instead of believing it did."""
+    from lwm2m_server.fleet.inventory import Build, build_envelope
+
+    cti = await accepted(meeting)
+    key = meeting.provider.running.provider.keys.firmware.private_key
+    async with meeting.provider.admin() as admin:
+        envelope = build_envelope(Build(b"image", 1, bytes(16), bytes(16)), key)
+        other = (await admin.post("/firmware", content=envelope)).json()["digest"]
+        assert (await admin.post(f"/transfers/{cti}/accept", json={})).is_success
+        answer = await admin.post(f"/transfers/{cti}/accept", json={"update_first": other})
+    assert refused(answer, 409, "conflict")
 
 
 async def test_a_client_nobody_knows_gets_no_connection(meeting: Meeting, tmp_path: Path) -> None:
