@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import stat
 from pathlib import Path
 
@@ -29,6 +31,33 @@ def test_a_write_replaces_the_file_for_its_owner_only(files: DeviceFiles) -> Non
     assert stat.S_IMODE(files.path("keys/a").stat().st_mode) == 0o600
     assert stat.S_IMODE(files.path("keys").stat().st_mode) == 0o700
     assert list(files.names("keys")) == ["a"]
+
+
+def test_the_device_directory_is_its_owners_alone_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        DeviceFiles(tmp_path / "devices" / "device").write("keys/a", b"secret")
+    finally:
+        os.umask(before)
+    for folder in ("devices", "devices/device", "devices/device/keys"):
+        assert stat.S_IMODE((tmp_path / folder).stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "devices/device/keys/a").stat().st_mode) == 0o600
+
+
+def test_a_full_disk_is_a_storage_error_that_leaves_nothing_of_the_secret(
+    files: DeviceFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.write("keys/a", b"before")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(StorageError, match="keys/a"):
+            files.write("keys/a", b"secret")
+    assert [path.name for path in files.path("keys").iterdir()] == ["a"]
+    assert files.read("keys/a") == b"before"
 
 
 @pytest.mark.parametrize("name", ["../a", "a/../../b", "/etc/passwd", "", "a//b", ".", "a\0b"])

@@ -6,6 +6,7 @@ Names are relative to the device's own directory and never leave it.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
@@ -49,18 +50,23 @@ class DeviceFiles:
         return self.root.joinpath(*parts)
 
     def write(self, name: str, data: bytes) -> None:
-        """Replace the file in one durable step, readable by its owner only."""
+        """Replace the file in one durable step, readable by its owner only.
+
+        Raises StorageError when the disk is full or broken; the file is as it was then.
+        """
         path = self.path(name)
-        path.parent.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
         temporary = path.with_name(path.name + _TEMPORARY)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
-        try:
-            _write_all(descriptor, data)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        temporary.replace(path)
-        _flush_directory(path.parent)
+        with _storage_errors(path):
+            _make_directory(path.parent)
+            try:
+                _write_durably(temporary, data)
+                temporary.replace(path)
+                _flush_directory(path.parent)
+            except OSError:
+                # What was to be written may be a secret; what stays all the same is erased at the next start.
+                with contextlib.suppress(OSError):
+                    _overwrite_and_unlink(temporary)
+                raise
 
     def read(self, name: str) -> bytes:
         """The whole file. Raises StorageError when it is missing or larger than any file this device writes."""
@@ -88,17 +94,45 @@ class DeviceFiles:
     def erase(self, name: str) -> None:
         """Overwrite and remove the file and what a cut write left of it; nothing happens when it is gone already."""
         path = self.path(name)
-        for victim in (path.with_name(path.name + _TEMPORARY), path):
-            _overwrite_and_unlink(victim)
-        if path.parent.is_dir():
-            _flush_directory(path.parent)
+        with _storage_errors(path):
+            for victim in (path.with_name(path.name + _TEMPORARY), path):
+                _overwrite_and_unlink(victim)
+            if path.parent.is_dir():
+                _flush_directory(path.parent)
 
     def erase_leftovers(self, folder: str) -> None:
         """Remove what writes that were cut short left behind."""
         directory = self.path(folder)
         if directory.is_dir():
             for path in directory.glob(f"*{_TEMPORARY}"):
-                _overwrite_and_unlink(path)
+                with _storage_errors(path):
+                    _overwrite_and_unlink(path)
+
+
+@contextmanager
+def _storage_errors(path: Path) -> Iterator[None]:
+    """What the operating system refuses, as this device's own error."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{path}: {error.strerror or error}") from error
+
+
+def _make_directory(directory: Path) -> None:
+    """For the owner only, missing parents too: `mkdir` alone would make those by the umask."""
+    if not directory.is_dir():
+        _make_directory(directory.parent)
+        directory.mkdir(mode=_PRIVATE_DIRECTORY, exist_ok=True)
+        _flush_directory(directory.parent)
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
+    try:
+        _write_all(descriptor, data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -122,6 +156,7 @@ def _overwrite_and_unlink(path: Path) -> None:
             file.write(bytes(path.stat().st_size))
             file.flush()
             os.fsync(file.fileno())
-        path.unlink()
     except FileNotFoundError:
         return
+    finally:
+        path.unlink(missing_ok=True)
