@@ -6,6 +6,7 @@ are judged by trust_transfer alone and tested there.
 
 from __future__ import annotations
 
+import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from secure_coap.numbers.codes import Code
 from tests.device_client.pki import Pki, Provider
 from tests.device_client.world import (
     FALLBACK,
+    FIRMWARE,
+    FIRMWARE_IMAGE,
     TRANSFER,
     World,
     execute,
@@ -89,6 +92,29 @@ async def test_16_after_the_commit_no_secret_of_the_old_provider_is_on_the_devic
     await move(scene)
     names = [path.name for path in scene.files().root.rglob("*.pem")]
     assert f"{old_secret.hex()}.pem" not in names and len(names) == 2
+
+
+async def test_16_after_the_reset_nothing_of_the_old_provider_is_in_the_devices_directory(scene: World) -> None:
+    """Held in the update session, before any decision: its key, its software, and manifests written or left torn."""
+    secret, pending, torn = b"secret of sp1 " * 9, b"pending secret " * 9, b"torn secret " * 9
+    await scene.ok(scene.sp1, write(FIRMWARE["Package"], scene.update_manifest(secret)))
+    await scene.ok(scene.sp1, execute(FIRMWARE["Update"]))
+    old_key = (await scene.sp1.registered(2)).key
+    await scene.ok(scene.sp1, write(FIRMWARE["Package"], scene.update_manifest(pending, 2)))
+    scene.files().path("keys/torn.pem.new").write_bytes(torn)
+    agreed = scene.update_manifest(FIRMWARE_IMAGE, 3)
+    await scene.prepare(agreed)
+    message = scene.message(scene.template(update_first=True, agreed=agreed))
+    await scene.ok(scene.sp1, write(TRANSFER["Transfer Message"], message))
+    await scene.ok(scene.sp1, execute(TRANSFER["Start"]))
+    await scene.sp2.registered()
+    await scene.until_state("updating")
+    for path in filter(Path.is_file, scene.files().root.rglob("*")):
+        content = path.read_bytes()
+        assert not any(one in content for one in (secret, pending, torn)), path
+        assert old_key.hex() not in path.name
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert {stat.S_IMODE(path.stat().st_mode) for path in scene.files().root.rglob("*") if path.is_dir()} == {0o700}
 
 
 async def test_17_a_planted_anchor_is_gone_after_the_reset_and_not_in_the_report(scene: World) -> None:

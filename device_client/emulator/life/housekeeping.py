@@ -13,14 +13,17 @@ def erase_for_reset(parts: Parts, action: Reset) -> None:
     parts.preferences.erase()
     _erase_keys(parts, action.keep_keys)
     _erase_certificates(parts, action.keep_anchors)
+    # The running image's manifest goes too: it carries what the provider installed, and nothing is started from it.
     _erase_manifests(parts, frozenset({action.agreed_state}))
+    parts.vault.erase_leftovers()
 
 
 def erase_left_behind(parts: Parts, keep_keys: frozenset[bytes], keep_anchors: frozenset[bytes]) -> None:
     """What is left of a provider after the decision: keys, anchors, manifests nobody here could order any more."""
     _erase_keys(parts, keep_keys)
     _erase_certificates(parts, keep_anchors)
-    _erase_manifests(parts, parts.software.signed_by(parts.host.record.account.authorities.firmware))
+    own = parts.software.signed_by(parts.host.record.account.authorities.firmware)
+    _erase_manifests(parts, own | {parts.software.running})
     parts.software.settle()
 
 
@@ -44,5 +47,5 @@ def _erase_certificates(parts: Parts, keep: frozenset[bytes]) -> None:
 
 
 def _erase_manifests(parts: Parts, keep: frozenset[SuitDigest]) -> None:
-    kept = {digest.digest for digest in keep} | {parts.software.running.digest}
+    kept = {digest.digest for digest in keep}
     parts.vault.erase_manifests([name for name in parts.vault.manifest_names() if name not in kept])
