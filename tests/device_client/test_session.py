@@ -8,8 +8,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
+from aiocoap.blockwise import ContinueException, IncompleteException  # type: ignore[import-untyped]
+from aiocoap.message import Message  # type: ignore[import-untyped]
+from aiocoap.numbers.codes import Code as AioCode  # type: ignore[import-untyped]
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from device_client.emulator.transport import wire
+from device_client.emulator.transport.bodies import MAX_BODIES, Bodies
 from device_client.emulator.transport.coap import CoapSession, SessionLost, Tuning
 from device_client.emulator.transport.dtls import DtlsCredentials, HandshakeRefused, ServerNotTrusted, VerifyServer
 from device_pki import issue
@@ -21,6 +27,27 @@ from secure_coap.numbers.codes import Code
 from tests.device_client.peers import FAST, server_config
 from tests.device_client.pki import HOST, Identified, Pki, device_of, new_key, root, validity
 
+coap_datagrams = st.one_of(
+    st.binary(max_size=60),
+    st.builds(
+        lambda head, code, mid, token, options, payload: (
+            bytes([0x40 | head << 4 | len(token), code]) + mid + token + options + payload
+        ),
+        head=st.integers(0, 3),
+        code=st.sampled_from([0, 1, 2, 3, 4, 5, 9, 31, 0x41, 0x45, 0x5F, 0x84, 0xA0, 0xE1, 0xFF]),
+        mid=st.binary(min_size=2, max_size=2),
+        token=st.binary(max_size=8),
+        options=st.lists(
+            st.builds(
+                lambda delta, value: bytes([delta << 4 | len(value)]) + value,
+                st.integers(0, 12),
+                st.binary(max_size=12),
+            ),
+            max_size=5,
+        ).map(b"".join),
+        payload=st.one_of(st.just(b""), st.binary(min_size=1, max_size=30).map(lambda data: b"\xff" + data)),
+    ),
+)
 SIZES = [0, 1, 1023, 1024, 1025, 20_000, 65_000]
 
 
@@ -202,4 +229,57 @@ async def test_bytes_are_counted_by_kind(pki: Pki, device: Identified) -> None:
         counted = dict(meter.drain())
         assert set(counted) == {wire.REGISTRATION, wire.TRANSFER_MESSAGE}
         assert counted[wire.TRANSFER_MESSAGE].received > 700
+        await session.close()
+
+
+async def test_block_wise_bodies_are_bounded_and_a_truncated_one_leaves_nothing(pki: Pki, device: Identified) -> None:
+    handler = Echo()
+    session = CoapSession(Tuning(0.1, 1), handler, wire.WireMeter())
+    bodies = Bodies()
+    assert session.closed.is_set() is False
+
+    def block(path: str, number: int, *, more: bool) -> Message:
+        message = Message(code=AioCode.PUT, payload=bytes(16), uri_path=(path,))
+        message.remote = session._remote
+        message.opt.block1 = (number, more, 0)
+        return message
+
+    for n in range(3 * MAX_BODIES):
+        with pytest.raises(ContinueException):
+            bodies.feed_and_take(block(str(n), 0, more=True))
+    assert len(bodies) == MAX_BODIES
+    with pytest.raises(IncompleteException):
+        bodies.feed_and_take(block("0", 1, more=False))
+    whole = bodies.feed_and_take(block(str(3 * MAX_BODIES - 1), 1, more=False))
+    assert whole.payload == bytes(32) and len(bodies) == MAX_BODIES - 1
+    with pytest.raises(IncompleteException):
+        bodies.feed_and_take(block(str(3 * MAX_BODIES - 1), 1, more=False))
+    with pytest.raises(IncompleteException):
+        bodies.feed_and_take(block(str(3 * MAX_BODIES - 2), 7, more=False))
+    assert len(bodies) == MAX_BODIES - 2
+    await session.close()
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(datagrams=st.lists(coap_datagrams, min_size=1, max_size=8))
+def test_no_message_of_a_server_breaks_the_session(datagrams: list[bytes]) -> None:
+    async def receive_all() -> None:
+        problems: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
+        session = CoapSession(Tuning(0.1, 1), Echo(), wire.WireMeter())
+        for datagram in datagrams:
+            session._remote._dispatch(datagram)
+        await asyncio.sleep(0)
+        await session.close()
+        assert not problems
+
+    asyncio.run(receive_all())
+
+
+async def test_byte_counting_forgets_the_requests_that_were_answered(pki: Pki, device: Identified) -> None:
+    async with echo_server(pki, Echo()) as server:
+        session = await connect(server.address[1], device)
+        for _ in range(5):
+            await session.request(Request(Code.GET, ("x",)))
+        assert not session._remote._kinds
         await session.close()

@@ -21,6 +21,7 @@ from aiocoap.resource import Resource  # type: ignore[import-untyped]
 from aiocoap.tokenmanager import TokenManager  # type: ignore[import-untyped]
 
 from device_client.emulator.transport import wire
+from device_client.emulator.transport.bodies import Bodies
 from device_client.emulator.transport.dtls import DtlsClient, DtlsCredentials, DtlsError
 from secure_coap.exchange import Request, Response
 from secure_coap.numbers.codes import Code
@@ -233,7 +234,8 @@ class _Remote(interfaces.EndpointAddress, asyncio.DatagramProtocol):  # type: ig
     def _dispatch(self, plaintext: bytes) -> str:
         try:
             message = Message.decode(plaintext, self)
-        except error.UnparsableMessage:
+        except (error.UnparsableMessage, ValueError):
+            # aiocoap lets the ValueError of an option through that is no UTF-8.
             return wire.MANAGEMENT
         message.transport_tuning = self._tuning
         kind = self._kind(message)
@@ -245,7 +247,7 @@ class _Remote(interfaces.EndpointAddress, asyncio.DatagramProtocol):  # type: ig
             return wire.kind_of(tuple(message.opt.uri_path))
         if message.request is not None:
             return wire.kind_of(tuple(message.request.opt.uri_path))
-        return self._kinds.get(message.token, wire.MANAGEMENT)
+        return self._kinds.pop(message.token, wire.MANAGEMENT)
 
     def _flush(self, kind: str) -> None:
         for datagram in self.dtls.datagrams():
@@ -308,6 +310,7 @@ class _Root(Resource):  # type: ignore[misc]
         super().__init__()
         self._handler = handler
         self._tuning = tuning
+        self._block1 = Bodies()
 
     async def render_to_pipe(self, pipe: Any) -> None:
         message = pipe.request
