@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
+from OpenSSL import SSL
 
 from cose.keys import save_private_key
 from device_client.emulator.transport.dtls import DtlsClient, DtlsCredentials, DtlsError, ServerNotTrusted
@@ -106,6 +107,21 @@ def test_an_untrusted_server_gets_an_alert_and_nothing_else(tmp_path: Path, pki:
             shake_hands(client, link)
         [alert] = client.datagrams()
         assert alert[0] == 21 and alert[-2:] == b"\x02\x2a"
+        assert client.closed
+
+
+def test_a_certificate_that_cannot_be_read_is_one_that_is_not_trusted(
+    tmp_path: Path, pki: Pki, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(self: object, *, as_cryptography: bool) -> None:
+        raise ValueError("a serial number below zero")
+
+    monkeypatch.setattr(SSL.Connection, "get_peer_cert_chain", unreadable)
+    device = device_of(pki)
+    client = DtlsClient(DtlsCredentials(device.certificate, device.key, lambda chain: None))
+    with openssl_server(tmp_path, pki, SUITES[0]) as (port, _), link_to(port) as link:
+        with pytest.raises(ServerNotTrusted, match="below zero"):
+            shake_hands(client, link)
         assert client.closed
 
 

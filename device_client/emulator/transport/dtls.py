@@ -160,10 +160,10 @@ class DtlsClient:
         """Check the server's chain as soon as it is known; what OpenSSL wrote since then has not left the device."""
         if self._trusted:
             return
-        chain = self._connection.get_peer_cert_chain(as_cryptography=True)
-        if chain is None:
-            return
         try:
+            chain = self._connection.get_peer_cert_chain(as_cryptography=True)
+            if chain is None:
+                return
             self._verify(chain)
         except Exception as error:
             self._output()
