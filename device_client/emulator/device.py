@@ -25,6 +25,8 @@ class EmulatedDevice:
     def __init__(self, files: DeviceFiles, outside: Surroundings) -> None:
         self._files = files
         self._outside = outside
+        self.started = False
+        """Whether the directory held a device that could begin to live."""
 
     async def run(self, off: asyncio.Event) -> None:
         """Live until `off` is set, then deregister and end. Cancelled, it ends at once, like a power cut.
@@ -40,6 +42,7 @@ class EmulatedDevice:
         if parts.software_store.state.updating:
             parts.orders.give(Order.FIRMWARE)
         parts.host.resume()
+        self.started = True
         parts.log.info("started", state=parts.host.record.state.name.lower(), epoch=parts.host.record.epoch)
         life = asyncio.ensure_future(self._live(parts))
         try:

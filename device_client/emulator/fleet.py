@@ -36,30 +36,37 @@ def choose(data: Path, select: Sequence[str], first: int, count: int | None) -> 
 
 
 async def run(data: Path, names: Sequence[str], settings: RunSettings) -> None:
-    """Run these devices until SIGTERM or SIGINT."""
+    """Run these devices until SIGTERM or SIGINT. Raises StorageError when none of them can be run."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            for name in names:
-                tasks.create_task(_live(data, name, settings, stop), name=name)
-    except* StorageError as failures:
-        raise failures.exceptions[0] from None
+    async with asyncio.TaskGroup() as tasks:
+        lives = [tasks.create_task(_live(data, name, settings, stop), name=name) for name in names]
+    problems = [problem for life in lives if (problem := life.result()) is not None]
+    if len(problems) == len(lives):
+        raise problems[0]
 
 
-async def _live(data: Path, name: str, settings: RunSettings, stop: asyncio.Event) -> None:
-    """One device, started again by a watchdog when a defect stops it. A directory that holds no device ends it."""
+async def _live(data: Path, name: str, settings: RunSettings, stop: asyncio.Event) -> StorageError | None:
+    """One device, started again by a watchdog when a defect stops it.
+
+    Returns the problem of a directory that cannot be run: it holds no device, or a damaged one, or one that runs.
+    """
     log = device_logger(name)
     outside = Surroundings(settings, log, random.SystemRandom())
     pauses = Pauses(WATCHDOG_MIN, WATCHDOG_MAX, outside.rng)
+    started = False
     while not stop.is_set():
+        device = EmulatedDevice(device_files(data, name), outside)
         try:
-            await EmulatedDevice(device_files(data, name), outside).run(stop)
-        except StorageError:
-            raise
-        except Exception:
+            await device.run(stop)
+        except Exception as error:
+            started = started or device.started
+            if isinstance(error, StorageError) and not started:
+                log.warning("device_unusable", problem=str(error))
+                return error
             log.exception("device_stopped_by_defect")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pauses.next())
+    return None

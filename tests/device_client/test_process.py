@@ -50,6 +50,29 @@ async def test_many_devices_live_in_one_process_and_survive_its_death(tmp_path: 
         assert {"handshake", "registration"} <= {event["kind"] for event in events if event["event"] == "wire"}
 
 
+async def test_a_damaged_device_does_not_take_the_others_down(tmp_path: Path, pki: Pki) -> None:
+    async with world(tmp_path, pki) as scene:
+        await add_devices(scene, pki, 1)
+        damaged, sound = factory.endpoints(scene.data)
+        factory.device_files(scene.data, damaged).write("record.cbor", b"\xff")
+        process = await start(scene)
+        assert (await scene.sp1.registered()).endpoint == sound
+        process.send_signal(signal.SIGTERM)
+        _, log = await asyncio.wait_for(process.communicate(), PATIENCE)
+        events = [json.loads(line) for line in log.splitlines()]
+        [unusable] = [event for event in events if event["event"] == "device_unusable"]
+        assert unusable["endpoint"] == damaged and "record.cbor" in unusable["problem"]
+        assert process.returncode == 0 and scene.sp1.departures == 1
+
+
+async def test_a_process_without_a_usable_device_ends_with_the_reason(tmp_path: Path, pki: Pki) -> None:
+    async with world(tmp_path, pki) as scene:
+        scene.files().write("record.cbor", b"\xff")
+        process = await start(scene)
+        _, log = await asyncio.wait_for(process.communicate(), PATIENCE)
+        assert process.returncode == 1 and b"lwm2m-device: record.cbor" in log
+
+
 async def test_a_copied_directory_is_that_device(tmp_path: Path, pki: Pki) -> None:
     async with world(tmp_path, pki) as scene:
         original = scene.switch_on()
