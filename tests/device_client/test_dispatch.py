@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from device_client.emulator import factory
 from device_client.emulator.life.links import MAX_BODY, MAX_PACKAGE, ServerRequests
 from device_client.emulator.life.parts import Parts, Surroundings, assemble
 from device_client.emulator.log import device_logger
+from objects.formats import Format, encode
 from objects.model import MODEL
+from objects.nodes import MultipleResource
 from secure_coap.exchange import Request
 from secure_coap.numbers.codes import Code
-from tests.device_client.pki import Pki
-from tests.device_client.world import FIRMWARE_IMAGE, SETTINGS, TRANSFER, execute, factory_certificate, installed, read
+from tests.device_client.pki import Pki, Provider
+from tests.device_client.world import (
+    FIRMWARE_IMAGE,
+    SETTINGS,
+    TRANSFER,
+    execute,
+    factory_certificate,
+    installed,
+    read,
+    write,
+)
 from trust_transfer.device.events import Source
+from trust_transfer.device.record import MAX_ADDED_ANCHORS
 from trust_transfer.messages.numbers import Form
 
 URI = "coaps://127.0.0.1:5684"
@@ -81,6 +97,75 @@ def test_malformed_arguments_are_refused(parts: Parts, payload: bytes) -> None:
     cancel = execute(TRANSFER["Cancel"], 1)
     request = Request(cancel.method, cancel.path, payload=payload, content_format=0)
     assert parts.dispatcher.handle(request, Source.SERVER).code is Code.BAD_REQUEST
+
+
+def test_anchors_that_are_refused_leave_nothing_behind(parts: Parts) -> None:
+    resource = MODEL["Enrollment"]["Trust Anchors"]
+    answers = []
+    for number in range(MAX_ADDED_ANCHORS + 3):
+        der = Provider.make(f"ca-{number}").ca.certificate.public_bytes(Encoding.DER)
+        payload = encode(Format.TLV, resource.path(), MultipleResource(resource.id, {number: der}), MODEL)
+        request = Request(Code.POST, resource.path().segments, payload=payload, content_format=Format.TLV)
+        answers.append(parts.dispatcher.handle(request, Source.SERVER).code)
+    assert answers == [Code.CHANGED] * MAX_ADDED_ANCHORS + [Code.INTERNAL_SERVER_ERROR] * 3
+    assert set(parts.vault.certificate_names()) == parts.host.record.truststore
+
+
+@pytest.mark.parametrize("uri", [URI, f"{URI}/", "coaps://127.0.0.1:1/a?b", "coap://127.0.0.1/est/x"])
+def test_an_enroll_uri_without_a_path_to_enroll_at_is_refused(parts: Parts, uri: str) -> None:
+    answer = parts.dispatcher.handle(write(MODEL["Enrollment"]["Enroll URI"], uri), Source.SERVER)
+    assert answer.code is Code.BAD_REQUEST and answer.payload.startswith(b"16 uri")
+    assert parts.host.record.account.enroll_uri == f"{URI}/est/x"
+
+
+REFUSED = [
+    (write(TRANSFER["Transfer Message"], b"x"), Source.SERVER, "1 malformed"),
+    (write(TRANSFER["Transfer Message"], b"x"), Source.STRANGER, "0 none: only the current"),
+    (write(TRANSFER["Minimum"], b"x"), Source.SERVER, "1 malformed"),
+    (write(MODEL["Enrollment"]["Enroll URI"], "x"), Source.SERVER, "16 uri"),
+    (write(MODEL["Fallback"]["Deadline"], 900), Source.SERVER, "19 busy: limits"),
+    (write(MODEL["LwM2M Server"]["Lifetime"], 0), Source.SERVER, "a lifetime is"),
+    (execute(TRANSFER["Cancel"]), Source.SERVER, "the encoding does not fit"),
+]
+
+
+@pytest.mark.parametrize(("request_", "source", "reason"), REFUSED)
+async def test_every_rejection_is_logged_once_with_its_reason(
+    parts: Parts, request_: Request, source: Source, reason: str
+) -> None:
+    with capture_logs() as events:
+        answer = await ServerRequests(parts.dispatcher, lambda: source, device_logger("x")).handle(request_)
+    assert answer.payload.decode().startswith(reason)
+    [event] = events
+    assert event["event"] == "request_refused" and event["reason"].startswith(reason)
+
+
+async def test_what_cannot_be_stored_is_said_with_its_result_and_changes_nothing(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    before = parts.host.record, parts.preferences.now
+    requests_of = ServerRequests(parts.dispatcher, lambda: Source.SERVER, parts.log)
+    for request in (execute(TRANSFER["Cancel"], 7), write(MODEL["LwM2M Server"]["Lifetime"], 77)):
+        answer = await requests_of.handle(request)
+        assert answer.code is Code.INTERNAL_SERVER_ERROR and answer.payload.startswith(b"20 storage")
+    assert (parts.host.record, parts.preferences.now) == before
+
+
+async def test_a_defect_behind_a_request_is_logged_and_answered(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    def defect(request: Request, source: Source) -> None:
+        raise KeyError("defect")
+
+    monkeypatch.setattr(parts.dispatcher, "handle", defect)
+    with capture_logs() as events:
+        answer = await ServerRequests(parts.dispatcher, lambda: Source.SERVER, device_logger("x")).handle(
+            read(TRANSFER["State"])
+        )
+    assert answer.code is Code.INTERNAL_SERVER_ERROR and b"KeyError" not in answer.payload
+    assert [event["event"] for event in events] == ["request_failed"]
 
 
 def test_bodies_are_bounded_by_their_path(parts: Parts) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
+from enrollment.est.paths import CaUri, CaUriError
 from trust_transfer.device.context import Context
 from trust_transfer.device.events import TransferMessageReceived
 from trust_transfer.device.record import DeviceRecord, anchors_for
@@ -91,6 +92,15 @@ def check_uris(order: TransferOrder, context: Context) -> None:
     for uri in (goal.enroll_uri, goal.update_uri, goal.ra_uri, order.fallback_uri):
         if uri is not None:
             check_uri(uri, schemes=DEVICE_SCHEMES, lab=context.record.lab)
+    check_ca_uri(goal.enroll_uri)
+
+
+def check_ca_uri(uri: str) -> None:
+    """The URI has the path a device enrolls at; MessageError(URI) otherwise."""
+    try:
+        CaUri.parse(uri)
+    except CaUriError as error:
+        raise MessageError(Result.URI, str(error)) from error
 
 
 def check_anchors(order: TransferOrder, context: Context) -> None:

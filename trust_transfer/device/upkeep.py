@@ -78,6 +78,8 @@ def _account(event: AccountWritten, context: Context) -> DeviceRecord:
     for uri in (event.enroll_uri, event.fallback_uri):
         if uri is not None:
             check_uri(uri, schemes=policy.DEVICE_SCHEMES, lab=record.lab)
+    if event.enroll_uri is not None:
+        policy.check_ca_uri(event.enroll_uri)
     account = replace(
         record.account,
         enroll_uri=event.enroll_uri or record.account.enroll_uri,

@@ -11,7 +11,7 @@ from device_client.emulator.storage.vault import Vault
 from device_client.emulator.transport.coap import CoapSession
 from enrollment.csr import build_csr
 from enrollment.est.client import crts_request, enroll_request, parse_certificate, parse_crts, reenroll_request
-from enrollment.est.paths import CaUri
+from enrollment.est.paths import CaUri, CaUriError
 
 
 class Enroller:
@@ -31,15 +31,17 @@ class Enroller:
         `identity` authenticates the device: the factory certificate, or to `renew` the operational one. Raises one of
         sessions.TEMPORARY, CoapError for a refusal, EstAnswerError or PathError for a certificate that is none.
         """
+        uri = _ca_uri(authority.uri)
         session = await self._sessions.open(authority, identity)
         try:
-            return await self._enroll(session, authority, key, renew=renew)
+            return await self._enroll(session, uri, authority, key, renew=renew)
         finally:
             await session.close()
             self._sessions.report_wire()
 
-    async def _enroll(self, session: CoapSession, authority: Peer, key: PrivateKey, *, renew: bool) -> x509.Certificate:
-        uri = CaUri.parse(authority.uri)
+    async def _enroll(
+        self, session: CoapSession, uri: CaUri, authority: Peer, key: PrivateKey, *, renew: bool
+    ) -> x509.Certificate:
         authorities = parse_crts(await session.request(crts_request(uri)))
         csr = build_csr(key, self._endpoint, session.channel_binding)
         request = reenroll_request(uri, csr) if renew else enroll_request(uri, csr)
@@ -48,3 +50,11 @@ class Enroller:
         for one in authorities:
             self._vault.keep_certificate(one)
         return certificate
+
+
+def _ca_uri(uri: str) -> CaUri:
+    """Raises OSError for a URI nobody can enroll at, as for one this device may not go to."""
+    try:
+        return CaUri.parse(uri)
+    except CaUriError as error:
+        raise OSError(f"no place to enroll: {error}") from error

@@ -66,10 +66,7 @@ class TransferHost:
         except StorageError as error:
             self._log.warning("storage_failed", problem=str(error))
             return rejection(Result.STORAGE, "the device cannot store")
-        answer = outcome.answer or SUCCESS
-        if not answer.success:
-            self._log.warning("request_refused", request=type(event).__name__, reason=answer.diagnostic)
-        return answer
+        return outcome.answer or SUCCESS
 
     async def work(self, perform: Perform) -> None:
         """Perform actions and let time pass, for ever."""

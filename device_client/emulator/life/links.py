@@ -13,8 +13,10 @@ from device_client.emulator.life.trust import Identity, Peer
 from device_client.emulator.log import Logger
 from device_client.emulator.lwm2m.dispatch import Dispatcher, response_of
 from device_client.emulator.lwm2m.registration import Registration
+from device_client.emulator.storage.files import StorageError
 from device_client.emulator.transport.coap import CoapSession
 from objects.model import MODEL
+from secure_coap.errors import InternalServerError
 from secure_coap.exchange import Request, Response
 from trust_transfer.device.actions import rejection
 from trust_transfer.device.events import Source
@@ -51,15 +53,27 @@ class ServerRequests:
         return MAX_PACKAGE if path == _PACKAGE_PATH else MAX_BODY
 
     def too_large(self, path: tuple[str, ...]) -> Response:
-        self._log.warning("request_refused", path="/".join(path), reason="body too large")
-        return response_of(rejection(Result.TOO_LARGE, f"at most {self.body_limit(path)} bytes"))
+        response = response_of(rejection(Result.TOO_LARGE, f"at most {self.body_limit(path)} bytes"))
+        self._log_refusal(path, response)
+        return response
 
     async def handle(self, request: Request) -> Response:
-        response = self._dispatcher.handle(request, self._source())
+        """The answer to a request; a defect behind it becomes 5.00 and an entry in the log."""
+        try:
+            response = self._dispatcher.handle(request, self._source())
+        except StorageError as error:
+            self._log.warning("storage_failed", problem=str(error))
+            return response_of(rejection(Result.STORAGE, "the device cannot store"))
+        except Exception:
+            self._log.exception("request_failed", method=request.method.name, path="/".join(request.path))
+            return Response.of_error(InternalServerError("a defect in the device"))
         if not response.code.is_success:
-            path = "/".join(request.path)
-            self._log.info("answered", method=request.method.name, path=path, code=response.code.dotted)
+            self._log_refusal(request.path, response, method=request.method.name)
         return response
+
+    def _log_refusal(self, path: tuple[str, ...], response: Response, **more: str) -> None:
+        reason = response.payload.decode(errors="replace")
+        self._log.warning("request_refused", path="/".join(path), code=response.code.dotted, reason=reason, **more)
 
 
 class Link:

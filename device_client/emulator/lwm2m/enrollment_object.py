@@ -46,9 +46,12 @@ def enrollment_object(
         assert isinstance(content, Mapping)
         certificates = [_anchor(der) for der in content.values()]
         for certificate in certificates:
-            vault.keep_certificate(certificate)
-            answer = host.handle(AnchorAdded(fingerprint(certificate), source))
+            held = fingerprint(certificate) in vault.certificate_names()
+            name = vault.keep_certificate(certificate)
+            answer = host.handle(AnchorAdded(name, source))
             if not answer.success:
+                if not held:
+                    vault.erase_certificates([name])
                 return answer
         return SUCCESS
 
