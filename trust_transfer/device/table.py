@@ -93,6 +93,7 @@ ROWS: tuple[Row, ...] = (
         next_states=_in(ACCEPTED),
         action="answer success",
         answer=SUCCESS,
+        act=True,
         nonce_used=True,
     ),
     Row(

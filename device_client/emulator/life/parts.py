@@ -106,7 +106,12 @@ def assemble(files: DeviceFiles, outside: Surroundings) -> Parts:
         )
 
     host = TransferHost(RecordFile(files), facts, outside.now, outside.log)
-    trust = Trust(vault, installed.permanent_anchor, outside.now)
+
+    def no_earlier_than_known() -> int:
+        """A clock set back makes no expired certificate valid again."""
+        return max(outside.now(), host.record.time_floor)
+
+    trust = Trust(vault, installed.permanent_anchor, no_earlier_than_known)
     sessions = Sessions(trust, outside.settings, WireMeter(), outside.log, lab=installed.lab)
     enroller = Enroller(factory.endpoint, sessions, trust, vault)
     credentials = Credentials(
@@ -116,7 +121,7 @@ def assemble(files: DeviceFiles, outside: Surroundings) -> Parts:
         trust=trust,
         enroller=enroller,
         preferences=preferences,
-        now=outside.now,
+        now=no_earlier_than_known,
     )
     firmware = Firmware(
         store, software, lambda: firmware_authority(host), lambda: orders.give(Order.FIRMWARE), outside.log
