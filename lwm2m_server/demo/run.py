@@ -7,7 +7,7 @@ import contextlib
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,8 @@ async def _tell(options: Options, world: World, progress: Progress) -> Result:
                 with progress.step(key):
                     await getattr(story, key.replace("-", "_"))()
         with progress.step("books"):
-            return await _judge(story, chaos)
+            result = await _judge(story, chaos)
+        return replace(result, seconds=progress.seconds)
     finally:
         await sp1.close()
         await sp2.close()
