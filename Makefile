@@ -12,7 +12,7 @@ demo: $(VENV)/.ready
 test: $(VENV)/.ready-dev lint
 	@tools/debian-packages openssl
 	$(BIN)/python -m pytest tests -n 2 --dist worksteal -m "not soak and not e2e"
-	$(BIN)/python -m pytest tests/e2e -m "not soak" --durations 20
+	$(BIN)/python -m pytest tests/e2e -n 3 --dist worksteal -m "not soak" --durations 20
 
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
