@@ -70,8 +70,14 @@ class EstPeer:
         return f"coaps://{HOST}:{self.port}/est/{label.text}"
 
     async def close_entry(self, uri: str, fingerprint: bytes) -> None:
+        await self._set_entry(uri, fingerprint, open_=False)
+
+    async def open_entry(self, uri: str, fingerprint: bytes) -> None:
+        await self._set_entry(uri, fingerprint, open_=True)
+
+    async def _set_entry(self, uri: str, fingerprint: bytes, *, open_: bool) -> None:
         label = uri.rsplit("/", 1)[-1]
-        await self.register.set_entry(label, fingerprint, open_=False, revoke=None, now=datetime.now(UTC))
+        await self.register.set_entry(label, fingerprint, open_=open_, revoke=None, now=datetime.now(UTC))
 
 
 @asynccontextmanager

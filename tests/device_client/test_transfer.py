@@ -96,6 +96,22 @@ async def test_refused_by_the_new_server_it_falls_back(tmp_path: Path, pki: Pki)
         assert end["epoch"] == 0
 
 
+async def test_back_without_a_certificate_it_stays_reachable_while_its_ca_gives_none(tmp_path: Path, pki: Pki) -> None:
+    async with world(tmp_path, pki) as scene:
+        await ready(scene)
+        scene.sp2.refuse = Forbidden("not on my list")
+        scene.acknowledge_reports(scene.sp1)
+        await scene.ca1.close_entry(scene.ca1_uri, factory_fingerprint(scene))
+        await scene.ok(scene.sp1, write(TRANSFER["Transfer Message"], scene.message()))
+        await scene.ok(scene.sp1, execute(TRANSFER["Start"]))
+        await scene.until(lambda s: s["result"] == "registration_refused" and s["state"] == "idle")
+        scene.sp1.server.drop((await scene.sp1.registered(2)).association)
+        assert (await scene.sp1.registered(3)).role is Role.FACTORY_DEVICE
+        assert await scene.value(scene.sp1, TRANSFER["State"]) == State.IDLE
+        await scene.ca1.open_entry(scene.ca1_uri, factory_fingerprint(scene))
+        assert (await scene.sp1.registered(4)).role is Role.OPERATIONAL_DEVICE
+
+
 async def test_a_new_server_that_is_busy_for_a_while_delays_and_no_more(tmp_path: Path, pki: Pki) -> None:
     async with world(tmp_path, pki) as scene:
         await ready(scene)

@@ -49,6 +49,7 @@ class Management:
         self._renewal = Renewal(parts.credentials.renewal_in, pauses(), clock)
         self._updates = Updates(parts.lifetime, pauses(), clock)
         self._refusals = 0
+        self._ca_gave_nothing = False
 
     async def run(self) -> None:
         """For ever."""
@@ -111,13 +112,27 @@ class Management:
         if identity is None and record.state is State.FELL_BACK:
             await self._register(parts.credentials.factory(), None, record.fallback_uri)
         elif identity is None or identity.expired(parts.outside.now()):
-            self._adopt(await self._obtain(parts.credentials.factory(), renew=False))
+            await self._become_certified(came_back=identity is None and record.burned > 0)
         elif self._refusals >= REFUSALS_BEFORE_RENEWAL:
             # The next refusal counts again, so that server and CA are tried in turn.
             self._refusals = REFUSALS_BEFORE_RENEWAL - 1
             self._adopt(await self._obtain(parts.credentials.factory(), renew=False))
         else:
             await self._register(identity, record.account.credential, record.account.server_uri)
+
+    async def _become_certified(self, *, came_back: bool) -> None:
+        """Ask the CA. One that gives nothing must not make a device unreachable that came back from a transfer: in turn
+        it goes to fallbackURI, where its factory certificate counts until then (rule 17), and asks the CA from there.
+        """
+        factory = self._parts.credentials.factory()
+        if came_back and self._ca_gave_nothing:
+            self._ca_gave_nothing = False
+            self._renewal.order()
+            self._renewal.failed()
+            await self._register(factory, None, self._parts.host.record.fallback_uri)
+            return
+        self._ca_gave_nothing = True
+        self._adopt(await self._obtain(factory, renew=False))
 
     async def _register(self, identity: Identity, credential: bytes | None, uri: str) -> None:
         parts, account = self._parts, self._parts.host.record.account
@@ -155,6 +170,7 @@ class Management:
         erase_left_behind(self._parts, record.referenced_keys, record.truststore)
         self._parts.host.handle(OldErased())
         self._refusals = 0
+        self._ca_gave_nothing = False
         self._renewal.done()
         self._parts.log.info("certificate_adopted", key=issued.key.hex())
 
