@@ -7,6 +7,9 @@ import os
 import random
 import subprocess
 import sys
+import time
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +21,11 @@ from structlog.testing import capture_logs
 from device_client.emulator import factory
 from device_client.emulator.life.links import MAX_BODY, MAX_PACKAGE, ServerRequests
 from device_client.emulator.life.parts import Parts, Surroundings, assemble
+from device_client.emulator.life.trust import Peer
 from device_client.emulator.log import device_logger
+from device_client.emulator.storage.record_file import RecordFile
+from device_pki.path import PathError
+from device_pki.roles import Role
 from objects.formats import Format, encode
 from objects.model import MODEL
 from objects.nodes import MultipleResource
@@ -166,6 +173,18 @@ async def test_a_defect_behind_a_request_is_logged_and_answered(parts: Parts, mo
         )
     assert answer.code is Code.INTERNAL_SERVER_ERROR and b"KeyError" not in answer.payload
     assert [event["event"] for event in events] == ["request_failed"]
+
+
+def test_a_clock_set_back_makes_no_expired_server_trusted_again(parts: Parts, pki: Pki, tmp_path: Path) -> None:
+    """The clock says 1970 and the certificates begin later; the time floor knows better, and no clock lowers it."""
+    set_back = replace(parts.outside, now=lambda: 0)
+    files = factory.device_files(tmp_path, parts.factory.endpoint)
+    for floor, trusted in ((int(time.time()), True), (2**32, False)):
+        RecordFile(files).save(replace(parts.host.record, time_floor=floor))
+        trust = assemble(files, set_back).trust
+        check = trust.server_check(Peer(URI, Role.SERVER, frozenset({pki.sp1.anchor})), "127.0.0.1")
+        with nullcontext() if trusted else pytest.raises(PathError):
+            check([pki.sp1.server.certificate])
 
 
 def test_bodies_are_bounded_by_their_path(parts: Parts) -> None:

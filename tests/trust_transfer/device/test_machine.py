@@ -222,6 +222,12 @@ def test_erasing_is_repeated_until_done() -> None:
     assert machine.resume(after(done, ev.OldErased()), DURING, FACTS).actions == ()
 
 
+def test_a_new_message_does_not_end_the_erasing() -> None:
+    accepted = outcome(record(erase_pending=True), ev.TransferMessageReceived(message()))
+    assert accepted.record.state is State.ACCEPTED
+    assert any(isinstance(action, act.Erase) for action in accepted.actions)
+
+
 @pytest.mark.parametrize("state", sorted(set(State) - {State.IDLE, State.ACCEPTED}))
 def test_a_restart_repeats_the_action_of_the_state(state: State) -> None:
     start = at(state)
