@@ -43,7 +43,7 @@ from tests.device_client.world import (
     write,
 )
 from trust_transfer.device.events import Source
-from trust_transfer.device.record import MAX_ADDED_ANCHORS
+from trust_transfer.device.record import MAX_ADDED_ANCHORS as MAX_ANCHORS
 from trust_transfer.messages.numbers import Form
 
 URI = "coaps://127.0.0.1:5684"
@@ -107,15 +107,24 @@ def test_malformed_arguments_are_refused(parts: Parts, payload: bytes) -> None:
 
 
 def test_anchors_that_are_refused_leave_nothing_behind(parts: Parts) -> None:
-    resource = MODEL["Enrollment"]["Trust Anchors"]
-    answers = []
-    for number in range(MAX_ADDED_ANCHORS + 3):
-        der = Provider.make(f"ca-{number}").ca.certificate.public_bytes(Encoding.DER)
-        payload = encode(Format.TLV, resource.path(), MultipleResource(resource.id, {number: der}), MODEL)
-        request = Request(Code.POST, resource.path().segments, payload=payload, content_format=Format.TLV)
-        answers.append(parts.dispatcher.handle(request, Source.SERVER).code)
-    assert answers == [Code.CHANGED] * MAX_ADDED_ANCHORS + [Code.INTERNAL_SERVER_ERROR] * 3
+    answers = [parts.dispatcher.handle(anchor_write(Code.POST, n), Source.SERVER).code for n in range(MAX_ANCHORS + 3)]
+    assert answers == [Code.CHANGED] * MAX_ANCHORS + [Code.INTERNAL_SERVER_ERROR] * 3
     assert set(parts.vault.certificate_names()) == parts.host.record.truststore
+
+
+def test_a_put_replaces_the_added_anchors_and_a_post_adds_to_them(parts: Parts) -> None:
+    own = parts.host.record.truststore
+    for method, added in ((Code.POST, 1), (Code.POST, 2), (Code.PUT, 1), (Code.POST, 2)):
+        assert parts.dispatcher.handle(anchor_write(method, 0), Source.SERVER).code is Code.CHANGED
+        assert len(parts.host.record.truststore - own) == added and own <= parts.host.record.truststore
+
+
+def anchor_write(method: Code, number: int) -> Request:
+    """A Write of one anchor nobody has seen before."""
+    resource = MODEL["Enrollment"]["Trust Anchors"]
+    der = Provider.make(f"ca-{number}").ca.certificate.public_bytes(Encoding.DER)
+    payload = encode(Format.TLV, resource.path(), MultipleResource(resource.id, {number: der}), MODEL)
+    return Request(method, resource.path().segments, payload=payload, content_format=Format.TLV)
 
 
 @pytest.mark.parametrize("uri", [URI, f"{URI}/", "coaps://127.0.0.1:1/a?b", "coap://127.0.0.1/est/x"])

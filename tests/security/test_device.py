@@ -90,7 +90,7 @@ def test_16_a_power_cut_at_every_write_leaves_one_owner(
 
 
 def test_17_a_planted_anchor_does_not_outlive_the_reset() -> None:
-    planted = after(record(), ev.AnchorAdded(b"x" * 32))
+    planted = after(record(), ev.AnchorsWritten((b"x" * 32,)))
     accepted = after(planted, ev.TransferMessageReceived(message()), now=NOW)
     assert b"x" * 32 in accepted.truststore
     (reset,) = machine.handle(accepted, STEPS[0], OPENS + 2000, FACTS).actions
@@ -139,7 +139,7 @@ REQUESTS: list[Callable[[ev.Source], ev.Event]] = [
     lambda source: ev.CancelReceived(9, source),
     ev.StartRequested,
     lambda source: ev.ReportAcknowledged(1, source),
-    lambda source: ev.AnchorAdded(b"x" * 32, source),
+    lambda source: ev.AnchorsWritten((b"x" * 32,), source=source),
     lambda source: ev.AccountWritten("coaps://x.example", source=source),
     lambda source: ev.EndorserReceived(b"", source),
     lambda source: ev.MinimumWritten(record().minimum, source),

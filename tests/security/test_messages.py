@@ -161,7 +161,7 @@ def test_12_an_endorser_counts_only_under_the_permanent_anchor(permanent: Issuer
     start = record(endorsers=())
     assert rejected(message(), start, facts=facts) is Result.ENDORSER_UNKNOWN
     planted = issuer("written by SP1")
-    with_anchor = after(start, ev.AnchorAdded(fingerprint(planted.certificate)))
+    with_anchor = after(start, ev.AnchorsWritten((fingerprint(planted.certificate),)))
     refused = [endorsing(planted), endorsing(permanent, Role.DOCUMENT_SIGNER), endorsing(permanent, days=0), b"\x30"]
     for certificate in refused:
         outcome = machine.handle(with_anchor, ev.EndorserReceived(certificate), NOW, facts)

@@ -154,10 +154,14 @@ class MinimumWritten:
 
 
 @dataclass(frozen=True, slots=True)
-class AnchorAdded:
-    """Write of one anchor to 33002/6; the edge keeps the certificate, the record its fingerprint."""
+class AnchorsWritten:
+    """Write to 33002/6; the edge keeps the certificates, the record their fingerprints.
 
-    fingerprint: bytes
+    `replace`: these take the place of all that were added before, not that of the account's own.
+    """
+
+    fingerprints: tuple[bytes, ...]
+    replace: bool = False
     source: Source = Source.SERVER
 
 
@@ -201,7 +205,7 @@ TransferEvent = (
 """Events of the state table."""
 
 UpkeepEvent = (
-    ReportSigned | OldErased | EndorserReceived | MinimumWritten | AnchorAdded | AccountWritten | CredentialRenewed
+    ReportSigned | OldErased | EndorserReceived | MinimumWritten | AnchorsWritten | AccountWritten | CredentialRenewed
 )
 """Events that change the record beside the state table."""
 

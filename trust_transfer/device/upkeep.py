@@ -13,7 +13,7 @@ from trust_transfer.device.context import Context
 from trust_transfer.device.endorser import read_endorser
 from trust_transfer.device.events import (
     AccountWritten,
-    AnchorAdded,
+    AnchorsWritten,
     CredentialRenewed,
     EndorserReceived,
     MinimumWritten,
@@ -59,15 +59,17 @@ def _minimum(event: MinimumWritten, context: Context) -> DeviceRecord:
     return replace(context.record, minimum=context.record.minimum.raised(event.minimum))
 
 
-def _anchor(event: AnchorAdded, context: Context) -> DeviceRecord:
-    """One more anchor for a transfer to come; a full store is an error, nothing is pushed out silently."""
+def _anchors(event: AnchorsWritten, context: Context) -> DeviceRecord:
+    """Anchors for a transfer to come, all or none; a full store is an error, nothing is pushed out silently."""
     _require_settings_open(context)
     record = context.record
-    if event.fingerprint in record.truststore:
-        return record
-    if len(record.added_anchors) >= MAX_ADDED_ANCHORS:
-        raise MessageError(Result.STORAGE, f"{MAX_ADDED_ANCHORS} anchors are added already")
-    return replace(record, added_anchors=(*record.added_anchors, event.fingerprint))
+    if event.replace:
+        _require(record.state is State.IDLE, "the accepted message may name an anchor that would go")
+        record = replace(record, added_anchors=(), erase_pending=True)
+    added = dict.fromkeys((*record.added_anchors, *(one for one in event.fingerprints if one not in record.truststore)))
+    if len(added) > MAX_ADDED_ANCHORS:
+        raise MessageError(Result.STORAGE, f"at most {MAX_ADDED_ANCHORS} anchors can be added: replace them")
+    return replace(record, added_anchors=tuple(added))
 
 
 def _account(event: AccountWritten, context: Context) -> DeviceRecord:
@@ -115,7 +117,7 @@ _CHANGES: dict[type, tuple[Callable[[Any, Context], DeviceRecord], Answer | None
     OldErased: (_old_erased, None),
     EndorserReceived: (_endorser, SUCCESS),
     MinimumWritten: (_minimum, SUCCESS),
-    AnchorAdded: (_anchor, SUCCESS),
+    AnchorsWritten: (_anchors, SUCCESS),
     AccountWritten: (_account, SUCCESS),
     CredentialRenewed: (_credential, None),
 }

@@ -39,14 +39,19 @@ class DeviceObject:
         *,
         readers: Mapping[str, Reader] | None = None,
         writers: Mapping[str, Writer] | None = None,
+        replacers: Mapping[str, Writer] | None = None,
         executors: Mapping[str, Executor] | None = None,
         made_by_reading: Collection[str] = (),
     ) -> None:
-        """`made_by_reading`: resources that always exist and whose reader must run for a Read only."""
+        """`replacers`: resources that a Write with Replace changes otherwise than one with Partial Update.
+
+        `made_by_reading`: resources that always exist and whose reader must run for a Read only.
+        """
         self.definition = MODEL[name]
         self._made = {self.definition[key].id for key in made_by_reading}
         self._readers = {self.definition[key].id: reader for key, reader in (readers or {}).items()}
         self._writers = {self.definition[key].id: writer for key, writer in (writers or {}).items()}
+        self._replacers = {self.definition[key].id: writer for key, writer in (replacers or {}).items()}
         self._executors = {self.definition[key].id: executor for key, executor in (executors or {}).items()}
 
     @property
@@ -75,9 +80,12 @@ class DeviceObject:
         present = {number: content for number, content in contents.items() if content is not None}
         return ObjectInstance.of(INSTANCE, present)
 
-    def write(self, resources: Mapping[int, AnyResource], source: Source) -> Answer:
+    def write(self, resources: Mapping[int, AnyResource], source: Source, *, replace: bool = False) -> Answer:
         """Check all values, then apply them in order of their ids; the first refusal ends it."""
-        checked = [(self._writer(number), self._checked(number, node)) for number, node in sorted(resources.items())]
+        writers = {**self._writers, **self._replacers} if replace else self._writers
+        checked = [
+            (self._writer(number, writers), self._checked(number, node)) for number, node in sorted(resources.items())
+        ]
         for writer, content in checked:
             answer = writer(content, source)
             if answer is not None and not answer.success:
@@ -101,8 +109,8 @@ class DeviceObject:
             raise NotFound(f"object {self.id} has no resource {number}")
         return definition
 
-    def _writer(self, number: int) -> Writer:
-        writer = self._writers.get(number)
+    def _writer(self, number: int, writers: Mapping[int, Writer]) -> Writer:
+        writer = writers.get(number)
         if writer is None:
             raise MethodNotAllowed(f"{self._definition(number)} cannot be written")
         return writer

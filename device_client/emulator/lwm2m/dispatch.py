@@ -140,7 +140,9 @@ class Dispatcher:
             if error.reason is FormatReason.UNSUPPORTED:
                 raise UnsupportedContentFormat(str(error)) from error
             raise
-        return response_of(self._object(path).write(_resources(path, node), source))
+        # Writing one instance of a resource leaves the others as they are, whatever the method (LwM2M Core 1.2, 6.3.3).
+        replace = request.method is Code.PUT and path.level < 4
+        return response_of(self._object(path).write(_resources(path, node), source, replace=replace))
 
     def _execute(self, request: Request, path: Path, source: Source) -> Response:
         if request.content_format not in (None, ContentFormat.TEXT):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from cryptography import x509
@@ -15,11 +16,10 @@ from device_client.emulator.storage.files import StorageError
 from device_client.emulator.storage.preferences import PreferencesFile
 from device_client.emulator.storage.vault import Vault
 from device_pki.certificates import CertificateError, load_certificate
-from device_pki.fingerprints import fingerprint
 from device_pki.keys import KeyKindError, public_key
 from secure_coap.errors import BadRequest
-from trust_transfer.device.actions import SUCCESS, Answer
-from trust_transfer.device.events import AccountWritten, AnchorAdded, Source
+from trust_transfer.device.actions import Answer
+from trust_transfer.device.events import AccountWritten, AnchorsWritten, Source
 
 MAX_ANCHOR: Final = 2048
 """Bytes of one anchor certificate."""
@@ -42,18 +42,15 @@ def enrollment_object(
         held = [der for der in (_held(vault, name) for name in dict.fromkeys(names)) if der is not None]
         return dict(enumerate(held)) or None
 
-    def write_anchors(content: Content, source: Source) -> Answer:
+    def write_anchors(content: Content, source: Source, *, replace: bool = False) -> Answer:
         assert isinstance(content, Mapping)
         certificates = [_anchor(der) for der in content.values()]
-        for certificate in certificates:
-            held = fingerprint(certificate) in vault.certificate_names()
-            name = vault.keep_certificate(certificate)
-            answer = host.handle(AnchorAdded(name, source))
-            if not answer.success:
-                if not held:
-                    vault.erase_certificates([name])
-                return answer
-        return SUCCESS
+        held = set(vault.certificate_names())
+        names = tuple(vault.keep_certificate(certificate) for certificate in certificates)
+        answer = host.handle(AnchorsWritten(names, replace, source))
+        if not answer.success:
+            vault.erase_certificates(set(names) - held)
+        return answer
 
     def write_renew_before(content: Content, source: Source) -> None:
         if not isinstance(content, int) or not 0 <= content <= MAX_RENEW_BEFORE:
@@ -90,6 +87,7 @@ def enrollment_object(
             "Trust Anchors": write_anchors,
             "Renew Before": write_renew_before,
         },
+        replacers={"Trust Anchors": partial(write_anchors, replace=True)},
         executors={"Enroll": execute_enroll},
     )
 

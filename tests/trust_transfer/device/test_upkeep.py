@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.trust_transfer.device.samples import FACTS, NOW, OLD_KEY, after, at, record
+from tests.trust_transfer.device.samples import ANCHOR_1, FACTS, NOW, OLD_KEY, after, at, record
 from trust_transfer.device import events as ev
 from trust_transfer.device import machine
 from trust_transfer.device.minimum import Minimum
@@ -40,17 +40,32 @@ def test_the_minimum_on_the_wire() -> None:
 def test_anchors_are_added_up_to_a_bound() -> None:
     start = record(added_anchors=())
     for number in range(MAX_ADDED_ANCHORS):
-        start, _ = answer(start, ev.AnchorAdded(bytes([number]) * 32))
+        start, _ = answer(start, ev.AnchorsWritten((bytes([number]) * 32,)))
     assert len(start.added_anchors) == MAX_ADDED_ANCHORS
-    assert answer(start, ev.AnchorAdded(b"\x00" * 32)) == (start, Result.NONE)
-    assert answer(start, ev.AnchorAdded(b"\xff" * 32)) == (start, Result.STORAGE)
+    assert answer(start, ev.AnchorsWritten((b"\x00" * 32,))) == (start, Result.NONE)
+    assert answer(start, ev.AnchorsWritten((b"\xff" * 32,))) == (start, Result.STORAGE)
+
+
+def test_anchors_are_added_all_or_none() -> None:
+    start = record(added_anchors=())
+    many = tuple(bytes([number]) * 32 for number in range(MAX_ADDED_ANCHORS + 1))
+    assert answer(start, ev.AnchorsWritten(many)) == (start, Result.STORAGE)
+
+
+def test_added_anchors_can_be_replaced_while_no_message_names_them() -> None:
+    full = record(added_anchors=tuple(bytes([number]) * 32 for number in range(MAX_ADDED_ANCHORS)))
+    replaced, result = answer(full, ev.AnchorsWritten((b"x" * 32, ANCHOR_1.fingerprint), replace=True))
+    assert (replaced.added_anchors, replaced.erase_pending, result) == ((b"x" * 32,), True, Result.NONE)
+    assert replaced.account == full.account
+    accepted = at(State.ACCEPTED)
+    assert answer(accepted, ev.AnchorsWritten((b"x" * 32,), replace=True)) == (accepted, Result.BUSY)
 
 
 @pytest.mark.parametrize("state", sorted(UNDECIDED))
 def test_nobody_writes_between_reset_and_decision(state: State) -> None:
     start = at(state)
     for event in (
-        ev.AnchorAdded(b"x" * 32),
+        ev.AnchorsWritten((b"x" * 32,)),
         ev.AccountWritten(enroll_uri="coaps://ca1.example/est/x"),
         ev.MinimumWritten(Minimum()),
         ev.EndorserReceived(b""),

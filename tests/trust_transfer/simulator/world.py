@@ -13,7 +13,7 @@ from tests.trust_transfer.simulator.invariants import Monitor
 from tests.trust_transfer.simulator.network import Faults, Network, Time
 from tests.trust_transfer.simulator.notary import DEVICE, Notary, Symbolic, Wanted, authority_of
 from tests.trust_transfer.simulator.provider import FACTORY, Provider
-from trust_transfer.device.events import AnchorAdded, FallBackRequested, Source
+from trust_transfer.device.events import AnchorsWritten, FallBackRequested, Source
 from trust_transfer.device.minimum import Minimum
 from trust_transfer.device.record import Account, DeviceRecord, Endorser
 from trust_transfer.messages.numbers import AnchorRole
@@ -186,7 +186,7 @@ class World:
         )
         if not terms.beneath:
             for anchor in destination.anchors:
-                self.device.run(partial(self.device.happen, AnchorAdded(anchor.fingerprint)))
+                self.device.run(partial(self.device.happen, AnchorsWritten((anchor.fingerprint,))))
         owner.book_offer(
             lambda seq: self.notary.message(wanted(seq=seq)),
             transfer_id=transfer_id,
