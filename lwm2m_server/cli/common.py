@@ -221,10 +221,17 @@ def instant(text: str) -> int:
 
 
 def unpack(archive: bytes, folder: Path) -> list[str]:
-    """Write the files of an archive into `folder`, and nowhere else."""
+    """Write the plain files of an archive into `folder`, and nowhere else; returns their names."""
     import io
 
     folder.mkdir(parents=True, exist_ok=True)
+    names = []
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as opened:
-        opened.extractall(folder, filter="data")
-        return sorted(opened.getnames())
+        for member in opened:
+            if not member.isreg() or member.name in {".", ".."} or member.name != Path(member.name).name:
+                fail(Exit.REFUSED, f"the archive holds {printable(member.name)!r}, which is no plain file of its own")
+            content = opened.extractfile(member)
+            assert content is not None, "a regular file"
+            (folder / member.name).write_bytes(content.read())
+            names.append(member.name)
+    return sorted(names)
