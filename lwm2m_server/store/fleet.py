@@ -10,8 +10,8 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from lwm2m_server.store import book_codec
 from lwm2m_server.store.tables import devices, groups
+from trust_transfer.provider import codec
 from trust_transfer.provider.book import BookEntry
 from trust_transfer.provider.duties import CloseAndRevoke, RevokeAttemptKey, SendReceipt, SendRelease, duties
 
@@ -99,14 +99,14 @@ async def _one(connection: AsyncConnection, condition: Any) -> Device | None:
 def _device(row: Any) -> Device:
     values = dict(row._mapping)
     del values["partner_duty"], values["ca_duty"]
-    return Device(**{**values, "book": book_codec.load(row.book)})
+    return Device(**{**values, "book": codec.decode(row.book)})
 
 
 def _book_columns(book: BookEntry, now: int) -> dict[str, Any]:
     """The book, and which kinds of duty it holds: these do not depend on the time."""
     due = duties(book, now)
     return {
-        "book": book_codec.dump(book),
+        "book": codec.encode(book),
         "partner_duty": any(isinstance(duty, SendReceipt | SendRelease) for duty in due),
         "ca_duty": any(isinstance(duty, CloseAndRevoke | RevokeAttemptKey) for duty in due),
     }
