@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from device_client.emulator.transport import wire
 from device_client.emulator.transport.bodies import MAX_BODIES, Bodies
-from device_client.emulator.transport.coap import CoapSession, SessionLost, Tuning
+from device_client.emulator.transport.bounded import BoundedDict
+from device_client.emulator.transport.coap import MAX_ANSWERS, CoapSession, SessionLost, Tuning
 from device_client.emulator.transport.dtls import DtlsCredentials, HandshakeRefused, ServerNotTrusted, VerifyServer
 from device_pki import issue
 from device_pki.roles import Role
@@ -283,3 +284,23 @@ async def test_byte_counting_forgets_the_requests_that_were_answered(pki: Pki, d
             await session.request(Request(Code.GET, ("x",)))
         assert not session._remote._kinds
         await session.close()
+
+
+async def test_what_a_server_makes_the_device_remember_is_bounded(pki: Pki, device: Identified) -> None:
+    echo = Echo()
+    async with echo_server(pki, echo) as server:
+        session = await connect(server.address[1], device, Echo())
+        await session.request(Request(Code.GET, ("x",)))
+        for number in range(2 * MAX_ANSWERS):
+            assert len((await server.request(echo.associations[-1], put((str(number),), 1500))).payload) == 1500
+        root_ = session._context.serversite
+        assert len(root_._block2._completes) == MAX_ANSWERS and len(root_._block1) == 0
+        await session.close()
+
+
+def test_a_bounded_dictionary_forgets_the_oldest_and_removes_twice() -> None:
+    bounded: BoundedDict[int, str] = BoundedDict(2)
+    for number in (1, 2, 1, 3):
+        bounded[number] = "x"
+    assert list(bounded) == [2, 3]
+    assert bounded.pop(2) == "x" and bounded.pop(2) is None

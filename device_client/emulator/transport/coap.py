@@ -22,6 +22,7 @@ from aiocoap.tokenmanager import TokenManager  # type: ignore[import-untyped]
 
 from device_client.emulator.transport import wire
 from device_client.emulator.transport.bodies import Bodies
+from device_client.emulator.transport.bounded import BoundedDict
 from device_client.emulator.transport.dtls import DtlsClient, DtlsCredentials, DtlsError
 from secure_coap.exchange import Request, Response
 from secure_coap.numbers.codes import Code
@@ -30,6 +31,11 @@ BLOCK_SIZE = 1024
 """Largest block, bytes: with options and DTLS overhead it still fits one datagram of 1,280 bytes."""
 RESPONSE_TIMEOUT = 60.0
 """Seconds until a request that was acknowledged but never answered counts as lost."""
+
+MAX_RECENT = 1024
+"""Messages whose repetition is recognised; aiocoap alone remembers all of four minutes with their answers."""
+MAX_ANSWERS = 8
+"""Answers larger than a block that a server can fetch the rest of."""
 
 
 class SessionLost(ConnectionError):
@@ -69,6 +75,7 @@ class CoapSession:
         self._context = Context(loop=asyncio.get_running_loop(), serversite=_Root(handler, tuning) if handler else None)
         tokens = _Tokens(self._context, self._lose)
         messages = MessageManager(tokens)
+        messages._recent_messages = BoundedDict(MAX_RECENT)
         self._remote = _Remote(messages, meter, tuning, self._lose)
         messages.message_interface = _Interface(self._remote)
         tokens.token_interface = messages
@@ -311,6 +318,7 @@ class _Root(Resource):  # type: ignore[misc]
         self._handler = handler
         self._tuning = tuning
         self._block1 = Bodies()
+        self._block2._completes = BoundedDict(MAX_ANSWERS)
 
     async def render_to_pipe(self, pipe: Any) -> None:
         message = pipe.request
