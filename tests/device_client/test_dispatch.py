@@ -196,6 +196,34 @@ def test_a_clock_set_back_makes_no_expired_server_trusted_again(parts: Parts, pk
             check([pki.sp1.server.certificate])
 
 
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        (Request(Code.GET, ("9", "0")), Code.NOT_FOUND),
+        (Request(Code.GET, ("3", "1")), Code.NOT_FOUND),
+        (Request(Code.GET, ("3", "0", "99")), Code.NOT_FOUND),
+        (Request(Code.GET, ("3", "0", "0", "0")), Code.NOT_FOUND),
+        (Request(Code.GET, ("3", "0", "4")), Code.METHOD_NOT_ALLOWED),
+        (Request(Code.GET, ("3", "0"), accept=65000), Code.NOT_ACCEPTABLE),
+        (Request(Code.GET, ("3", "0"), accept=0), Code.NOT_ACCEPTABLE),
+        (Request(Code.PUT, ("1", "0", "1"), payload=b"60", content_format=65000), Code.UNSUPPORTED_CONTENT_FORMAT),
+        (Request(Code.PUT, ("1", "0", "1"), payload=b"60"), Code.UNSUPPORTED_CONTENT_FORMAT),
+        (Request(Code.PUT, ("1", "0", "1"), ("pmin=10",)), Code.METHOD_NOT_ALLOWED),
+        (Request(Code.PUT, ("1", "0", "1"), payload=b"x", content_format=0), Code.BAD_REQUEST),
+        (Request(Code.PUT, ("3", "0", "0"), payload=b"x", content_format=0), Code.METHOD_NOT_ALLOWED),
+        (Request(Code.PUT, ("1", "0", "1"), payload=b"60", content_format=0), Code.CHANGED),
+        (Request(Code.POST, ("1", "0"), payload=b"\xc1\x01\x3c", content_format=11542), Code.CHANGED),
+        (Request(Code.POST, ("1", "0", "8")), Code.CHANGED),
+        (Request(Code.POST, ("3", "0", "4")), Code.CHANGED),
+        (Request(Code.POST, ("3",), payload=b"", content_format=11542), Code.METHOD_NOT_ALLOWED),
+        (Request(Code.DELETE, ("3", "0")), Code.METHOD_NOT_ALLOWED),
+        (Request(Code.FETCH, (), payload=b"\x80", content_format=112), Code.METHOD_NOT_ALLOWED),
+    ],
+)
+def test_any_server_gets_the_standards_answers(parts: Parts, request_: Request, code: Code) -> None:
+    assert parts.dispatcher.handle(request_, Source.SERVER).code is code
+
+
 def test_bodies_are_bounded_by_their_path(parts: Parts) -> None:
     requests_of = ServerRequests(parts.dispatcher, lambda: Source.SERVER, parts.log)
     assert requests_of.body_limit(("33001", "0", "0")) == 1024

@@ -1,6 +1,7 @@
 """A server's request to the right object: Read, Discover, Write, Execute (LwM2M Core 1.2, 6.3).
 
-Create, Delete, Observe and the composite operations are not offered: 4.05.
+Create, Delete, Write-Attributes and the composite operations are not offered: 4.05. An Observe is answered as the Read
+it also is, which tells the server that no notifications follow (RFC 7641 section 2).
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ from trust_transfer.device.events import Source
 from trust_transfer.messages.numbers import State
 
 _DEFAULT_FORMAT: Final = ContentFormat.SENML_CBOR
+_METHODS: Final = frozenset({Code.GET, Code.PUT, Code.POST})
+"""Of all operations that are offered; a composite one comes without a path."""
 
 
 class Dispatcher:
@@ -53,6 +56,8 @@ class Dispatcher:
     def handle(self, request: Request, source: Source) -> Response:
         """Answer one request of `source`; everything wrong with it becomes its response code."""
         try:
+            if request.method not in _METHODS:
+                raise MethodNotAllowed(f"{request.method.name} is not offered")
             path = Path.from_segments(request.path)
             return self._operation(request, path, source)
         except CoapError as error:
@@ -132,6 +137,8 @@ class Dispatcher:
         return Response(Code.CONTENT, payload, content_format=ContentFormat.LINK_FORMAT)
 
     def _write(self, request: Request, path: Path, source: Source) -> Response:
+        if request.content_format is None and request.query:
+            raise MethodNotAllowed("Write-Attributes is not offered")
         if request.content_format is None:
             raise UnsupportedContentFormat("a Write names its content format")
         try:
