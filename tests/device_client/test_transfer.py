@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from device_client.emulator.life.software import Software
 from device_pki.keys import public_key
 from device_pki.roles import Role
 from secure_coap.errors import Forbidden, ServiceUnavailable
 from secure_coap.numbers.codes import Code
+from suit.errors import SuitError, SuitReason
 from tests.device_client.pki import Pki
 from tests.device_client.world import (
     ENROLLMENT,
@@ -26,6 +28,7 @@ from tests.device_client.world import (
 )
 from trust_transfer.messages.numbers import Form, Result, State
 from trust_transfer.messages.report import TransferReport
+from trust_transfer.messages.values import SuitDigest
 
 
 async def ready(scene: World) -> None:
@@ -110,6 +113,28 @@ async def test_back_without_a_certificate_it_stays_reachable_while_its_ca_gives_
         assert await scene.value(scene.sp1, TRANSFER["State"]) == State.IDLE
         await scene.ca1.open_entry(scene.ca1_uri, factory_fingerprint(scene))
         assert (await scene.sp1.registered(4)).role is Role.OPERATIONAL_DEVICE
+
+
+async def test_a_full_disk_during_the_reset_delays_and_no_more(
+    tmp_path: Path, pki: Pki, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, tries = Software.reset, 0
+
+    def full_at_first(self: Software, agreed: SuitDigest, authority: bytes) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise SuitError(SuitReason.STORE, "No space left on device")
+        whole(self, agreed, authority)
+
+    monkeypatch.setattr(Software, "reset", full_at_first)
+    async with world(tmp_path, pki) as scene:
+        await ready(scene)
+        scene.acknowledge_reports(scene.sp1, scene.sp2)
+        await scene.ok(scene.sp1, write(TRANSFER["Transfer Message"], scene.message()))
+        await scene.ok(scene.sp1, execute(TRANSFER["Start"]))
+        end = await scene.until(lambda s: s["state"] == "idle")
+        assert (end["epoch"], tries) == (1, 2)
 
 
 async def test_a_new_server_that_is_busy_for_a_while_delays_and_no_more(tmp_path: Path, pki: Pki) -> None:

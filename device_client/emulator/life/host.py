@@ -23,8 +23,8 @@ from trust_transfer.messages.numbers import Result
 
 STORAGE_PAUSE = 1.0
 """Seconds until what could not be stored is done again."""
-MIN_TICK = 0.05
-"""Seconds between two looks at a moment that is already due."""
+MIN_TICK = 1.0
+"""Seconds between two looks at a moment that is already due, as long as nothing else happens."""
 
 Perform = Callable[[Action], Awaitable[Event | None]]
 """Does one action and returns the event it leads to."""

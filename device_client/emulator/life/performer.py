@@ -19,7 +19,7 @@ from device_pki.path import PathError
 from device_pki.roles import Role
 from enrollment.est.client import EstAnswerError
 from secure_coap.errors import CoapError
-from suit.errors import SuitError
+from suit.errors import SuitError, SuitReason
 from trust_transfer.device.actions import (
     Action,
     Attest,
@@ -114,7 +114,7 @@ class Performer:
             parts.software.reset(action.agreed_state, parts.host.record.account.authorities.firmware)
         except SuitError as error:
             parts.log.warning("reset_failed", problem=str(error))
-            return StepFailed(State.RESETTING, final=True, result=Result.RESET)
+            return StepFailed(State.RESETTING, final=error.reason is not SuitReason.STORE, result=Result.RESET)
         parts.log.info("restarted", running=parts.software.running.digest.hex())
         return ResetDone(parts.software.running)
 
