@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from device_client.emulator import factory
-from device_client.emulator.life.links import MAX_BODY, MAX_PACKAGE, ServerRequests
+from device_client.emulator.life.links import MAX_BODY, MAX_PACKAGE, Relation, ServerRequests
 from device_client.emulator.life.parts import Parts, Surroundings, assemble
 from device_client.emulator.life.trust import Peer
 from device_client.emulator.log import device_logger
@@ -222,6 +222,23 @@ def test_a_clock_set_back_makes_no_expired_server_trusted_again(parts: Parts, pk
 )
 def test_any_server_gets_the_standards_answers(parts: Parts, request_: Request, code: Code) -> None:
     assert parts.dispatcher.handle(request_, Source.SERVER).code is code
+
+
+@pytest.mark.parametrize(
+    ("relation", "before", "after"),
+    [
+        (Relation.ACCOUNT, Source.SERVER, Source.STRANGER),
+        (Relation.NEXT, Source.STRANGER, Source.SERVER),
+        (Relation.UPDATE, Source.UPDATE_SESSION, Source.STRANGER),
+    ],
+)
+def test_a_session_opened_before_the_commit_counts_by_whose_device_it_is_now(
+    parts: Parts, relation: Relation, before: Source, after: Source
+) -> None:
+    speaks = parts.links.source(relation, parts.host.record.epoch)
+    assert speaks() is before
+    parts.host.record = replace(parts.host.record, epoch=parts.host.record.epoch + 1)
+    assert speaks() is after
 
 
 def test_bodies_are_bounded_by_their_path(parts: Parts) -> None:

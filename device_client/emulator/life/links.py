@@ -113,7 +113,7 @@ class Links:
         self, relation: Relation, peer: Peer, identity: Identity, credential: bytes | None, lifetime: int
     ) -> Link:
         """Shake hands and register. Raises one of sessions.TEMPORARY, or the CoapError of a refusal."""
-        source = self._source(relation, self._host.record.epoch)
+        source = self.source(relation, self._host.record.epoch)
         handler = ServerRequests(self._dispatcher, source, self._log)
         session = await self._sessions.open(peer, identity, handler)
         try:
@@ -151,8 +151,8 @@ class Links:
         if link is not None:
             link.session.abandon()
 
-    def _source(self, relation: Relation, epoch: int) -> Callable[[], Source]:
-        """Who speaks on a link opened now: it follows the record, for a commit changes whose device this is."""
+    def source(self, relation: Relation, epoch: int) -> Callable[[], Source]:
+        """Who speaks on a link opened in this epoch: it follows the record, for a commit changes whose device this is."""
 
         def source() -> Source:
             if relation is Relation.UPDATE:
