@@ -140,13 +140,17 @@ async def _judge(story: Story, chaos: Chaos | None) -> Result:
     servers = {world.layout.coap_uri(name): name.upper() for name in PROVIDERS}
     return Result(
         ends=ends,
-        reasons={name: str(status["result"]).replace("_", " ") for name, status in said.items()},
+        reasons={name: _reason(status) for name, status in said.items()},
         servers={name: servers.get(str(status["server_uri"]), "?") for name, status in said.items()},
         revoked=sum(_old_serial(notes.before[name]) in on_list for name in said),
         sizes={**kept_sizes(world.layout.messages), **wire_sizes(logs)},
         seconds=story.progress.seconds,
         kills=0 if chaos is None else len(chaos.kills),
     )
+
+
+def _reason(status: dict[str, Any]) -> str:
+    return "–" if status["result"] == "none" else str(status["result"]).replace("_", " ")
 
 
 def _old_serial(status: dict[str, Any]) -> int:

@@ -39,7 +39,7 @@ STEPS = {
     "factory": "Factory: keys on the devices, certificates in a batch",
     "enrollment": "Initial enrollment with CA1, registration at SP1",
     "firmware": "SUIT firmware push to the group; re-enrollment",
-    "agreement": "Agreement: profiles, agreed state, device list, CA2, template",
+    "agreement": "Agreement: profiles, device list, CA2, template",
     "delivery": "TransferMessages delivered to the devices",
     "switch-over": "Reset, enrollment with CA2, registration at SP2, commit",
     "exceptions": "One fell back, one was cancelled, one missed its window",
