@@ -152,7 +152,7 @@ class Links:
             link.session.abandon()
 
     def source(self, relation: Relation, epoch: int) -> Callable[[], Source]:
-        """Who speaks on a link opened in this epoch: it follows the record, for a commit changes whose device this is."""
+        """Who speaks on a link of this epoch: it follows the record, for a commit changes whose device this is."""
 
         def source() -> Source:
             if relation is Relation.UPDATE:
