@@ -1,4 +1,4 @@
-"""Certificate fingerprints: SHA-256 of the DER encoding (design/registry.md, "Envelopes")."""
+"""Certificate fingerprints: SHA-256 of the DER encoding (docs/reference/registry.md, "Envelopes")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The endpoint name of a device, as its certificates carry it (design/registry.md, "Endpoint name").
+"""The endpoint name of a device, as its certificates carry it (docs/reference/registry.md, "Endpoint name").
 
 A name is read from the subject: serialNumber, else commonName. It is compared byte for byte, never folded or trimmed,
 and a subject that holds two candidates has no name at all, so that no two readers can disagree about it.

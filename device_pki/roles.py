@@ -1,7 +1,8 @@
 """What a certificate is for: roles, their key usages and the object identifiers behind them.
 
 Security rule 1: one key per role, and the role is checked at every use. The arc of our own extended key usages is in
-design/registry.md; id-kp-cmcRA is RFC 6402 2.10 and marks an EST server as speaking for its CA (RFC 7030 3.6.1).
+docs/reference/registry.md; id-kp-cmcRA is RFC 6402 2.10 and marks an EST server as speaking for its CA (RFC 7030
+3.6.1).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A service provider's client of the CA API (design/registry.md, "CA API"): HTTPS with mutual TLS.
+"""A service provider's client of the CA API (docs/reference/registry.md, "CA API"): HTTPS with mutual TLS.
 
 Every call may be repeated: the CA answers a repetition like the first one. An answer other than success raises
 `CaApiError`, a connection that fails raises `httpx.TransportError`; both leave it to the caller to try again.

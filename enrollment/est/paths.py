@@ -1,4 +1,4 @@
-"""CA-URIs and the short paths below them (RFC 9148 4.1, design/registry.md "CA API")."""
+"""CA-URIs and the short paths below them (RFC 9148 4.1, docs/reference/registry.md "CA API")."""
 
 from __future__ import annotations
 

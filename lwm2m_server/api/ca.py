@@ -1,4 +1,4 @@
-"""The CA API (design/registry.md): how service providers register devices, close entries, revoke, and certify batches.
+"""The CA API (docs/reference/ca-api.md): how providers register devices, close entries, revoke, and certify batches.
 
 HTTPS with mutual TLS. The caller is known by its pinned certificate; a label belongs to the provider that made it, and
 another provider's label is as unknown as one that does not exist. Every call may be repeated, and is answered only

@@ -1,4 +1,4 @@
-"""The story: the life cycle of DESIGN section 2, step by step, as people bring it about with commands.
+"""The story: the life of a device (docs/explanation/life-cycle.md) step by step, brought about by commands.
 
 Each method is one step. What it leaves for later ones is in `Notes`.
 """

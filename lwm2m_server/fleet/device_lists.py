@@ -1,4 +1,4 @@
-"""The old provider's first step: the signed device list of a group (DESIGN, life cycle step 5)."""
+"""The old provider's first step: the signed device list of a group (life cycle, step 5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The old provider's orders to devices: offer, start, cancel (DESIGN, life cycle step 7).
+"""The old provider's orders to devices: offer, start, cancel (life cycle, step 7).
 
 Every order may be repeated: what is done already stays as it is. An order stores what it decides and returns; carrying
 it out is the device workers', which read it from the store.

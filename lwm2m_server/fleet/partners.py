@@ -1,4 +1,4 @@
-"""Partner profiles: what one provider has agreed with another, before any transfer (DESIGN, life cycle step 4).
+"""Partner profiles: what one provider has agreed with another, before any transfer (life cycle, step 4).
 
 A profile is a TOML file. It pins the partner's certificates, the URIs its devices may be sent to, and the terms. It is
 exchanged by people; nothing a partner sends later can widen it.

@@ -197,7 +197,7 @@ def key_usage(*, sign: bool = True, certificates: bool = False, lists: bool = Fa
 
 
 class TestTraps:
-    """What x509.verification or a careless reader lets pass (design/facts.md)."""
+    """What x509.verification or a careless reader lets pass."""
 
     CA = root()
     SIGNS = key_usage()

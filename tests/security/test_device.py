@@ -1,4 +1,4 @@
-"""design/security.md section 3, tests 16 to 22, by their numbers, at the layer of the transfer itself.
+"""docs/reference/security-tests.md, tests 16 to 22, by their numbers, at the layer of the transfer itself.
 
 Of 21 the evidence and its verifier belong to the attestation part; here: a step that is not affirmed never leads on.
 """

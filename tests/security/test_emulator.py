@@ -1,4 +1,4 @@
-"""design/security.md section 3, tests 7, 8, 13 and 16 to 20 on the emulated device, over real sockets.
+"""docs/reference/security-tests.md, tests 7, 8, 13 and 16 to 20 on the emulated device, over real sockets.
 
 16, the power cut at every write, is tests/device_client/test_power_cuts.py; its second half is here. 9 to 12, 14 and 15
 are judged by trust_transfer alone and tested there.

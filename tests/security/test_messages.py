@@ -1,4 +1,4 @@
-"""design/security.md section 3, tests 6 to 15, by their numbers: what a device makes of a bad TransferMessage.
+"""docs/reference/security-tests.md, tests 6 to 15, by their numbers: what a device makes of a bad TransferMessage.
 
 Tests 1 to 5 are about envelopes and claims (tests/trust_transfer/messages). Of 14 the prefix pinned in the partner
 profile belongs to the server. A rejection leaves the record equal, orders nothing and names its reason; `rejected` and

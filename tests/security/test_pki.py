@@ -1,4 +1,4 @@
-"""design/security.md section 3, tests 23 to 29, by their numbers.
+"""docs/reference/security-tests.md, tests 23 to 29, by their numbers.
 
 Of 28 the part about OCSP belongs to the OCSP responder, which is not built yet; revocation lists are tested here.
 """

@@ -1,4 +1,4 @@
-"""Security tests of the service provider (design/security.md, part 3), by their numbers.
+"""Security tests of the service provider (docs/reference/security-tests.md), by their numbers.
 
 14, 22 and 42 are with the partner API's other refusals in tests/lwm2m_server/sp/test_partner_api.py. Of 45, an unlisted
 plugin cannot be tested yet: the server loads no plugins at all; the audit chain comes with the audit log.
