@@ -28,6 +28,7 @@ from lwm2m_server.store import registrations
 from lwm2m_server.store import transfers as transfer_store
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.fleet import Device as DeviceRow
+from objects.errors import ObjectsError
 from trust_transfer.messages.errors import MessageError
 from trust_transfer.messages.numbers import State
 from trust_transfer.provider import new, old
@@ -95,8 +96,9 @@ class DeviceWork:
         except DeviceOffline as offline:
             log.info("device_offline", endpoint=endpoint, reason=str(offline))
             return False
-        except DeviceRefused as refused:
-            log.warning("device_refused", endpoint=endpoint, error=str(refused))
+        except (DeviceRefused, ObjectsError) as error:
+            event = "device_refused" if isinstance(error, DeviceRefused) else "device_answer_unusable"
+            log.warning(event, endpoint=endpoint, error=str(error)[:300])
             return True
 
     async def _managed(self, row: DeviceRow, device: Device, links: str, kind: Kind) -> bool:

@@ -23,6 +23,7 @@ from lwm2m_server.fleet.clock import Clock
 from lwm2m_server.fleet.errors import Contradiction, Rejected, Unknown
 from lwm2m_server.fleet.partners import PartnerProfile
 from lwm2m_server.settings import SpSettings
+from lwm2m_server.store import firmware as firmware_store
 from lwm2m_server.store import fleet as fleet_store
 from lwm2m_server.store import transfers as store
 from lwm2m_server.store.database import Database
@@ -186,9 +187,11 @@ async def _book_receipt(connection: AsyncConnection, cti: bytes, receipt: Receip
     if signed.report.transfer_id != cti:
         raise Rejected(f"the report of {device.endpoint} is about another transfer", "wrong_transfer")
     try:
-        await change_book(connection, device.endpoint, lambda book: change(book, signed, now), now)
+        book = await change_book(connection, device.endpoint, lambda book: change(book, signed, now), now)
     except BookError as error:
         raise Rejected(str(error), "report_refused") from error
+    if book.tenure is None:  # an order of this stay must not be carried out in another one
+        await firmware_store.end_pushes(connection, device.endpoint, now)
 
 
 async def _stored_before(connection: AsyncConnection, cti: bytes, kind: Kind, number: int, body: bytes) -> bool:

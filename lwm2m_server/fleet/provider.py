@@ -35,8 +35,8 @@ from lwm2m_server.fleet.trust import DeviceTrust
 from lwm2m_server.fleet.workers import Workers
 from lwm2m_server.provider_keys import Credential, KeyRole, ProviderKeys, certificate_path, key_path, read_chain
 from lwm2m_server.settings import SpSettings
+from lwm2m_server.store import fleet as fleet_store
 from lwm2m_server.store import partners as partner_store
-from lwm2m_server.store import transfers as transfer_store
 from lwm2m_server.store.database import Database
 from trust_transfer.messages.numbers import AnchorRole
 
@@ -96,6 +96,7 @@ class ServiceProvider:
         self.sender: Sender | None = None
         self.partner_tls: ssl.SSLContext | None = None
         self._partner_names: frozenset[str] = frozenset()
+        self._windows_seen = clock.seconds()
         self._clients: dict[str, tuple[bytes, httpx.AsyncClient]] = {}
         https = certificate_path(settings.data, KeyRole.HTTPS), key_path(settings.data, KeyRole.HTTPS)
         self._https = https
@@ -202,11 +203,16 @@ class ServiceProvider:
         self.trust.load()
         self.wake_duties()
 
-    async def wake_starts(self) -> None:
-        """Look after devices whose transfer is to be started when its window opens."""
+    async def wake_windows(self) -> None:
+        """Look after connected devices whose window has begun (a start is due) or ended (a Cancel is, rule 7).
+
+        Devices that are not connected are looked after when they appear, so nothing needs to be known from before.
+        """
+        now = self.clock.seconds()
         async with self.database.reading() as connection:
-            waiting = await transfer_store.endpoints_to_start(connection)
-        for endpoint in waiting:
+            concerned = await fleet_store.endpoints_at_window(connection, self._windows_seen, now)
+        self._windows_seen = now
+        for endpoint in concerned:
             if self.gateway.is_online(endpoint):
                 self.device_workers.wake(endpoint)
 

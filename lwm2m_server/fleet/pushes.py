@@ -70,17 +70,22 @@ class Pushes:
             await device.write(_PACKAGE, b"")
             return await self._end(push, PushState.KEPT, result)
         await self._store(push, PushState.INSTALLING, None)
-        await device.execute(_UPDATE.path())
-        return True
+        return await self._install(push, device)
 
     async def _follow(self, push: Push, device: Device) -> bool:
         state, result = await _read(device)
         if state is UpdateState.DOWNLOADED:
-            await device.execute(_UPDATE.path())
-            return True
+            return await self._install(push, device)
         if state in {UpdateState.UPDATING, UpdateState.DOWNLOADING}:
             return True
         return await self._end(push, PushState.INSTALLED if result == _SUCCESS else PushState.FAILED, result)
+
+    async def _install(self, push: Push, device: Device) -> bool:
+        try:
+            await device.execute(_UPDATE.path())
+        except DeviceRefused as refused:
+            return await self._refused(push, device, refused)
+        return True
 
     async def _refused(self, push: Push, device: Device, refused: DeviceRefused) -> bool:
         """5.xx and 4.05 (an update or a transfer is running) pass; any other refusal is about this manifest."""

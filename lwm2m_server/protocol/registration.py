@@ -5,12 +5,14 @@ POST /rd?ep=…&lt=…&lwm2m=…&b=…   Register        POST /rd/{handle}   Upd
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from objects.errors import ObjectsError
 from objects.formats.link_format import Link, parse_links
+from objects.path import MAX_ID
 from secure_coap.errors import BadRequest, MethodNotAllowed, NotFound, RequestEntityTooLarge, UnsupportedContentFormat
 from secure_coap.exchange import Request
 from secure_coap.numbers.codes import Code
@@ -26,6 +28,7 @@ DEFAULT_LIFETIME: Final = 86400
 MAX_LIFETIME: Final = 10 * 365 * 86400
 MAX_QUERY: Final = 16
 REGISTRATIONS_PER_MINUTE: Final = 10
+_NUMBER: Final = re.compile(r"[0-9]{1,5}", re.ASCII)
 _VERSIONS: Final = frozenset({"1.0", "1.1", "1.2"})
 _BINDINGS: Final = frozenset("UMHTSNQ")
 
@@ -166,9 +169,10 @@ def _segments(link: Link) -> list[str]:
 
 def _instance(link: Link, object_id: int) -> int | None:
     segments = _segments(link)
-    if len(segments) == 2 and segments[0] == str(object_id) and segments[1].isdecimal():
-        return int(segments[1])
-    return None
+    if len(segments) != 2 or segments[0] != str(object_id) or not _NUMBER.fullmatch(segments[1]):
+        return None
+    number = int(segments[1])
+    return number if number <= MAX_ID else None
 
 
 class RegistrationRate:

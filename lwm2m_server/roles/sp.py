@@ -113,7 +113,7 @@ async def _upkeep(provider: ServiceProvider, server: CoapServer) -> None:
         try:
             end_refused_sessions(provider, server)
             await provider.registrar.expire()
-            await provider.wake_starts()
+            await provider.wake_windows()
             await renew_token(provider.database, provider.settings.data, provider.clock.seconds())
         except Exception:
             log.exception("upkeep_failed")

@@ -96,6 +96,12 @@ async def set_push(
     await connection.execute(update(pushes).where(pushes.c.id == push_id).values(**values))
 
 
+async def end_pushes(connection: AsyncConnection, endpoint: str, now: int) -> None:
+    """Give up whatever is still to be done for a device that has left."""
+    waiting = and_(pushes.c.endpoint == endpoint, pushes.c.state.in_((PushState.PENDING, PushState.INSTALLING)))
+    await connection.execute(update(pushes).where(waiting).values(state=PushState.FAILED, changed_at=now))
+
+
 async def _select(connection: AsyncConnection, condition: object) -> list[Push]:
     rows = await connection.execute(select(pushes).where(condition).order_by(pushes.c.id))  # type: ignore[arg-type]
     return [Push(**{**row._mapping, "state": PushState(row.state)}) for row in rows]

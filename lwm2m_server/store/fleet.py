@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,6 +14,9 @@ from lwm2m_server.store.tables import devices, groups
 from trust_transfer.provider import codec
 from trust_transfer.provider.book import BookEntry
 from trust_transfer.provider.duties import CloseAndRevoke, RevokeAttemptKey, SendReceipt, SendRelease, duties
+
+_DERIVED: Final = ("partner_duty", "ca_duty", "window_begin", "window_end")
+"""Columns that repeat a part of the book."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,12 @@ async def find_devices(
     return [_device(row) for row in await connection.execute(statement)]
 
 
+async def endpoints_at_window(connection: AsyncConnection, after: int, until: int) -> list[str]:
+    """Devices with an open offer whose window began or ended later than `after` and not later than `until`."""
+    edges = (and_(column > after, column <= until) for column in (devices.c.window_begin, devices.c.window_end))
+    return [row.endpoint for row in await connection.execute(select(devices.c.endpoint).where(or_(*edges)))]
+
+
 async def _one(connection: AsyncConnection, condition: Any) -> Device | None:
     row = (await connection.execute(select(devices).where(condition))).one_or_none()
     return None if row is None else _device(row)
@@ -98,15 +107,19 @@ async def _one(connection: AsyncConnection, condition: Any) -> Device | None:
 
 def _device(row: Any) -> Device:
     values = dict(row._mapping)
-    del values["partner_duty"], values["ca_duty"]
+    for name in _DERIVED:
+        del values[name]
     return Device(**{**values, "book": codec.decode(row.book)})
 
 
 def _book_columns(book: BookEntry, now: int) -> dict[str, Any]:
-    """The book, and which kinds of duty it holds: these do not depend on the time."""
+    """The book, and what of it is asked for without reading every book; none of it depends on the time."""
     due = duties(book, now)
+    offers = () if book.tenure is None else book.tenure.open_offers
     return {
         "book": codec.encode(book),
         "partner_duty": any(isinstance(duty, SendReceipt | SendRelease) for duty in due),
         "ca_duty": any(isinstance(duty, CloseAndRevoke | RevokeAttemptKey) for duty in due),
+        "window_begin": min((offer.not_before for offer in offers), default=None),
+        "window_end": min((offer.not_after for offer in offers), default=None),
     }

@@ -29,10 +29,13 @@ devices = Table(
     Column("book", LargeBinary, nullable=False),
     Column("partner_duty", Boolean, nullable=False, index=True),
     Column("ca_duty", Boolean, nullable=False, index=True),
+    Column("window_begin", Integer, index=True),
+    Column("window_end", Integer, index=True),
     Column("state", Integer),
     Column("result", Integer),
 )
-"""Every device this provider has to do with, and its book of it. `partner_duty`, `ca_duty`: the book holds such duties.
+"""Every device this provider has to do with, and its book of it. `partner_duty`, `ca_duty`: the book holds such duties;
+`window_begin`, `window_end`: of its open offers, the times at which duties towards the device arise by themselves.
 `state`, `result`: resources 33001/1 and /2 as last read."""
 
 registrations = Table(

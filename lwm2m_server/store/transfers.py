@@ -159,12 +159,6 @@ async def set_start(connection: AsyncConnection, message: Message, start: bool) 
     await connection.execute(update(messages).where(name).values(start=start))
 
 
-async def endpoints_to_start(connection: AsyncConnection) -> list[str]:
-    """Devices with a message that is to be started."""
-    statement = select(messages.c.endpoint).where(messages.c.start).distinct()
-    return [row.endpoint for row in await connection.execute(statement)]
-
-
 def _named(document: Document) -> ColumnElement[bool]:
     return and_(
         documents.c.transfer_id == document.transfer_id,

@@ -111,6 +111,8 @@ def upgrade() -> None:
         sa.Column("book", sa.LargeBinary(), nullable=False),
         sa.Column("partner_duty", sa.Boolean(), nullable=False),
         sa.Column("ca_duty", sa.Boolean(), nullable=False),
+        sa.Column("window_begin", sa.Integer(), nullable=True),
+        sa.Column("window_end", sa.Integer(), nullable=True),
         sa.Column("state", sa.Integer(), nullable=True),
         sa.Column("result", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(
@@ -123,6 +125,8 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_devices_ca_duty"), ["ca_duty"], unique=False)
         batch_op.create_index(batch_op.f("ix_devices_group_name"), ["group_name"], unique=False)
         batch_op.create_index(batch_op.f("ix_devices_partner_duty"), ["partner_duty"], unique=False)
+        batch_op.create_index(batch_op.f("ix_devices_window_begin"), ["window_begin"], unique=False)
+        batch_op.create_index(batch_op.f("ix_devices_window_end"), ["window_end"], unique=False)
 
     op.create_table(
         "transfers",
