@@ -127,7 +127,8 @@ class Acceptance:
         ca_uri = ""
         for start in range(0, len(certificates), MAX_BAG_ITEMS):
             part = certificates[start : start + MAX_BAG_ITEMS]
-            ca_uri = (await register_bag(self._ca, label, encode_x5bag([_der(one) for one in part]))).rstrip("/")
+            bag = encode_x5bag([_der(one) for one in part])
+            ca_uri = (await register_bag(self._ca, self._settings.ca, label, bag)).rstrip("/")
         return ca_uri
 
     def _template(

@@ -8,10 +8,16 @@ import httpx
 
 from enrollment.ca_client import CaApiError, CaClient
 from lwm2m_server.fleet.errors import NotReady, Rejected
+from lwm2m_server.settings import CaClientSettings
+from trust_transfer.messages.errors import MessageError
+from trust_transfer.messages.uri import within
 
 
-async def register_bag(ca: CaClient, label: UUID, bag: bytes) -> str:
-    """Register an x5bag with the own CA; returns the CA-URI. All of it or an error."""
+async def register_bag(ca: CaClient, settings: CaClientSettings, label: UUID, bag: bytes) -> str:
+    """Register an x5bag with the own CA; returns the CA-URI. All of it or an error.
+
+    A CA-URI is believed only beneath the CA's `public_uri`: a CA that was taken over sends no device elsewhere.
+    """
     try:
         result = await ca.put_label(label, bag)
     except CaApiError as error:
@@ -24,4 +30,10 @@ async def register_bag(ca: CaClient, label: UUID, bag: bytes) -> str:
             f"the CA refused {len(result.refused)} certificates; {first.fingerprint.hex()[:16]}…: {first.reason}",
             "refused_by_ca",
         )
+    try:
+        believed = within(result.ca_uri, settings.public_uri)
+    except MessageError as error:
+        raise Rejected(f"the CA-URI: {error.detail}", "ca_uri") from error
+    if not believed:
+        raise Rejected(f"the CA-URI is not beneath {settings.public_uri}: set [sp.ca] public_uri to the CA's", "ca_uri")
     return result.ca_uri

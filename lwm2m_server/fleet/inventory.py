@@ -72,15 +72,17 @@ class Inventory:
     async def add_devices(self, bag: bytes, group: str) -> AddedDevices:
         """Take factory certificates into the fleet: registered with the own CA first, then booked as owned."""
         certificates = self._factory_certificates(bag)
-        ca_uri = await register_bag(self._ca, self._settings.ca.label, bag)
+        async with self._database.reading() as connection:
+            for name, certificate in certificates.items():
+                _check_own(await store.device(connection, name), certificate)
+        ca_uri = await register_bag(self._ca, self._settings.ca, self._settings.ca.label, bag)
         async with self._database.transaction() as connection:
             await store.add_group(connection, group)
             for name, certificate in certificates.items():
                 known = await store.device(connection, name)
+                _check_own(known, certificate)
                 if known is None:
                     await store.add_device(connection, self._new(name, certificate, group, ca_uri), self._now())
-                elif known.fingerprint != fingerprint(certificate):
-                    raise Contradiction(f"{name} is known with another factory certificate")
                 else:
                     await store.change_device(connection, name, group_name=group)
         return AddedDevices(ca_uri, tuple(certificates))
@@ -136,6 +138,21 @@ class Inventory:
 
     def _now(self) -> int:
         return self._clock.seconds()
+
+
+def _check_own(known: Device | None, certificate: x509.Certificate) -> None:
+    """Raise `Contradiction` for a device that is not this provider's from the factory on, and still is.
+
+    The label of added devices is closed with the stay that began with them (rule 16): no other device may be in it.
+    """
+    if known is None:
+        return
+    if known.fingerprint != fingerprint(certificate):
+        raise Contradiction(f"{known.endpoint} is known with another factory certificate")
+    if known.book.tenure is None:
+        raise Contradiction(f"{known.endpoint} is not owned here; it comes by a transfer, not by being added")
+    if known.book.tenures[0].arrival is not None:
+        raise Contradiction(f"{known.endpoint} came by a transfer and is registered with the CA already")
 
 
 def build_envelope(build: Build, key: PrivateKey) -> bytes:
