@@ -14,9 +14,9 @@ MAX_BODY: Final = 1024 * 1024
 
 
 async def bounded_body(request: Request, limit: int = MAX_BODY) -> bytes:
-    """Return the whole body of at most `limit` octets; raise a 413 problem beyond that."""
+    """Return the whole body; raise a 413 problem when it declares, or turns out to have, more than `limit` octets."""
     declared = request.headers.get("content-length", "0")
-    if not declared.isdigit() or int(declared) > limit:
+    if not declared.isdecimal() or int(declared) > limit:
         raise _too_large(limit)
     body = bytearray()
     async for part in request.stream():
@@ -27,4 +27,6 @@ async def bounded_body(request: Request, limit: int = MAX_BODY) -> bytes:
 
 
 def _too_large(limit: int) -> Problem:
-    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body exceeds {limit} octets; send less at a time")
+    return Problem(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body exceeds {limit} octets; send it in parts", code="too_large"
+    )

@@ -17,8 +17,8 @@ from fastapi import Depends, FastAPI, Path, Request
 from fastapi.responses import Response
 
 from lwm2m_server.api import errors
+from lwm2m_server.api.body import bounded_body
 from lwm2m_server.api.mutual_tls import peer_fingerprint
-from lwm2m_server.api.uploads import read_body
 from lwm2m_server.fleet.errors import Rejected, Unknown
 from lwm2m_server.fleet.inbox import Inbox
 from lwm2m_server.fleet.partners import PartnerProfile
@@ -59,32 +59,32 @@ def create_app(database: Database, inbox: Inbox) -> FastAPI:
     @app.put(base + "/devices/{number}")
     async def put_devices(request: Request, partner: partner_type, cti: cti_type, number: number_type) -> Response:
         jws = _signature(request)
-        body = await read_body(request, MAX_CHUNK)
+        body = await bounded_body(request, MAX_CHUNK)
         return await guard.storing(partner, inbox.put_devices(partner, cti, number, body, jws))
 
     @app.put(base + "/bags/{number}")
     async def put_bag(request: Request, partner: partner_type, cti: cti_type, number: number_type) -> Response:
-        body = await read_body(request, MAX_BAG)
+        body = await bounded_body(request, MAX_BAG)
         return await guard.storing(partner, inbox.put_bag(partner, cti, number, body))
 
     @app.put(base + "/template")
     async def put_template(request: Request, partner: partner_type, cti: cti_type) -> Response:
         return await guard.storing(
-            partner, inbox.put_template(partner, cti, await read_body(request, MAX_SERVER_MESSAGE))
+            partner, inbox.put_template(partner, cti, await bounded_body(request, MAX_SERVER_MESSAGE))
         )
 
     @app.post(base + "/receipts")
     async def post_receipts(request: Request, partner: partner_type, cti: cti_type) -> Response:
         jws = _signature(request)
         return await guard.storing(
-            partner, inbox.post_receipts(partner, cti, await read_body(request, MAX_RECEIPTS), jws)
+            partner, inbox.post_receipts(partner, cti, await bounded_body(request, MAX_RECEIPTS), jws)
         )
 
     @app.post(base + "/releases")
     async def post_releases(request: Request, partner: partner_type, cti: cti_type) -> Response:
         jws = _signature(request)
         return await guard.storing(
-            partner, inbox.post_releases(partner, cti, await read_body(request, MAX_RECEIPTS), jws)
+            partner, inbox.post_releases(partner, cti, await bounded_body(request, MAX_RECEIPTS), jws)
         )
 
     @app.get(base)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from device_pki.roles import Role
 from lwm2m_server.api.admin.common import MAX_UPLOAD, Provider
-from lwm2m_server.api.uploads import read_body
+from lwm2m_server.api.body import bounded_body
 from lwm2m_server.fleet.device import Device
 from lwm2m_server.fleet.errors import NotReady, Rejected, Unknown
 from lwm2m_server.fleet.views import View, device_view
@@ -63,7 +63,7 @@ async def add_group(provider: Provider, group: str) -> View:
 async def add_devices(provider: Provider, group: str, request: Request) -> View:
     """Take the factory certificates of an x5bag into the fleet."""
     await add_group(provider, group)
-    added = await provider.inventory.add_devices(await read_body(request, MAX_UPLOAD), group)
+    added = await provider.inventory.add_devices(await bounded_body(request, MAX_UPLOAD), group)
     return {"ca_uri": added.ca_uri, "group": group, "devices": list(added.endpoints)}
 
 

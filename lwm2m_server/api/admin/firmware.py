@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
 
 from lwm2m_server.api.admin.common import MAX_UPLOAD, Provider, digest
-from lwm2m_server.api.uploads import read_body
+from lwm2m_server.api.body import bounded_body
 from lwm2m_server.fleet.errors import Rejected
 from lwm2m_server.fleet.views import View
 from lwm2m_server.store import firmware as store
@@ -35,7 +35,7 @@ async def list_firmware(provider: Provider) -> list[View]:
 async def add_firmware(provider: Provider, request: Request) -> View:
     """Add a signed SUIT envelope; it has to be signed by this provider's firmware key."""
     key = provider.keys.firmware.private_key.public_key()
-    return _view(await provider.inventory.add_firmware(await read_body(request, MAX_UPLOAD), key))
+    return _view(await provider.inventory.add_firmware(await bounded_body(request, MAX_UPLOAD), key))
 
 
 @router.post("/firmware/{manifest}/pushes")

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse
 
 from lwm2m_server.api.admin.common import Provider, digest
-from lwm2m_server.api.uploads import read_body
+from lwm2m_server.api.body import bounded_body
 from lwm2m_server.fleet.errors import Rejected, Unknown
 from lwm2m_server.fleet.partners import MAX_PROFILE, MAX_WINDOW_DAYS, PartnerProfile
 from lwm2m_server.fleet.views import View
@@ -28,7 +28,7 @@ async def list_partners(provider: Provider) -> list[View]:
 async def add_partner(provider: Provider, request: Request) -> View:
     """Add or replace a partner by its profile (TOML)."""
     try:
-        text = (await read_body(request, MAX_PROFILE)).decode()
+        text = (await bounded_body(request, MAX_PROFILE)).decode()
     except UnicodeDecodeError as error:
         raise Rejected("a profile is UTF-8 text") from error
     profile = PartnerProfile.parse(text)
