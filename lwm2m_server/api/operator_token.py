@@ -1,7 +1,7 @@
 """The operator's bearer token: 32 random bytes in `<data>/operator.token` (0600), only its hash in the store.
 
 A token is good for twelve hours; a new one is made in time while the server runs, and at each start. Wrong tokens are
-counted: after ten within 15 minutes every caller waits.
+counted: after ten within 15 minutes whoever brings another wrong one waits.
 """
 
 from __future__ import annotations
@@ -59,17 +59,19 @@ class TokenCheck:
         self._failures: list[float] = []
 
     async def __call__(self, request: Request) -> None:
-        """Raise a 401 or 429 `Problem` unless the request carries a good token."""
+        """Raise a 401 or 429 `Problem` unless the request carries a good token.
+
+        Who guesses is stopped; who has the token is not: nobody else may lock the operator out.
+        """
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and await self._good(token):
+            return
         now = time.monotonic()
         self._failures = [at for at in self._failures if now - at < FAILURE_WINDOW]
         if len(self._failures) >= MAX_FAILURES:
             raise Problem(HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens; wait 15 minutes", code="locked")
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not await self._good(token):
-            self._failures.append(now)
-            raise Problem(
-                HTTPStatus.UNAUTHORIZED, f"send the token of <data>/{TOKEN_FILE} as bearer token", code="token"
-            )
+        self._failures.append(now)
+        raise Problem(HTTPStatus.UNAUTHORIZED, f"send the token of <data>/{TOKEN_FILE} as bearer token", code="token")
 
     async def _good(self, token: str) -> bool:
         known = select(operator_tokens.c.sha256).where(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from uuid import UUID
 
 import structlog
 from cryptography import x509
@@ -12,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cose.keys import authority_key
 from cose.numbers import Algorithm
-from device_pki.bag import encode_x5bag
 from device_pki.certificates import CertificateError, load_certificate
 from device_pki.fingerprints import fingerprint
 from device_pki.names import endpoint_name
@@ -21,11 +19,11 @@ from device_pki.roles import Role
 from enrollment.ca_client import CaClient
 from lwm2m_server.fleet.agreement import DTLS_PROFILE
 from lwm2m_server.fleet.books import change_book
-from lwm2m_server.fleet.ca_registration import register_bag
+from lwm2m_server.fleet.ca_registration import register_certificates
 from lwm2m_server.fleet.ca_work import transfer_label
 from lwm2m_server.fleet.clock import Clock
 from lwm2m_server.fleet.errors import Contradiction, NotReady, Rejected, Unknown
-from lwm2m_server.fleet.inbox import MAX_BAG_ITEMS, certificates_by_fingerprint
+from lwm2m_server.fleet.inbox import certificates_by_fingerprint
 from lwm2m_server.fleet.partners import NamedAnchor, PartnerProfile
 from lwm2m_server.fleet.transfer_lookup import complete_list, find_transfer
 from lwm2m_server.provider_keys import ProviderKeys
@@ -88,7 +86,9 @@ class Acceptance:
                 raise Unknown("the firmware to update first (add it with `firmware add`)")
         agreed = _agreed_state(chunks, profile)
         label = transfer_label(self._settings.ca.label, cti)
-        ca_uri = await self._register_with_ca(label, list(certificates.values()))
+        ca_uri = await register_certificates(
+            self._ca, self._settings.ca, label, [_der(certificate) for certificate in certificates.values()]
+        )
         template = self._template(transfer, chunks, agreed, ca_uri, update_first)
         document = Document(cti, Kind.TEMPLATE, 0, True, template, None, self._clock.seconds(), None)
         async with self._database.transaction() as connection:
@@ -122,14 +122,6 @@ class Acceptance:
                 raise Rejected(f"the list and the certificate of {name} do not agree", "device_list")
             found[name] = certificate
         return found
-
-    async def _register_with_ca(self, label: UUID, certificates: Sequence[x509.Certificate]) -> str:
-        ca_uri = ""
-        for start in range(0, len(certificates), MAX_BAG_ITEMS):
-            part = certificates[start : start + MAX_BAG_ITEMS]
-            bag = encode_x5bag([_der(one) for one in part])
-            ca_uri = (await register_bag(self._ca, self._settings.ca, label, bag)).rstrip("/")
-        return ca_uri
 
     def _template(
         self,
@@ -175,7 +167,7 @@ class Acceptance:
         now = self._clock.seconds()
         known = await fleet_store.device(connection, endpoint)
         if known is None:
-            group = transfer.group_name or "received"
+            group = f"{transfer.partner}:{transfer.group_name or 'received'}"  # never one of our own groups
             await fleet_store.add_group(connection, group)
             book = BookEntry(endpoint, fingerprint(certificate))
             label = str(self._settings.ca.label)

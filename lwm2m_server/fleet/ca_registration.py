@@ -2,22 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import Final
 from uuid import UUID
 
 import httpx
 
-from enrollment.ca_client import CaApiError, CaClient
+from device_pki.bag import encode_x5bag
+from enrollment.ca_client import MAX_BATCH, CaApiError, CaClient
 from lwm2m_server.fleet.errors import NotReady, Rejected
 from lwm2m_server.settings import CaClientSettings
 from trust_transfer.messages.errors import MessageError
 from trust_transfer.messages.uri import within
 
+MAX_PART: Final = 768 * 1024
+"""Bytes of certificates in one call; the CA API takes bodies of 1 MiB."""
 
-async def register_bag(ca: CaClient, settings: CaClientSettings, label: UUID, bag: bytes) -> str:
-    """Register an x5bag with the own CA; returns the CA-URI. All of it or an error.
 
-    A CA-URI is believed only beneath the CA's `public_uri`: a CA that was taken over sends no device elsewhere.
+async def register_certificates(
+    ca: CaClient, settings: CaClientSettings, label: UUID, certificates: Sequence[bytes]
+) -> str:
+    """Register factory certificates (DER) with the own CA, in as many calls as it takes; returns the CA-URI.
+
+    Raises `Rejected` or `NotReady`; what was registered before that stays, and the same order again completes it. A
+    CA-URI is believed only beneath the CA's `public_uri`: a CA that was taken over sends no device elsewhere.
     """
+    ca_uri = ""
+    for part in _parts(certificates):
+        ca_uri = await _register_bag(ca, settings, label, encode_x5bag(part))
+    return ca_uri.rstrip("/")
+
+
+def _parts(certificates: Sequence[bytes]) -> Iterator[list[bytes]]:
+    part: list[bytes] = []
+    for certificate in certificates:
+        if len(part) == MAX_BATCH or sum(map(len, part)) + len(certificate) > MAX_PART:
+            yield part
+            part = []
+        part.append(certificate)
+    if part:
+        yield part
+
+
+async def _register_bag(ca: CaClient, settings: CaClientSettings, label: UUID, bag: bytes) -> str:
     try:
         result = await ca.put_label(label, bag)
     except CaApiError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -15,10 +16,9 @@ from device_pki.names import endpoint_name
 from device_pki.path import PathError, verify_path
 from device_pki.roles import Role
 from enrollment.ca_client import CaClient
-from lwm2m_server.fleet.ca_registration import register_bag
+from lwm2m_server.fleet.ca_registration import register_certificates
 from lwm2m_server.fleet.clock import Clock
 from lwm2m_server.fleet.errors import Contradiction, Rejected, Unknown
-from lwm2m_server.fleet.inbox import MAX_BAG_ITEMS
 from lwm2m_server.settings import SpSettings
 from lwm2m_server.store import firmware as firmware_store
 from lwm2m_server.store import fleet as store
@@ -30,6 +30,9 @@ from suit.envelope import parse_envelope, sign
 from suit.errors import SuitError
 from suit.numbers import DigestAlgorithm
 from trust_transfer.provider.book import from_factory
+
+MAX_ADDED: Final = 20_000
+"""Certificates in the largest bag an operator adds at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,8 @@ class Inventory:
         async with self._database.reading() as connection:
             for name, certificate in certificates.items():
                 _check_own(await store.device(connection, name), certificate)
-        ca_uri = await register_bag(self._ca, self._settings.ca, self._settings.ca.label, bag)
+        ders = [certificate.public_bytes(Encoding.DER) for certificate in certificates.values()]
+        ca_uri = await register_certificates(self._ca, self._settings.ca, self._settings.ca.label, ders)
         async with self._database.transaction() as connection:
             await store.add_group(connection, group)
             for name, certificate in certificates.items():
@@ -89,7 +93,7 @@ class Inventory:
 
     def _factory_certificates(self, bag: bytes) -> dict[str, x509.Certificate]:
         try:
-            certificates = decode_x5bag(bag, MAX_BAG_ITEMS)
+            certificates = decode_x5bag(bag, MAX_ADDED)
         except BagError as error:
             raise Rejected(str(error), "bag") from error
         found: dict[str, x509.Certificate] = {}

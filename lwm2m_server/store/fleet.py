@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -14,6 +14,9 @@ from lwm2m_server.store.tables import devices, groups
 from trust_transfer.provider import codec
 from trust_transfer.provider.book import BookEntry
 from trust_transfer.provider.duties import CloseAndRevoke, RevokeAttemptKey, SendReceipt, SendRelease, duties
+
+MAX_PARAMETERS: Final = 10_000
+"""Values in one statement."""
 
 _DERIVED: Final = ("partner_duty", "ca_duty", "window_begin", "window_end")
 """Columns that repeat a part of the book."""
@@ -86,12 +89,22 @@ async def find_devices(
 ) -> list[Device]:
     """Devices by any of these, by endpoint; all of them when nothing is asked for."""
     statement = select(devices).order_by(devices.c.endpoint)
-    if endpoints is not None:
-        statement = statement.where(devices.c.endpoint.in_(endpoints))
     for name, value in {"group_name": group, "partner_duty": partner_duty, "ca_duty": ca_duty}.items():
         if value is not None:
             statement = statement.where(devices.c[name] == value)
-    return [_device(row) for row in await connection.execute(statement)]
+    if endpoints is None:
+        return [_device(row) for row in await connection.execute(statement)]
+    found: list[Device] = []
+    for names in _parts(sorted(endpoints)):
+        part = statement.where(devices.c.endpoint.in_(names))
+        found.extend(_device(row) for row in await connection.execute(part))
+    return found
+
+
+def _parts(names: list[str]) -> Iterator[list[str]]:
+    """A database takes only so many parameters in one statement."""
+    for start in range(0, len(names), MAX_PARAMETERS):
+        yield names[start : start + MAX_PARAMETERS]
 
 
 async def endpoints_at_window(connection: AsyncConnection, after: int, until: int) -> list[str]:

@@ -8,8 +8,9 @@ from uuid import uuid4
 
 import pytest
 
+from cose import cbor
 from enrollment.ca_client import CaClient, LabelResult
-from lwm2m_server.fleet.ca_registration import register_bag
+from lwm2m_server.fleet.ca_registration import register_certificates
 from lwm2m_server.fleet.errors import Rejected
 from lwm2m_server.settings import CaClientSettings
 from tests.lwm2m_server.sp.transfer import ENDPOINT, Stage, order, stage
@@ -63,7 +64,31 @@ async def test_a_ca_uri_is_believed_beneath_the_agreed_one_only(uri: str, believ
         api="https://ca1.example", certificate=Path("ca.pem"), public_uri="coaps://ca1.example:7001", label=uuid4()
     )
     if believed:
-        assert await register_bag(ForeignCa(uri), settings, uuid4(), b"") == uri
+        assert await register_certificates(ForeignCa(uri), settings, uuid4(), [b"certificate"]) == uri
         return
     with pytest.raises(Rejected):
-        await register_bag(ForeignCa(uri), settings, uuid4(), b"")
+        await register_certificates(ForeignCa(uri), settings, uuid4(), [b"certificate"])
+
+
+class CountingCa(CaClient):
+    """Notes how large the bags are that it is given."""
+
+    def __init__(self) -> None:
+        self.bags: list[list[bytes]] = []
+
+    async def put_label(self, _label: object, bag: bytes) -> LabelResult:
+        items = cbor.decode(bag, max_size=1024 * 1024)
+        self.bags.append(items if isinstance(items, list) else [items])
+        return LabelResult("coaps://ca1.example:7001/est/AAAAAAAAAAAAAAAAAAAAAA", (), (), ())
+
+
+@pytest.mark.parametrize(("count", "size", "calls"), [(1, 500, 1), (1000, 500, 1), (1001, 500, 2), (1000, 2000, 3)])
+async def test_a_large_fleet_is_registered_in_parts_the_ca_takes(count: int, size: int, calls: int) -> None:
+    settings = CaClientSettings(
+        api="https://ca1.example", certificate=Path("ca.pem"), public_uri="coaps://ca1.example:7001", label=uuid4()
+    )
+    certificates = [number.to_bytes(4) + bytes(size - 4) for number in range(count)]
+    ca = CountingCa()
+    await register_certificates(ca, settings, uuid4(), certificates)
+    assert len(ca.bags) == calls
+    assert [item for bag in ca.bags for item in bag] == certificates

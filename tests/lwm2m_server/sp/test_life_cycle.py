@@ -67,7 +67,7 @@ async def test_a_device_moves_and_its_old_certificates_end(scene: Stage) -> None
 async def test_a_device_moves_back_in_its_next_epoch(scene: Stage) -> None:
     there = scene.transfer()
     moved = await there.commit(await there.begin())
-    back = Transfer(scene.sp2, scene.sp1, moved)
+    back = Transfer(scene.sp2, scene.sp1, moved, group="sp1:meters")
     seq = await back.begin()
     assert seq == 65536 + 1
     await until(lambda: moved.payloads(MESSAGE))

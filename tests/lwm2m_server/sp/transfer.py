@@ -52,6 +52,8 @@ class Transfer:
     taker: Side
     device: FakeDevice
     cti: str = ""
+    group: str = "meters"
+    """At the giver."""
 
     async def begin(self, *, endorsed: bool = True, update_first: bytes | None = None) -> int:
         """Everything up to the offer, each order given twice; returns the seq."""
@@ -61,7 +63,7 @@ class Transfer:
             (await side.admin.put("/partners", content=profile.render())).raise_for_status()
         now = int(time.time())
         plan = {
-            "group": "meters",
+            "group": self.group,
             "partner": self.taker.provider.name,
             "agreed_state": agreed,
             "window": {"earliest": now - 5, "latest": now + 600},
