@@ -26,10 +26,6 @@ class Cast:
         return cls(refused, cancelled, sleeper, tuple(movers))
 
     @property
-    def everybody(self) -> tuple[str, ...]:
-        return (self.refused, self.cancelled, self.sleeper, *self.movers)
-
-    @property
     def processes(self) -> dict[str, tuple[str, ...]]:
         """Process name → devices in it. The sleeper has one of its own, so that it can be switched off alone."""
         others = (self.refused, self.cancelled, *self.movers)

@@ -15,6 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+
+from cose.keys import save_public_key
+from device_pki.keys import public_key
 from lwm2m_server.demo.cast import Cast
 from lwm2m_server.demo.clone import was_refused
 from lwm2m_server.demo.hierarchy import PERMANENT
@@ -95,24 +99,21 @@ class Story:
 
     async def _install(self, bag: Path) -> None:
         layout, ca1 = self.world.layout, str(self.world.certificate("ca1"))
-        keys = await asyncio.gather(*(self._public_key(name) for name in ("transfer", "firmware")))
+        transfer, firmware = (self._public_key(name) for name in ("transfer", "firmware"))
         image = _image(layout.exchange / "image-1.bin", 1)
         argv = [DEVICE, "factory", "install", "--data", str(layout.devices), "--certificates", str(bag), "--lab"]
         argv += ["--permanent-anchor", str(self.world.certificate(PERMANENT)), "--ca-uri", self.notes.ca_uri]
         argv += ["--ca-anchor", ca1, "--server-uri", layout.coap_uri("sp1"), "--server-anchor", ca1]
-        argv += ["--transfer-authority", str(keys[0]), "--firmware-authority", str(keys[1])]
+        argv += ["--transfer-authority", str(transfer), "--firmware-authority", str(firmware)]
         argv += ["--vendor-id", VENDOR.replace("-", ""), "--class-id", DEVICE_CLASS.replace("-", "")]
         argv += ["--image", str(image), "--minimum-form", self.form, "--lifetime", str(LIFETIME)]
         await run(argv)
 
-    async def _public_key(self, role: str) -> Path:
-        from cryptography import x509
-        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-        chain = (self.world.layout.exchange / f"sp1-{role}.pem").read_bytes()
-        key = x509.load_pem_x509_certificates(chain)[0].public_key()
+    def _public_key(self, role: str) -> Path:
+        """What the station is told of SP1's keys: the public half, out of the certificate."""
+        chain = x509.load_pem_x509_certificates((self.world.layout.exchange / f"sp1-{role}.pem").read_bytes())
         path = self.world.layout.exchange / f"sp1-{role}-public.pem"
-        path.write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+        save_public_key(path, public_key(chain[0]))
         return path
 
     # ---- 2 enrollment ---------------------------------------------------------------------------

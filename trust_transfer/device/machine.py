@@ -32,7 +32,7 @@ from trust_transfer.device.events import (
     UpkeepEvent,
 )
 from trust_transfer.device.facts import Facts
-from trust_transfer.device.record import UNDECIDED, WORKING, DeviceRecord
+from trust_transfer.device.record import WORKING, DeviceRecord
 from trust_transfer.device.steps import actions_of
 from trust_transfer.device.table import Row
 from trust_transfer.messages.errors import MessageError
@@ -87,11 +87,6 @@ def next_timer(record: DeviceRecord, now: int, facts: Facts) -> int | None:
     if record.state in WORKING and record.attempt is not None and not record.attempt.returning:
         return now + max(0, order.limits.deadline - record.attempt.elapsed(now))
     return None
-
-
-def settings_open(record: DeviceRecord) -> bool:
-    """Whether the current server may write its account (33002) now: not from the reset to the decision (rule 5)."""
-    return record.state not in UNDECIDED
 
 
 def _authorized(context: Context) -> bool:

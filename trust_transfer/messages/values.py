@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from cose.keys import ED25519_SIZE, P256_COMPRESSED_SIZE, UnusableKey, public_key_of
 from cose.numbers import Algorithm
-from trust_transfer.messages.fields import Fields, array, byte_string, malformed, text, uint
+from trust_transfer.messages.fields import Fields, array, byte_string, malformed, uint
 from trust_transfer.messages.numbers import AnchorRole, AuthorityRole, TransferKey
 
 SHA256_SIZE: Final = 32
@@ -216,8 +216,3 @@ class Destination:
 
 def _anchors(value: Any) -> tuple[Anchor, ...]:
     return tuple(Anchor.from_cbor(member) for member in array(value, "anchors", minimum=1))
-
-
-def endpoint_claim(value: Any) -> str:
-    """An endpoint name of a claims set, 1 to 64 bytes."""
-    return text(value, "endpoint", 1, MAX_ENDPOINT)

@@ -71,7 +71,6 @@ def test_nobody_writes_between_reset_and_decision(state: State) -> None:
         ev.EndorserReceived(b""),
     ):
         assert answer(start, event) == (start, Result.BUSY)
-    assert not machine.settings_open(start)
 
 
 def test_the_account_is_the_current_servers() -> None:
