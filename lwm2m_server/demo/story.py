@@ -144,7 +144,8 @@ class Story:
     # ---- 3 firmware -----------------------------------------------------------------------------
 
     async def firmware(self) -> None:
-        digest = await self._build(self.sp1, 2)
+        kept = self.world.layout.messages / "manifest-firmware.suit"
+        digest = await self._build(self.sp1, 2, "--out", str(kept))
         await self.sp1.order("firmware", "push", digest, "--group", GROUP)
         await self._until("the firmware installed everywhere", lambda: self._pushed(digest))
         await self._renew()
