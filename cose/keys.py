@@ -13,7 +13,6 @@ import hashlib
 import hmac
 import os
 import stat
-import tempfile
 from enum import Enum
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -21,6 +20,8 @@ from typing import Final, TypeAlias
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+
+from cose.files import write_durably
 
 PublicKey: TypeAlias = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
@@ -94,13 +95,13 @@ def public_key_of(data: bytes) -> PublicKey:
 def save_private_key(path: Path, key: PrivateKey) -> None:
     """Write `key` as PKCS#8 PEM, readable by the owner only; the file is there whole, or as it was before."""
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    _write_durably(path, pem, 0o600)
+    write_durably(path, pem, 0o600)
 
 
 def save_public_key(path: Path, key: PublicKey) -> None:
     """Write `key` as SubjectPublicKeyInfo PEM."""
     pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    _write_durably(path, pem, 0o644)
+    write_durably(path, pem, 0o644)
 
 
 def load_private_key(path: Path) -> PrivateKey:
@@ -134,23 +135,3 @@ def load_public_key(path: Path) -> PublicKey:
     if not isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey):
         raise UnusableKey(f"{path} holds another kind of key; use a P-256 or Ed25519 key")
     return key
-
-
-def _write_durably(path: Path, data: bytes, mode: int) -> None:
-    """Replace `path` atomically; the new content survives a power cut once this returns."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            os.fchmod(file.fileno(), mode)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

@@ -207,10 +207,11 @@ def _authority_key(certificate: x509.Certificate) -> x509.AuthorityKeyIdentifier
 
 
 def _host_names(hosts: Sequence[str]) -> list[x509.GeneralName]:
-    return [_host_name(host) for host in hosts]
+    return [host_name(host) for host in hosts]
 
 
-def _host_name(host: str) -> x509.GeneralName:
+def host_name(host: str) -> x509.GeneralName:
+    """The subjectAltName entry of a host: iPAddress for a literal, else dNSName."""
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:

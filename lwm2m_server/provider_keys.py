@@ -9,7 +9,6 @@ The HTTPS certificate is self-signed at once: partners pin the very certificate.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from cose.keys import PrivateKey, UnusableKey, generate_private_key, load_private_key, same_key, save_private_key
-from device_pki.issue import Validity, common_name, self_signed_tls
+from device_pki.issue import Validity, common_name, host_name, self_signed_tls
 from device_pki.keys import public_key, signature_hash
 
 HTTPS_LIFETIME: Final = timedelta(days=825)
@@ -145,16 +144,9 @@ def _write_request(path: Path, key: PrivateKey, subject: str, hosts: Sequence[st
         return
     builder = x509.CertificateSigningRequestBuilder().subject_name(common_name(subject))
     if hosts:
-        names = x509.SubjectAlternativeName([_host_name(host) for host in hosts])
+        names = x509.SubjectAlternativeName([host_name(host) for host in hosts])
         builder = builder.add_extension(names, critical=False)
     path.write_bytes(builder.sign(key, signature_hash(key)).public_bytes(Encoding.PEM))
-
-
-def _host_name(host: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(host))
-    except ValueError:
-        return x509.DNSName(host)
 
 
 def install(data: Path, role: KeyRole, chain: Sequence[x509.Certificate]) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +12,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from cose.files import write_durably
 from cose.keys import PrivateKey, generate_private_key, load_private_key, same_key, save_private_key
 from device_pki.issue import Issuer, Validity, common_name, est_server, intermediate_ca, root_ca, self_signed_tls
 from device_pki.keys import public_key, signature_hash
@@ -105,7 +105,7 @@ def _certified(path: Path, key: PrivateKey, now: datetime) -> Sequence[x509.Cert
 
 def _write_request(path: Path, key: PrivateKey, name: str) -> None:
     request = x509.CertificateSigningRequestBuilder().subject_name(common_name(name)).sign(key, signature_hash(key))
-    write_durably(path, request.public_bytes(Encoding.PEM))
+    write_durably(path, request.public_bytes(Encoding.PEM), 0o644)
 
 
 def _key(path: Path) -> PrivateKey:
@@ -131,19 +131,4 @@ def within(issuer: Issuer, validity: Validity) -> Validity:
 
 def write_certificates(path: Path, certificates: Sequence[x509.Certificate]) -> None:
     """Write PEM certificates durably."""
-    write_durably(path, b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates))
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Replace a file at once: after a power cut the old or the new content is there, whole."""
-    new = path.with_name(f".{path.name}.new")
-    with new.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_durably(path, b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates), 0o644)

@@ -189,12 +189,12 @@ def show_crl(
     """Show the newest revocation list, signing it if something was revoked since."""
     from cryptography import x509
 
-    from lwm2m_server.ca.setup import write_durably
+    from cose.files import write_durably
 
     async def row(ca: CaOperator) -> Row:
         der = await ca.crl()
         if out is not None:
-            write_durably(out, der)
+            write_durably(out, der, 0o644)
         crl = x509.load_der_x509_crl(der)
         return {
             "number": crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number,

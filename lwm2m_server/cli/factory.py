@@ -5,11 +5,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Have the permanent CA certify devices.")
+from lwm2m_server.cli.common import Exit, fail
 
-EXIT_REFUSED = 1
-EXIT_UNAVAILABLE = 69
-"""sysexits.h EX_UNAVAILABLE: the CA did not answer."""
+app = typer.Typer(no_args_is_help=True, help="Have the permanent CA certify devices.")
 
 
 @app.callback()
@@ -35,14 +33,11 @@ def certify(
     try:
         count = asyncio.run(_certify(csrs, output, ca_api, ca_certificate, data))
     except (OSError, ValueError) as error:
-        typer.echo(f"{error}; check the files named on the command line", err=True)
-        raise typer.Exit(EXIT_REFUSED) from error
+        fail(Exit.REFUSED, f"{error}; check the files named on the command line")
     except CaApiError as error:
-        typer.echo(f"the CA refused: {error}", err=True)
-        raise typer.Exit(EXIT_UNAVAILABLE if error.temporary else EXIT_REFUSED) from error
+        fail(Exit.UNAVAILABLE if error.temporary else Exit.REFUSED, f"the CA refused: {error}")
     except httpx.TransportError as error:
-        typer.echo(f"{ca_api} does not answer ({error}); start the CA, or name the right --ca-api", err=True)
-        raise typer.Exit(EXIT_UNAVAILABLE) from error
+        fail(Exit.UNAVAILABLE, f"{ca_api} does not answer ({error}); start the CA, or name the right --ca-api")
     typer.echo(f"{count} factory certificates in {output}")
 
 

@@ -312,12 +312,15 @@ class Story:
 
     async def books(self) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
         """Both providers' books, once both answer."""
-        await self._until("both providers answer", self._both_answer)
-        return await self.sp1.transfer(self.notes.cti), await self.sp2.transfer(self.notes.cti)
+        found: dict[str, dict[str, dict[str, Any]]] = {}
 
-    async def _both_answer(self) -> Any:
-        answers = [bool(await operator.transfer(self.notes.cti)) for operator in (self.sp1, self.sp2)]
-        return all(answers) or answers
+        async def both_answer() -> Any:
+            for operator in (self.sp1, self.sp2):
+                found[operator.name] = await operator.transfer(self.notes.cti)
+            return all(found.values()) or [name for name, book in found.items() if book]
+
+        await self._until("both providers answer", both_answer)
+        return found["sp1"], found["sp2"]
 
     async def _completed(self) -> Any:
         devices = await self.sp1.transfer(self.notes.cti)

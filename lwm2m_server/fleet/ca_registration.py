@@ -35,11 +35,13 @@ async def register_certificates(
 
 def _parts(certificates: Sequence[bytes]) -> Iterator[list[bytes]]:
     part: list[bytes] = []
+    size = 0
     for certificate in certificates:
-        if len(part) == MAX_BATCH or sum(map(len, part)) + len(certificate) > MAX_PART:
+        if part and (len(part) == MAX_BATCH or size + len(certificate) > MAX_PART):
             yield part
-            part = []
+            part, size = [], 0
         part.append(certificate)
+        size += len(certificate)
     if part:
         yield part
 

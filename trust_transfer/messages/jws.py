@@ -8,7 +8,6 @@ Who signed is decided by the certificate the reader has pinned, never by the hea
 from __future__ import annotations
 
 import binascii
-import hashlib
 import hmac
 import json
 import re
@@ -16,13 +15,13 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any, Final
 
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from jwcrypto.common import JWException  # type: ignore[import-untyped]
 from jwcrypto.jwk import JWK  # type: ignore[import-untyped]
 from jwcrypto.jws import JWS  # type: ignore[import-untyped]
 
 from cose.keys import PrivateKey, PublicKey, same_key
+from device_pki.fingerprints import fingerprint
 from trust_transfer.messages.errors import MessageError
 from trust_transfer.messages.fields import malformed
 from trust_transfer.messages.numbers import JwsTyp, Result
@@ -48,7 +47,7 @@ def sign_detached(payload: bytes, key: PrivateKey, certificate: x509.Certificate
         "b64": False,
         "crit": ["b64"],
         "typ": typ.value,
-        "x5t#S256": _encode(_fingerprint(certificate)),
+        "x5t#S256": _encode(fingerprint(certificate)),
     }
     signer = JWS(payload)
     signer.allowed_algs = [header["alg"]]
@@ -100,7 +99,7 @@ def _check_header(header: dict[str, Any], algorithm: str, certificate: x509.Cert
     if header["typ"] != typ.value:
         raise MessageError(Result.UNKNOWN_TYP_OR_CLAIM, f"the JWS typ is not {typ.value}")
     named = header["x5t#S256"]
-    if not isinstance(named, str) or not hmac.compare_digest(_decode(named), _fingerprint(certificate)):
+    if not isinstance(named, str) or not hmac.compare_digest(_decode(named), fingerprint(certificate)):
         raise MessageError(Result.WRONG_SIGNER, "x5t#S256 is not the pinned certificate")
 
 
@@ -124,10 +123,6 @@ def _algorithm(key: PublicKey) -> str:
     if isinstance(key.curve, ec.SECP256R1):
         return "ES256"
     raise ValueError(_UNSUITABLE)
-
-
-def _fingerprint(certificate: x509.Certificate) -> bytes:
-    return hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).digest()
 
 
 def _encode(data: bytes) -> str:
