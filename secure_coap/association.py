@@ -7,12 +7,22 @@ transport with connection identifiers can stand behind it.
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Protocol
 
 from device_pki.identity import PeerIdentity
 
 Address = tuple[str, int]
-"""IP address as text, UDP port."""
+"""IP address as text, port."""
+
+
+class Transport(Enum):
+    """What carries the messages (RFC 7252, RFC 8323)."""
+
+    UDP = "udp"
+    DTLS = "dtls"
+    TCP = "tcp"
+    TLS = "tls"
 
 
 class Association(Protocol):
@@ -25,6 +35,10 @@ class Association(Protocol):
     @property
     def remote(self) -> Address:
         """Where its datagrams go now."""
+
+    @property
+    def transport(self) -> Transport:
+        """What carries its messages."""
 
     @property
     def peer(self) -> PeerIdentity | None:

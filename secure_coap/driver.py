@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ from secure_coap.engine import (
 )
 from secure_coap.errors import AssociationLost, InternalServerError, RequestTimeout, TransportError
 from secure_coap.exchange import Request, Response
-from secure_coap.handlers import Handler, Notify, answer, notified
+from secure_coap.handlers import Handler, Notify, called, finished, notified
 from secure_coap.limits import Limits
 from secure_coap.numbers.parameters import TransmissionParameters
 
@@ -72,7 +73,7 @@ class Driver(asyncio.DatagramProtocol):
         self._rng = random.SystemRandom()
         self._budget = BodyBudget(limits.bodies_total)
         self._peers: dict[bytes, _Peer] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._answering: set[asyncio.Future[Response]] = set()
         self._channel_timer: asyncio.TimerHandle | None = None
         self._transport: Any = None  # asyncio's or uvloop's, whose common base class lacks the buffer's size
         self._connected = False
@@ -148,10 +149,10 @@ class Driver(asyncio.DatagramProtocol):
         """Close everything; handlers in progress are cancelled."""
         for association in self.associations:
             self.drop(association, "endpoint closed")
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        answering = list(self._answering)
+        for future in answering:
+            future.cancel()
+        await asyncio.gather(*answering, return_exceptions=True)
         if self._channel_timer is not None:
             self._channel_timer.cancel()
         if self._transport is not None:
@@ -224,9 +225,7 @@ class Driver(asyncio.DatagramProtocol):
     def _on_engine_event(self, peer: _Peer, event: Event) -> None:
         match event:
             case RequestArrived(exchange, request):
-                task = self._loop.create_task(self._handle(peer, exchange, request))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._handle(peer, exchange, request)
             case ResponseArrived(handle, response):
                 self._settle(peer, handle, response)
             case RequestFailed(handle, error):
@@ -243,15 +242,37 @@ class Driver(asyncio.DatagramProtocol):
 
     # --- requests of peers ---
 
-    async def _handle(self, peer: _Peer, exchange: int, request: Request) -> None:
-        response = await answer(self._handler, request, peer.association)
+    def _handle(self, peer: _Peer, exchange: int, request: Request) -> None:
+        """At once where the handler does; else when its future is done."""
+        answer = called(self._handler, request, peer.association)
+        if isinstance(answer, Response):
+            self._respond(peer, exchange, request, answer)
+            return
+        future = self._future_of(answer)
+        self._answering.add(future)
+        future.add_done_callback(lambda done: self._answered(peer, exchange, request, done))
+
+    def _future_of(self, answer: Awaitable[Response]) -> asyncio.Future[Response]:
+        if isinstance(answer, asyncio.Future):
+            return answer
+        if isinstance(answer, Coroutine):
+            return self._loop.create_task(answer)
+        return self._loop.create_task(_awaited(answer))
+
+    def _answered(self, peer: _Peer, exchange: int, request: Request, future: asyncio.Future[Response]) -> None:
+        self._answering.discard(future)
+        response = finished(future, request, peer.association)
+        if response is not None:
+            self._respond(peer, exchange, request, response)
+            self._pump_peer(peer)
+            self._transmit()
+
+    def _respond(self, peer: _Peer, exchange: int, request: Request, response: Response) -> None:
         try:
             peer.engine.respond(exchange, response, self._loop.time())
         except Exception:
             _log.exception("response_cannot_be_sent", method=request.method.name)
             peer.engine.respond(exchange, Response.of_error(InternalServerError()), self._loop.time())
-        self._pump_peer(peer)
-        self._transmit()
 
     # --- timers ---
 
@@ -287,3 +308,7 @@ class Driver(asyncio.DatagramProtocol):
         self._channel_timer = None
         self._channel.timer(self._loop.time())
         self.pump()
+
+
+async def _awaited(answer: Awaitable[Response]) -> Response:
+    return await answer

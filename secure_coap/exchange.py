@@ -15,8 +15,9 @@ RawOptions = tuple[tuple[int, bytes], ...]
 class Request:
     """A request with its whole body; the block-wise transfer below is invisible.
 
-    `path` and `query` are decoded segments. `options` holds what has no field of its own (If-Match, Uri-Host, ...);
-    Block, Size, Echo and Request-Tag options belong to the engine and never appear.
+    `path` and `query` are decoded segments. `options` holds what has no field of its own (If-Match, No-Response, ...);
+    Block, Size, Echo and Request-Tag options belong to the engine and never appear. `confirmable` is how it travels;
+    over TCP it means nothing. `observe` is 0 to register, 1 to deregister (RFC 7641 section 2).
     """
 
     method: Code
@@ -26,6 +27,8 @@ class Request:
     content_format: int | None = None
     accept: int | None = None
     options: RawOptions = ()
+    confirmable: bool = True
+    observe: int | None = None
 
     def __post_init__(self) -> None:
         if not self.method.is_request:
@@ -34,7 +37,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response with its whole body. `max_age` in seconds."""
+    """A response with its whole body. `max_age` in seconds; `observe` is the sequence number of a notification."""
 
     code: Code
     payload: bytes = b""
@@ -42,6 +45,7 @@ class Response:
     location_path: tuple[str, ...] = ()
     max_age: int | None = None
     options: RawOptions = ()
+    observe: int | None = None
 
     def __post_init__(self) -> None:
         if not self.code.is_response:

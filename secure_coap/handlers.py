@@ -1,7 +1,11 @@
-"""Calling the application: its mistakes are logged, and told to the peer without detail."""
+"""Calling the application: its mistakes are logged, and told to the peer without detail.
+
+A handler that answers at once costs no task; a future is waited for by callback; only a coroutine becomes a task.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -10,23 +14,36 @@ from secure_coap.association import Association
 from secure_coap.errors import CoapError, InternalServerError
 from secure_coap.exchange import Request, Response
 
-Handler = Callable[[Request, Association], Awaitable[Response]]
-"""Answers a request, or raises `CoapError`."""
+Handler = Callable[[Request, Association], Response | Awaitable[Response]]
+"""Answers a request, now or later, or raises `CoapError`."""
 Notify = Callable[[Association], None]
 """Told that an association opened or closed."""
 
 _log = structlog.get_logger(__name__)
 
 
-async def answer(handler: Handler, request: Request, association: Association) -> Response:
-    """The handler's response; an error it means is told to the peer, a defect becomes 5.00."""
+def called(handler: Handler, request: Request, association: Association) -> Response | Awaitable[Response]:
+    """The handler's response, or what it will come from; a failure is the response that tells the peer."""
     try:
-        return await handler(request, association)
-    except CoapError as error:
+        return handler(request, association)
+    except Exception as error:
+        return failed(error, request, association)
+
+
+def finished(future: asyncio.Future[Response], request: Request, association: Association) -> Response | None:
+    """The response in a future that is done; None when it was cancelled, because the endpoint closes."""
+    if future.cancelled():
+        return None
+    error = future.exception()
+    return future.result() if error is None else failed(error, request, association)
+
+
+def failed(error: BaseException, request: Request, association: Association) -> Response:
+    """An error the handler means is told to the peer, a defect becomes 5.00."""
+    if isinstance(error, CoapError):
         return Response.of_error(error)
-    except Exception:
-        _log.exception("request_handler_failed", method=request.method.name, remote=association.remote)
-        return Response.of_error(InternalServerError())
+    _log.error("request_handler_failed", method=request.method.name, remote=association.remote, exc_info=error)
+    return Response.of_error(InternalServerError())
 
 
 def notified(notify: Notify | None, association: Association) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from secure_coap.association import Address, Association
+from secure_coap.association import Address, Association, Transport
 from secure_coap.channels.base import ChannelEvent, Closed, Opened, Received
 from secure_coap.engine.rng import Rng
 
@@ -17,6 +17,7 @@ class PlainAssociation:
     remote: Address
     opened_at: float
     peer: None = None
+    transport: Transport = Transport.UDP
     channel_binding: bytes = b""
 
 

@@ -21,6 +21,7 @@ from enrollment.est.server import EstEvent, EstServer
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.enrollment_register import SqlEnrollmentRegister
 from lwm2m_server.testing.register_contract import UUIDS
+from secure_coap.association import Transport
 from secure_coap.errors import CoapError
 from secure_coap.exchange import Request, Response
 from tests.device_pki.builders import HARDWARE, NOW, Authority, Device, root
@@ -35,6 +36,7 @@ class Session:
     key: bytes = bytes(16)
     remote: tuple[str, int] = ("192.0.2.1", 5684)
     opened_at: float = 0.0
+    transport: Transport = Transport.DTLS
 
 
 class CountingCa:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from lwm2m_server.testing.relay import Relay
-from secure_coap.association import Association
+from secure_coap.association import Association, Transport
 from secure_coap.endpoint import CoapClient, CoapServer
 from secure_coap.errors import AssociationLost, Conflict, HandshakeFailed, NotFound, RequestTimeout
 from secure_coap.exchange import Request, Response
@@ -93,6 +93,33 @@ async def test_errors_of_a_handler() -> None:
         defect = await down.request(Request(Code.GET, ("defect",)))
         assert (defect.code, defect.payload) == (Code.INTERNAL_SERVER_ERROR, b"")
         assert (await down.request(Request(Code.GET, ("other",)))).code == Code.NOT_FOUND
+
+
+async def test_a_handler_may_answer_at_once_or_by_a_future() -> None:
+    waiting: list[asyncio.Future[Response]] = []
+
+    def handler(request: Request, association: Association) -> Response | asyncio.Future[Response]:
+        assert association.transport is Transport.UDP
+        if request.path == ("now",):
+            return Response(Code.CONTENT, b"now")
+        if request.path == ("never",):
+            raise NotFound
+        waiting.append(asyncio.get_running_loop().create_future())
+        return waiting[-1]
+
+    async with server(handler, secured=False) as up, client(up, secured=False) as down:
+        assert (await down.request(Request(Code.GET, ("now",)))).payload == b"now"
+        assert (await down.request(Request(Code.GET, ("never",)))).code == Code.NOT_FOUND
+        later = asyncio.create_task(down.request(Request(Code.GET, ("later",))))
+        while not waiting:
+            await asyncio.sleep(0.01)
+        waiting[0].set_result(Response(Code.CONTENT, b"later"))
+        assert (await later).payload == b"later"
+        refused = asyncio.create_task(down.request(Request(Code.GET, ("later",))))
+        while len(waiting) < 2:
+            await asyncio.sleep(0.01)
+        waiting[1].set_exception(Conflict("busy"))
+        assert (await refused).code == Code.CONFLICT
 
 
 async def test_messages_that_cannot_be_sent() -> None:

@@ -9,7 +9,7 @@ from typing import Final
 from OpenSSL import SSL
 
 from device_pki.identity import PeerIdentity
-from secure_coap.association import Address
+from secure_coap.association import Address, Transport
 from secure_coap.channels.dtls.peer_check import PeerCheck
 from secure_coap.channels.dtls.records import pack
 
@@ -51,6 +51,11 @@ class DtlsSession:
         self.state = SessionState.HANDSHAKE
         self.reason = ""
         self.channel_binding = b""
+
+    @property
+    def transport(self) -> Transport:
+        """DTLS."""
+        return Transport.DTLS
 
     @property
     def peer(self) -> PeerIdentity | None:
