@@ -1,4 +1,4 @@
-"""Who is at the other end of a secured session, after its certificate path was verified."""
+"""Who is at the other end of a secured session: proven by a certificate path, or by a pre-shared key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from device_pki.roles import Role, profile
 
 @dataclass(frozen=True, slots=True)
 class PeerIdentity:
-    """The authenticated peer of one session. It belongs to the session, never to a network address."""
+    """A peer with a verified certificate. It belongs to the session, never to a network address."""
 
     certificate: x509.Certificate
     chain: tuple[x509.Certificate, ...]
@@ -42,3 +42,17 @@ class PeerIdentity:
     def anchor(self) -> x509.Certificate:
         """The trust anchor the path ended at."""
         return self.chain[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class PskIdentity:
+    """A peer that holds a pre-shared key with us (RFC 4279). The key itself is never kept here."""
+
+    identity: str
+    """The PSK identity both sides named in the handshake."""
+    endpoint: str | None
+    """The endpoint name the key was given to, for devices; never what the peer calls itself."""
+
+
+Peer = PeerIdentity | PskIdentity
+"""The authenticated peer of one session. What only a certificate may do asks for a `PeerIdentity`."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Protocol
 
-from device_pki.identity import PeerIdentity
+from device_pki.identity import Peer
 
 Address = tuple[str, int]
 """IP address as text, port."""
@@ -41,8 +41,8 @@ class Association(Protocol):
         """What carries its messages."""
 
     @property
-    def peer(self) -> PeerIdentity | None:
-        """The verified certificate identity; None without security."""
+    def peer(self) -> Peer | None:
+        """Who was verified, by certificate or pre-shared key; None without security."""
 
     @property
     def channel_binding(self) -> bytes:

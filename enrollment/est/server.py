@@ -88,7 +88,7 @@ class EstServer:
         """Return the answer; refusals are raised as `CoapError`."""
         label, operation = _route(request)
         peer = association.peer
-        if peer is None:
+        if not isinstance(peer, PeerIdentity):
             raise Unauthorized("authenticate by certificate")
         try:
             response, outcome = await self._serve(request, association, peer, label=label, operation=operation)

@@ -13,6 +13,7 @@ import structlog
 from cryptography import x509
 
 from cose.keys import PublicKey
+from device_pki.identity import PeerIdentity
 from device_pki.keys import public_key
 from lwm2m_server.fleet.books import Books
 from lwm2m_server.fleet.clock import Clock
@@ -82,11 +83,12 @@ class DeviceWork:
         async with self._database.reading() as connection:
             row = await fleet_store.device(connection, endpoint)
             registration = await registrations.by_endpoint(connection, endpoint)
-        if session is None or session.peer is None or row is None or registration is None:
+        peer = None if session is None else session.peer
+        if not isinstance(peer, PeerIdentity) or row is None or registration is None:
             return False
         device = Device(self._gateway, endpoint)
         try:
-            match admission_of(row, session.peer).kind:
+            match admission_of(row, peer).kind:
                 case Kind.REFUSED:
                     return False
                 case Kind.UPDATE_SESSION:

@@ -84,7 +84,7 @@ class Registrar:
     async def handle(self, request: Request, association: Association) -> Response:
         """Answer one request of a device; raises `CoapError` for a refusal."""
         peer = association.peer
-        if peer is None or peer.endpoint is None:
+        if not isinstance(peer, PeerIdentity) or peer.endpoint is None:
             raise Unauthorized("register over DTLS with a device certificate")
         self._check_session(peer)
         asked = interface.parse(request)

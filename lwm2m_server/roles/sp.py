@@ -12,6 +12,7 @@ import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from device_pki.identity import PeerIdentity
 from lwm2m_server.api.admin import create_app as create_admin_app
 from lwm2m_server.api.mutual_tls import pinned_server_context
 from lwm2m_server.api.operator_token import renew as renew_token
@@ -123,9 +124,10 @@ async def _upkeep(provider: ServiceProvider, server: CoapServer) -> None:
 def end_refused_sessions(provider: ServiceProvider, server: CoapServer) -> None:
     """Close open sessions whose certificate no longer counts (security test 27)."""
     for association in tuple(server.associations):
-        refusal = None if association.peer is None else provider.trust.refusal(association.peer)
-        if refusal is not None and association.peer is not None:
-            log.warning("session_ended", endpoint=association.peer.endpoint, reason=refusal.reason)
+        peer = association.peer
+        refusal = provider.trust.refusal(peer) if isinstance(peer, PeerIdentity) else None
+        if refusal is not None and peer is not None:
+            log.warning("session_ended", endpoint=peer.endpoint, reason=refusal.reason)
             server.drop(association)
 
 

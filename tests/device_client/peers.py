@@ -139,7 +139,7 @@ class ServerPeer:
         if request.path[:1] != ("rd",):
             raise NotFound
         peer = association.peer
-        assert peer is not None and peer.endpoint is not None
+        assert isinstance(peer, PeerIdentity) and peer.endpoint is not None
         seen = Seen(peer.endpoint, peer.role, peer.key_thumbprint, association)
         if self.refuse is not None:
             raise self.refuse

@@ -34,7 +34,7 @@ def test_both_sides_know_each_other() -> None:
     link = connected()
     (server_side,), client_side = link.opened(), link.client_association(DEVICE)
     assert server_side.peer is not None
-    assert client_side.peer is not None
+    assert isinstance(client_side.peer, PeerIdentity)
     assert server_side.peer.endpoint == "device-1"
     assert client_side.peer.certificate == hierarchy().server.chain[0]
     assert len(server_side.channel_binding) == 12

@@ -16,6 +16,7 @@ import pytest
 import typer
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from device_pki.identity import PeerIdentity
 from device_pki.path import PathError
 from device_pki.roles import Role
 from lwm2m_server.ca.operator import opened
@@ -108,7 +109,7 @@ class TestRevocation:
         (device,) = await owned(provider, "dev-1")
         assert (await device.register()).code is Code.CREATED
         session = provider.running.provider.gateway.session("dev-1")
-        assert session is not None and session.peer is not None
+        assert session is not None and isinstance(session.peer, PeerIdentity)
         certificate = tmp_path / "dev-1.pem"
         certificate.write_bytes(session.peer.certificate.public_bytes(Encoding.PEM))
         async with opened(provider.ca) as operator:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from device_pki.identity import PeerIdentity
 from device_pki.roles import Role
 from lwm2m_server.api.admin.common import MAX_UPLOAD, Provider
 from lwm2m_server.api.body import bounded_body
@@ -152,7 +153,8 @@ async def _device(provider: Provider, endpoint: str, operation: Operation) -> De
         raise Unknown(f"an owned device {endpoint!r}")
     await provider.gateway.appear(endpoint, operation.wait)
     session = provider.gateway.session(endpoint)
-    factory = session is not None and session.peer is not None and session.peer.role is Role.FACTORY_DEVICE
+    peer = None if session is None else session.peer
+    factory = isinstance(peer, PeerIdentity) and peer.role is Role.FACTORY_DEVICE
     if factory and Path.parse(operation.path).object not in _TRANSFER_OBJECTS:
         raise NotReady(f"{endpoint} has logged in with its factory certificate; wait until it has enrolled again")
     return Device(provider.gateway, endpoint, wait=operation.wait)

@@ -8,7 +8,7 @@ from secure_coap.association import Address, Association
 from secure_coap.channels.base import ChannelEvent, Closed, Opened, Received
 from secure_coap.channels.dtls.config import DtlsClientConfig
 from secure_coap.channels.dtls.context import make_context
-from secure_coap.channels.dtls.peer_check import PeerCheck, verify_callback
+from secure_coap.channels.dtls.peer_check import PeerCheck
 from secure_coap.channels.dtls.records import ContentType, split_records
 from secure_coap.channels.dtls.server import TICK
 from secure_coap.channels.dtls.session import MTU, DtlsSession, SessionState
@@ -20,8 +20,8 @@ class DtlsClient:
     """Begins its handshake in `connect`; see `Channel`."""
 
     def __init__(self, config: DtlsClientConfig, rng: Rng, limits: Limits) -> None:
-        self._context = make_context(config, verify_callback)
-        self._verify = config.verify
+        self._context = make_context(config)
+        self._config = config
         self._rng = rng
         self._limits = limits
         self._session: DtlsSession | None = None
@@ -33,7 +33,7 @@ class DtlsClient:
         connection = SSL.Connection(self._context, None)
         connection.set_connect_state()
         connection.set_ciphertext_mtu(MTU)
-        check = PeerCheck(self._verify)
+        check = PeerCheck(self._config, self._rng)
         self._session = DtlsSession(
             connection, check, key=self._rng.randbytes(16), remote=remote, now=now, is_client=True
         )

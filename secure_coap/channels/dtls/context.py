@@ -1,22 +1,27 @@
-"""The OpenSSL context: DTLS 1.2 only, two AEAD suites, certificates on both sides, no resumption, no renegotiation.
+"""The OpenSSL context: DTLS 1.2, AEAD suites only, both sides authenticated, no resumption, no renegotiation.
 
-The only file that touches pyOpenSSL's private binding: for curves and signature algorithms, which it does not wrap.
+Touches pyOpenSSL's private binding, as `psk.py` does: for curves and signature algorithms, which it does not wrap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Final
 
-from OpenSSL import SSL, crypto
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from OpenSSL import SSL
 
 from secure_coap.channels.dtls.config import DtlsClientConfig, DtlsServerConfig
+from secure_coap.channels.dtls.peer_check import verify_callback
+from secure_coap.channels.dtls.psk import accept_keys, offer_key
 
 DTLS_1_2: Final = 0xFEFD
-# RFC 7925's mandatory suite has an 8-byte tag, which OpenSSL allows at security level 0 only. What that level would
+# RFC 7925's mandatory suites have an 8-byte tag, which OpenSSL allows at security level 0 only. What that level would
 # let in besides is shut out below: suites, curves and signature algorithms are listed, and certificates are ours to
 # judge.
-_SUITES: Final = b"ECDHE-ECDSA-AES128-CCM8:ECDHE-ECDSA-AES128-GCM-SHA256:@SECLEVEL=0"
+_CERTIFICATE_SUITES: Final = ("ECDHE-ECDSA-AES128-CCM8", "ECDHE-ECDSA-AES128-GCM-SHA256")
+_KEY_SUITES: Final = ("PSK-AES128-CCM8", "PSK-AES128-CCM", "PSK-AES128-GCM-SHA256")
 _CURVES: Final = b"P-256:P-384"
 _SIGNATURES: Final = b"ECDSA+SHA256:ECDSA+SHA384"
 _OPTIONS: Final = (
@@ -27,10 +32,8 @@ _OPTIONS: Final = (
     | SSL.OP_CIPHER_SERVER_PREFERENCE
 )
 
-VerifyCallback = Callable[[SSL.Connection, crypto.X509, int, int, int], bool]
 
-
-def make_context(config: DtlsServerConfig | DtlsClientConfig, verify: VerifyCallback) -> SSL.Context:
+def make_context(config: DtlsServerConfig | DtlsClientConfig) -> SSL.Context:
     """Raises `OpenSSL.SSL.Error` or ValueError when certificate and key do not belong together."""
     server = isinstance(config, DtlsServerConfig)
     context = SSL.Context(SSL.DTLS_SERVER_METHOD if server else SSL.DTLS_CLIENT_METHOD)
@@ -38,16 +41,27 @@ def make_context(config: DtlsServerConfig | DtlsClientConfig, verify: VerifyCall
     context.set_max_proto_version(DTLS_1_2)
     context.set_options(_OPTIONS)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-    context.set_cipher_list(_SUITES)
+    context.set_cipher_list(":".join((*_suites(config), "@SECLEVEL=0")).encode())
     _restrict(context)
-    leaf, *intermediates = config.certificate_chain
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verify_callback)
+    if config.private_key is not None:
+        _use_certificate(context, config.certificate_chain, config.private_key)
+    if config.psk is not None:
+        (accept_keys if server else offer_key)(context)
+    return context
+
+
+def _suites(config: DtlsServerConfig | DtlsClientConfig) -> tuple[str, ...]:
+    return (_CERTIFICATE_SUITES if config.certificate_chain else ()) + (_KEY_SUITES if config.psk else ())
+
+
+def _use_certificate(context: SSL.Context, chain: Sequence[x509.Certificate], key: ec.EllipticCurvePrivateKey) -> None:
+    leaf, *intermediates = chain
     context.use_certificate(leaf)
     for certificate in intermediates:
         context.add_extra_chain_cert(certificate)
-    context.use_privatekey(config.private_key)
+    context.use_privatekey(key)
     context.check_privatekey()
-    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verify)
-    return context
 
 
 def _restrict(context: SSL.Context) -> None:

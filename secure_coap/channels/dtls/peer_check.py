@@ -1,9 +1,14 @@
-"""The decision about a peer's certificates, taken inside the handshake.
+"""The decision about a peer, by its certificates or by a pre-shared key, taken inside the handshake.
 
-OpenSSL walks the chain the peer sent and calls us once for each certificate and each of its own findings. Its store
-is empty, so it always finds something; we collect the certificates by depth and, on its last call (depth 0, nothing
-left to find), ask `verify`. Refusing there makes OpenSSL end the handshake with an alert, before any application
-data. A chain OpenSSL accepts without that last call leaves `identity` empty, and the session then refuses to open.
+Certificates: OpenSSL walks the chain the peer sent and calls us once for each certificate and each of its own
+findings. Its store is empty, so it always finds something; we collect the certificates by depth and, on its last call
+(depth 0, nothing left to find), ask `verify`. Refusing there makes OpenSSL end the handshake with an alert, before any
+application data. A chain OpenSSL accepts without that last call leaves `peer` empty, and the session then refuses to
+open.
+
+Keys: the server is told an identity and answers with a key; whoever finishes the handshake holds it. An identity we
+do not know gets a random key, so that it fails exactly as a wrong key does: the client's Finished cannot be decrypted,
+and DTLS drops what it cannot decrypt. Nobody learns which identities exist.
 """
 
 from __future__ import annotations
@@ -14,8 +19,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL, crypto
 
-from device_pki.identity import PeerIdentity
-from secure_coap.channels.dtls.config import Verify
+from device_pki.identity import Peer, PskIdentity
+from secure_coap.channels.dtls.config import (
+    MAX_IDENTITY,
+    MIN_KEY,
+    DtlsClientConfig,
+    DtlsServerConfig,
+    PskCredential,
+)
+from secure_coap.engine.rng import Rng
 
 MAX_CHAIN: Final = 4
 MAX_CHAIN_BYTES: Final = 8 * 1024  # security rule 21
@@ -26,20 +38,26 @@ class ChainRefused(Exception):
 
 
 class PeerCheck:
-    """One handshake's decision."""
+    """One handshake's decision, and what it was taken from."""
 
-    def __init__(self, verify: Verify) -> None:
-        self._verify = verify
+    def __init__(self, config: DtlsServerConfig | DtlsClientConfig, rng: Rng) -> None:
+        self._config = config
+        self._rng = rng
         self._by_depth: dict[int, x509.Certificate] = {}
-        self.identity: PeerIdentity | None = None
+        self.peer: Peer | None = None
+        """Who it is, if the handshake finishes."""
         self.error: Exception | None = None
+        self.key_used = False
+        """Whether a pre-shared key was asked for."""
+
+    # --- certificates ---
 
     def see(self, certificate: crypto.X509, depth: int, ok: int) -> bool:
         """OpenSSL's verify callback. Every exception refuses the peer (security rule 33)."""
         try:
             return self._see(certificate, depth, ok)
         except Exception as error:
-            self.identity, self.error = None, error
+            self.peer, self.error = None, error
             return False
 
     def _see(self, certificate: crypto.X509, depth: int, ok: int) -> bool:
@@ -50,8 +68,50 @@ class PeerCheck:
             chain = [self._by_depth[depth] for depth in sorted(self._by_depth)]
             if sum(len(item.public_bytes(Encoding.DER)) for item in chain) > MAX_CHAIN_BYTES:
                 raise ChainRefused(f"more than {MAX_CHAIN_BYTES} bytes")
-            self.identity = self._verify(chain)
+            if self._config.verify is None:
+                raise ChainRefused("certificates are not accepted here")
+            self.peer = self._config.verify(chain)
         return True
+
+    # --- pre-shared keys ---
+
+    def key_of_peer(self, identity: bytes) -> bytes:
+        """The server's answer to the identity a client names. Every exception fails the handshake."""
+        self.key_used = True
+        decoy = self._rng.randbytes(MIN_KEY)
+        try:
+            credential = self._find(identity)
+        except Exception as error:
+            self.error = error
+            raise
+        if credential is None:
+            return decoy
+        self.peer = PskIdentity(identity.decode(), credential.endpoint)
+        return credential.key
+
+    def _find(self, identity: bytes) -> PskCredential | None:
+        if not isinstance(self._config, DtlsServerConfig) or self._config.psk is None:
+            raise TypeError("pre-shared keys are not accepted here")
+        if len(identity) > MAX_IDENTITY or not _is_text(identity):
+            return None
+        return self._config.psk(identity)
+
+    def own_key(self) -> tuple[bytes, bytes]:
+        """The client's identity and key; its peer is whoever holds that key too."""
+        if not isinstance(self._config, DtlsClientConfig) or self._config.psk is None:
+            raise TypeError("no pre-shared key to offer")
+        identity, key = self._config.psk
+        self.key_used = True
+        self.peer = PskIdentity(identity, endpoint=None)
+        return identity.encode(), key
+
+
+def _is_text(identity: bytes) -> bool:
+    try:
+        identity.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def verify_callback(connection: SSL.Connection, certificate: crypto.X509, _error: int, depth: int, ok: int) -> bool:

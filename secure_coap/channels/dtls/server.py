@@ -15,7 +15,7 @@ from secure_coap.channels.base import ChannelEvent, Closed, Opened, Received
 from secure_coap.channels.dtls.config import DtlsServerConfig
 from secure_coap.channels.dtls.context import make_context
 from secure_coap.channels.dtls.cookies import CookieListener
-from secure_coap.channels.dtls.peer_check import PeerCheck, verify_callback
+from secure_coap.channels.dtls.peer_check import PeerCheck
 from secure_coap.channels.dtls.records import ContentType, Record, split_records
 from secure_coap.channels.dtls.session import DtlsSession, SessionState
 from secure_coap.engine.rng import Rng
@@ -41,10 +41,10 @@ class DtlsServer:
     """The server side of the DTLS channel; see `Channel`."""
 
     def __init__(self, config: DtlsServerConfig, rng: Rng, limits: Limits) -> None:
-        self._verify = config.verify
+        self._config = config
         self._rng = rng
         self._limits = limits
-        self._listener = CookieListener(make_context(config, verify_callback), rng.randbytes(32))
+        self._listener = CookieListener(make_context(config), rng.randbytes(32))
         self._open: dict[Address, DtlsSession] = {}
         self._half_open: dict[Address, _HalfOpen] = {}
         self._per_source: Counter[str] = Counter()
@@ -70,7 +70,7 @@ class DtlsServer:
         self._datagrams += [(remote, reply) for reply in replies]
         if connection is None or not self._make_room(remote, now):
             return
-        check = PeerCheck(self._verify)
+        check = PeerCheck(self._config, self._rng)
         session = DtlsSession(connection, check, key=self._rng.randbytes(16), remote=remote, now=now)
         self._half_open[remote] = _HalfOpen(session, client_random)
         self._per_source[remote[0]] += 1

@@ -8,7 +8,7 @@ from typing import Final
 
 from OpenSSL import SSL
 
-from device_pki.identity import PeerIdentity
+from device_pki.identity import Peer, PskIdentity
 from secure_coap.association import Address, Transport
 from secure_coap.channels.dtls.peer_check import PeerCheck
 from secure_coap.channels.dtls.records import pack
@@ -58,9 +58,9 @@ class DtlsSession:
         return Transport.DTLS
 
     @property
-    def peer(self) -> PeerIdentity | None:
+    def peer(self) -> Peer | None:
         """The verified identity, once open."""
-        return self._check.identity if self.state is SessionState.OPEN or self.channel_binding else None
+        return self._check.peer if self.state is SessionState.OPEN or self.channel_binding else None
 
     @property
     def cipher(self) -> str:
@@ -91,12 +91,15 @@ class DtlsSession:
     def _failure(self, error: SSL.Error) -> str:
         """Our own reason where we refused, else OpenSSL's."""
         refusal = self._check.error
-        return f"certificate refused: {refusal}" if refusal is not None else f"handshake failed: {_reason(error)}"
+        if refusal is None:
+            return f"handshake failed: {_reason(error)}"
+        return "pre-shared key lookup failed" if self._check.key_used else f"certificate refused: {refusal}"
 
     def _finish_handshake(self, now: float) -> None:
         """tls-unique is the first Finished of the handshake: in a full one, the client's (RFC 5929 section 3.1)."""
         finished = self._connection.get_finished() if self._is_client else self._connection.get_peer_finished()
-        if self._check.identity is None or not finished:
+        by_key = self.cipher.startswith("PSK-")
+        if self._check.peer is None or isinstance(self._check.peer, PskIdentity) is not by_key or not finished:
             self.close("handshake ended without a verified peer")
             return
         self.channel_binding = finished
