@@ -3,6 +3,7 @@
 python -m lwm2m_server.reference settings > docs/reference/settings.md
 python -m lwm2m_server.reference cli > docs/reference/cli.md
 python -m lwm2m_server.reference admin-api > docs/reference/admin-api.md
+python -m lwm2m_server.reference firmware-update > docs/reference/firmware-update.md
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pydantic_core import PydanticUndefined
 from lwm2m_server import settings
 from lwm2m_server.api.admin import PREFIX, ROUTERS
 from lwm2m_server.cli.main import app
+from lwm2m_server.protocol import firmware_page
 
 # ---- settings -----------------------------------------------------------------------------------
 
@@ -192,7 +194,12 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-PAGES = {"settings": render_settings, "cli": render_cli, "admin-api": render_admin_api}
+PAGES = {
+    "settings": render_settings,
+    "cli": render_cli,
+    "admin-api": render_admin_api,
+    "firmware-update": firmware_page.render,
+}
 
 if __name__ == "__main__":
     sys.stdout.write(PAGES[sys.argv[1]]())
