@@ -9,27 +9,31 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import structlog
 
 from secure_coap.association import Address, Association
 from secure_coap.channels.base import Channel, ChannelEvent, Closed, Opened, Received
+from secure_coap.channels.plain import PlainChannel
 from secure_coap.engine import (
     AddressProof,
     BodyBudget,
     Engine,
     Event,
+    Notified,
     RequestArrived,
     RequestFailed,
     ResponseArrived,
 )
+from secure_coap.engine.client_role import TOKEN_BYTES
 from secure_coap.errors import AssociationLost, InternalServerError, RequestTimeout, TransportError
 from secure_coap.exchange import Request, Response
 from secure_coap.handlers import Handler, Notify, called, finished, notified
 from secure_coap.limits import Limits
 from secure_coap.numbers.parameters import TransmissionParameters
+from secure_coap.observation import Observation, OnNotification
 
 SEND_BUFFER: Final = 4 * 1024 * 1024
 """Bytes that may wait for the socket; beyond that datagrams are lost, as UDP may lose them anyway."""
@@ -45,6 +49,7 @@ class _Peer:
     engine: Engine
     active_at: float
     waiting: dict[int, asyncio.Future[Response]] = field(default_factory=dict)
+    observing: dict[bytes, OnNotification] = field(default_factory=dict)
     timer: asyncio.TimerHandle | None = None
 
 
@@ -119,12 +124,18 @@ class Driver(asyncio.DatagramProtocol):
         host, port, *_ = self._transport.get_extra_info("sockname")
         return host, port
 
-    async def request(self, association: Association, request: Request, seconds: float | None) -> Response:
-        """Send a request and wait for its response."""
+    def _peer(self, association: Association) -> _Peer:
         peer = self._peers.get(association.key)
         if peer is None:
             raise AssociationLost("the association is closed")
-        handle = peer.engine.request(request, self._loop.time())
+        return peer
+
+    async def request(
+        self, association: Association, request: Request, seconds: float | None, token: bytes | None = None
+    ) -> Response:
+        """Send a request and wait for its response."""
+        peer = self._peer(association)
+        handle = peer.engine.request(request, self._loop.time(), token)
         future: asyncio.Future[Response] = self._loop.create_future()
         peer.waiting[handle] = future
         self._pump_peer(peer)
@@ -139,6 +150,71 @@ class Driver(asyncio.DatagramProtocol):
                 peer.engine.cancel(handle, self._loop.time())
                 self._pump_peer(peer)
                 self._transmit()
+
+    def associate(self, remote: Address) -> Association:
+        """The association with an address, where the channel has no handshake."""
+        if not isinstance(self._channel, PlainChannel):
+            raise ValueError("only without security can an association begin with an address: wait for the peer")  # noqa: TRY004
+        association = self._channel.associate(remote, self._loop.time())
+        self.pump()
+        return association
+
+    # --- observations ---
+
+    async def observe(
+        self, association: Association, request: Request, on_notification: OnNotification, token: bytes | None
+    ) -> tuple[Response, Observation]:
+        """Ask for a resource and for news of it."""
+        peer = self._peer(association)
+        token = token or self._rng.randbytes(TOKEN_BYTES)
+        peer.observing[token] = on_notification
+        try:
+            response = await self.request(association, replace(request, observe=0), None, token)
+        finally:
+            if not peer.engine.observes(token):
+                peer.observing.pop(token, None)
+        return response, Observation(self, association, token, request)
+
+    def adopt(
+        self, association: Association, token: bytes, request: Request, on_notification: OnNotification
+    ) -> Observation:
+        """Take up an observation begun earlier."""
+        peer = self._peer(association)
+        peer.engine.adopt(token, request)
+        peer.observing[token] = on_notification
+        return Observation(self, association, token, request)
+
+    def observes(self, association: Association, token: bytes) -> bool:
+        """See `Observer`."""
+        peer = self._peers.get(association.key)
+        return peer is not None and peer.engine.observes(token)
+
+    def forget(self, association: Association, token: bytes) -> None:
+        """See `Observer`."""
+        peer = self._peers.get(association.key)
+        if peer is not None:
+            peer.observing.pop(token, None)
+            peer.engine.forget(token, self._loop.time())
+            self._pump_peer(peer)
+            self._transmit()
+
+    async def cancel(self, association: Association, token: bytes, request: Request) -> Response:
+        """See `Observer`."""
+        self.forget(association, token)
+        return await self.request(association, replace(request, observe=1), None, token)
+
+    def _notify(self, peer: _Peer, news: Notified) -> None:
+        on_notification = peer.observing.get(news.token)
+        if news.ended:
+            peer.observing.pop(news.token, None)
+        if on_notification is None:
+            return
+        try:
+            on_notification(news.outcome)
+        except Exception:
+            _log.exception("notification_handler_failed", remote=peer.association.remote)
+
+    # --- closing ---
 
     def drop(self, association: Association, reason: str) -> None:
         """Close one association."""
@@ -230,6 +306,8 @@ class Driver(asyncio.DatagramProtocol):
                 self._settle(peer, handle, response)
             case RequestFailed(handle, error):
                 self._settle(peer, handle, error)
+            case Notified():
+                self._notify(peer, event)
 
     def _settle(self, peer: _Peer, handle: int, outcome: Response | TransportError) -> None:
         future = peer.waiting.pop(handle, None)

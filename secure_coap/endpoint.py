@@ -18,6 +18,7 @@ from secure_coap.exchange import Request, Response
 from secure_coap.handlers import Handler, Notify
 from secure_coap.limits import CLIENT_LIMITS, SERVER_LIMITS, Limits
 from secure_coap.numbers.parameters import STANDARD, TransmissionParameters
+from secure_coap.observation import Observation, OnNotification
 
 RECEIVE_BUFFER: Final = 4 * 1024 * 1024
 """Bytes of socket buffer asked for, so that a burst of devices is not lost before we read it."""
@@ -89,6 +90,34 @@ class CoapServer:
     ) -> Response:
         """Send a request to the peer over its own association. Raises `TransportError`; `timeout` in seconds."""
         return await self._driver.request(association, request, timeout)
+
+    def associate(self, remote: Address) -> Association:
+        """The association with an address, without security: known from before a restart, or to be asked first.
+
+        Raises ValueError over DTLS, where only the peer can begin, and `TransportError` when all places are taken.
+        """
+        return self._driver.associate(remote)
+
+    async def observe(
+        self,
+        association: Association,
+        request: Request,
+        on_notification: OnNotification,
+        *,
+        token: bytes | None = None,
+    ) -> tuple[Response, Observation]:
+        """Ask for a resource and for news of it (RFC 7641); `token` (1 to 8 bytes) is random unless given.
+
+        `on_notification` hears of each newer state, assembled, in order. The observation is `active` when the peer
+        agreed: its response is a success and has `observe`. Raises `TransportError`.
+        """
+        return await self._driver.observe(association, request, on_notification, token)
+
+    def adopt(
+        self, association: Association, token: bytes, request: Request, on_notification: OnNotification
+    ) -> Observation:
+        """Take up an observation begun before a restart, or over another association. Raises `TransportError`."""
+        return self._driver.adopt(association, token, request, on_notification)
 
     def drop(self, association: Association) -> None:
         """Close one association with an alert; its outstanding requests fail with `AssociationLost`."""

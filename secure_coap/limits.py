@@ -24,6 +24,8 @@ class Limits:
     """Preferred block size is 2 ** (4 + this): 6 means 1,024 bytes."""
     queued_requests: int = 64
     """Requests to one peer that wait for their turn (NSTART)."""
+    observations: int = 64
+    """Observations of one peer in force, each way."""
     response_wait: float = 120.0
     """How long an acknowledged request waits for its separate response."""
     remembered_messages: int = 1024

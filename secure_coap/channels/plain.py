@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from secure_coap.association import Address, Association, Transport
 from secure_coap.channels.base import ChannelEvent, Closed, Opened, Received
 from secure_coap.engine.rng import Rng
+from secure_coap.errors import TooManyOutstanding
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +38,14 @@ class PlainChannel:
         association = PlainAssociation(self._rng.randbytes(16), remote, now)
         self._open[remote] = association
         self._events.append(Opened(association))
+
+    def associate(self, remote: Address, now: float) -> Association:
+        """The association with `remote`, opened if need be. Raises `TooManyOutstanding` when all places are taken."""
+        if remote not in self._open:
+            if len(self._open) >= self._limit:
+                raise TooManyOutstanding("all places for associations are taken")
+            self.connect(remote, now)
+        return self._open[remote]
 
     def receive(self, datagram: bytes, remote: Address, now: float) -> None:
         """See `Channel`. When all places are taken the datagram is dropped."""

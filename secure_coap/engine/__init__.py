@@ -2,7 +2,7 @@
 
 from secure_coap.engine.budget import BodyBudget
 from secure_coap.engine.engine import Engine
-from secure_coap.engine.events import Event, RequestArrived, RequestFailed, ResponseArrived
+from secure_coap.engine.events import Event, Notified, RequestArrived, RequestFailed, ResponseArrived
 from secure_coap.engine.proof import AddressProof
 from secure_coap.engine.rng import Rng
 
@@ -11,6 +11,7 @@ __all__ = [
     "BodyBudget",
     "Engine",
     "Event",
+    "Notified",
     "RequestArrived",
     "RequestFailed",
     "ResponseArrived",

@@ -52,9 +52,24 @@ class Engine:
         elif self._client.receive(message, now):  # a response to an unguessable token proves the address
             self._server.proven()
 
-    def request(self, request: Request, now: float) -> int:
-        """Begin a request; its events carry the returned handle. Raises `TooManyOutstanding`."""
-        return self._client.request(request, now)
+    def request(self, request: Request, now: float, token: bytes | None = None) -> int:
+        """Begin a request; its events carry the returned handle. Raises `TooManyOutstanding`.
+
+        With `observe` 0 a success that carries Observe begins an observation under `token`.
+        """
+        return self._client.request(request, now, token)
+
+    def observes(self, token: bytes) -> bool:
+        """Whether the observation is in force."""
+        return self._client.observes(token)
+
+    def adopt(self, token: bytes, request: Request) -> None:
+        """Take up an observation that was begun earlier. Raises `TooManyOutstanding`."""
+        self._client.adopt(token, request)
+
+    def forget(self, token: bytes, now: float) -> None:
+        """End an observation; the next notification is answered with a Reset."""
+        self._client.forget(token, now)
 
     def cancel(self, handle: int, now: float) -> None:
         """Forget a request; no event follows."""
@@ -65,7 +80,7 @@ class Engine:
         self._server.respond(exchange, response, now)
 
     def close(self, error: TransportError) -> None:
-        """The association ended: outstanding requests fail with `error`, memory goes back to the budget."""
+        """The association ended: requests and observations fail with `error`, memory goes back to the budget."""
         self._client.fail_all(error)
         self._server.clear()
 

@@ -32,4 +32,16 @@ class RequestFailed:
     error: TransportError
 
 
-Event = RequestArrived | ResponseArrived | RequestFailed
+@dataclass(frozen=True, slots=True)
+class Notified:
+    """News of the observation under `token`. It goes on unless `ended` is set.
+
+    A `TransportError` that does not end it: this notification's further blocks could not be read.
+    """
+
+    token: bytes
+    outcome: Response | TransportError
+    ended: bool
+
+
+Event = RequestArrived | ResponseArrived | RequestFailed | Notified

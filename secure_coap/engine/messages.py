@@ -71,6 +71,7 @@ class MessageLayer:
         self._mids = MessageIds(int.from_bytes(rng.randbytes(2), "big"), parameters.exchange_lifetime)
         self._pending: dict[int, _Pending] = {}
         self._queue: deque[Draft] = deque()
+        self._sent_once: dict[int, bytes] = {}
         self._seen: OrderedDict[int, _Seen] = OrderedDict()
         self._answered: dict[int, None] = {}
         self._answer_bytes = 0
@@ -93,6 +94,13 @@ class MessageLayer:
         """Send now, or when NSTART allows (section 4.7)."""
         self._queue.append(draft)
         self._send_queued(now)
+
+    def send_once(self, draft: Draft, now: float) -> None:
+        """Send a non-confirmable message; counts as lost when no Message ID is free."""
+        if self._mids.free_at(now) <= now:
+            mid = self._mids.take(now)
+            self._sent_once[mid] = draft.token
+            self.datagrams.append(draft.message(MessageType.NON, mid).encode())
 
     def answer_once(self, mid: int, draft: Draft, now: float) -> None:
         """Answer the non-confirmable message `mid` in kind; counts as lost when no Message ID is free."""
@@ -119,6 +127,8 @@ class MessageLayer:
         """Stop sending what carries `token`: answered otherwise, or no longer wanted."""
         for mid in [mid for mid, pending in self._pending.items() if pending.token == token]:
             del self._pending[mid]
+        for mid in [mid for mid, sent in self._sent_once.items() if sent == token]:
+            del self._sent_once[mid]
         self._queue = deque(draft for draft in self._queue if draft.token != token)
         self._send_queued(now)
 
@@ -149,6 +159,9 @@ class MessageLayer:
         return self._receive_new(message, now)
 
     def _receive_answer(self, message: Message, now: float) -> Message | None:
+        if message.type is MessageType.RST and (token := self._sent_once.pop(message.mid, None)) is not None:
+            self.signals.append((token, Signal.RESET))
+            return None
         pending = self._pending.get(message.mid)
         piggybacked = message.type is MessageType.ACK and message.code.is_response
         if pending is None or not (message.code == Code.EMPTY or (piggybacked and pending.token == message.token)):

@@ -15,8 +15,10 @@ from secure_coap.numbers.options import UNDERSTOOD, Option, OptionFormat, is_cri
 TRANSFER_OPTIONS: Final = frozenset(
     (Option.BLOCK1, Option.BLOCK2, Option.SIZE1, Option.SIZE2, Option.ECHO, Option.REQUEST_TAG)
 )
-_REQUEST_FIELDS: Final = frozenset((Option.URI_PATH, Option.URI_QUERY, Option.CONTENT_FORMAT, Option.ACCEPT))
-_RESPONSE_FIELDS: Final = frozenset((Option.LOCATION_PATH, Option.CONTENT_FORMAT, Option.MAX_AGE))
+_REQUEST_FIELDS: Final = frozenset(
+    (Option.URI_PATH, Option.URI_QUERY, Option.CONTENT_FORMAT, Option.ACCEPT, Option.OBSERVE)
+)
+_RESPONSE_FIELDS: Final = frozenset((Option.LOCATION_PATH, Option.CONTENT_FORMAT, Option.MAX_AGE, Option.OBSERVE))
 _NOT_IN_KEY: Final = frozenset((Option.BLOCK1, Option.BLOCK2, Option.OBSERVE, Option.ECHO))
 
 
@@ -60,14 +62,22 @@ def request_options(request: Request) -> RawOptions:
     """All options of a request, sorted; the engine adds those of the transfer. Raises ValueError if one cannot be."""
     options = [(int(Option.URI_PATH), segment.encode()) for segment in request.path]
     options += [(int(Option.URI_QUERY), parameter.encode()) for parameter in request.query]
-    options += _format_options(request.content_format, request.accept, None)
+    options += _integers(
+        (Option.CONTENT_FORMAT, request.content_format),
+        (Option.ACCEPT, request.accept),
+        (Option.OBSERVE, request.observe),
+    )
     return _sendable((*options, *request.options))
 
 
 def response_options(response: Response) -> RawOptions:
     """All options of a response, sorted; the engine adds those of the transfer. Raises ValueError if one cannot be."""
     options = [(int(Option.LOCATION_PATH), segment.encode()) for segment in response.location_path]
-    options += _format_options(response.content_format, None, response.max_age)
+    options += _integers(
+        (Option.CONTENT_FORMAT, response.content_format),
+        (Option.MAX_AGE, response.max_age),
+        (Option.OBSERVE, response.observe),
+    )
     return _sendable((*options, *response.options))
 
 
@@ -81,12 +91,11 @@ def _sendable(options: RawOptions) -> RawOptions:
     return in_order(options)
 
 
-def _format_options(content_format: int | None, accept: int | None, max_age: int | None) -> list[tuple[int, bytes]]:
-    fields = ((Option.CONTENT_FORMAT, content_format), (Option.ACCEPT, accept), (Option.MAX_AGE, max_age))
+def _integers(*fields: tuple[Option, int | None]) -> list[tuple[int, bytes]]:
     return [(int(number), encode_uint(value)) for number, value in fields if value is not None]
 
 
-def request_of(method: Code, options: RawOptions, payload: bytes) -> Request:
+def request_of(method: Code, options: RawOptions, payload: bytes, *, confirmable: bool) -> Request:
     """The request behind understood options. Raises `BadRequest` for dot segments (section 5.10.1)."""
     path = _texts(options, Option.URI_PATH)
     if "." in path or ".." in path:
@@ -99,6 +108,8 @@ def request_of(method: Code, options: RawOptions, payload: bytes) -> Request:
         content_format=_uint(options, Option.CONTENT_FORMAT),
         accept=_uint(options, Option.ACCEPT),
         options=_others(options, _REQUEST_FIELDS),
+        confirmable=confirmable,
+        observe=_uint(options, Option.OBSERVE),
     )
 
 
@@ -111,6 +122,7 @@ def response_of(code: Code, options: RawOptions, payload: bytes) -> Response:
         location_path=_texts(options, Option.LOCATION_PATH),
         max_age=_uint(options, Option.MAX_AGE),
         options=_others(options, _RESPONSE_FIELDS),
+        observe=_uint(options, Option.OBSERVE),
     )
 
 

@@ -157,7 +157,10 @@ class OutgoingTransfer:
         if offset % (16 << exponent) or offset >> (exponent + 4) > MAX_NUMBER:
             raise ResponseRejected("block sizes that do not fit together")
         block = Block(offset >> (exponent + 4), False, exponent)
-        return self._step(((int(Option.BLOCK2), block.encode()),), b"")
+        asked_once = tuple(option for option in self._options if option[0] != Option.OBSERVE)  # RFC 7959 section 3.4
+        return self._with_echo(
+            Step(self._request.method, in_order((*asked_once, (int(Option.BLOCK2), block.encode()))), b"")
+        )
 
     def _whole(self, answer: Answer, payload: bytes) -> Response:
         options = tuple(option for option in answer.options if option[0] not in TRANSFER_OPTIONS)

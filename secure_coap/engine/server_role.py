@@ -119,7 +119,8 @@ class ServerRole:
     def _hand_up(self, message: Message, payload: bytes, entry: _Open) -> None:
         if len(self._open) >= self._limits.concurrent_handlers:
             raise TooManyRequests("too many requests in progress", max_age=1)
-        request = request_of(message.code, message.options, payload)
+        confirmable = message.type is MessageType.CON
+        request = request_of(message.code, message.options, payload, confirmable=confirmable)
         self._next_exchange += 1
         self._open[self._next_exchange] = entry
         self._events.append(RequestArrived(self._next_exchange, request))

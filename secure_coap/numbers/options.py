@@ -61,6 +61,7 @@ UNDERSTOOD: dict[int, OptionDefinition] = {
     Option.URI_HOST: OptionDefinition(OptionFormat.STRING, 1, 255),
     Option.ETAG: OptionDefinition(OptionFormat.OPAQUE, 1, 8, repeatable=True),
     Option.IF_NONE_MATCH: OptionDefinition(OptionFormat.EMPTY, 0, 0),
+    Option.OBSERVE: OptionDefinition(OptionFormat.UINT, 0, 3),
     Option.URI_PORT: OptionDefinition(OptionFormat.UINT, 0, 2),
     Option.LOCATION_PATH: OptionDefinition(OptionFormat.STRING, 0, 255, repeatable=True),
     Option.URI_PATH: OptionDefinition(OptionFormat.STRING, 0, 255, repeatable=True),

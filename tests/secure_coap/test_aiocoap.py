@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,6 +12,7 @@ from aiocoap import resource  # type: ignore[import-untyped, unused-ignore]
 
 from secure_coap.association import Association
 from secure_coap.endpoint import CoapClient, CoapServer
+from secure_coap.errors import TransportError
 from secure_coap.exchange import Request, Response
 from secure_coap.numbers import Code
 
@@ -34,9 +36,11 @@ class Stored(resource.Resource):  # type: ignore[misc, unused-ignore]
 
 
 @asynccontextmanager
-async def aiocoap_server(port: int) -> AsyncIterator[None]:
+async def aiocoap_server(port: int, counter: resource.Resource | None = None) -> AsyncIterator[None]:
     site = resource.Site()
     site.add_resource(["stored"], Stored())
+    if counter is not None:
+        site.add_resource(["counter"], counter)
     context = await aiocoap.Context.create_server_context(
         site, bind=("127.0.0.1", port), transports=["simplesocketserver"]
     )
@@ -95,3 +99,41 @@ async def test_its_client_with_our_server(size: int) -> None:
         assert (response.payload, response.opt.content_format) == (body, 42)
         assert (await ask(aiocoap.POST, body)).payload == body[::-1]
         await context.shutdown()
+
+
+class Counter(resource.ObservableResource):  # type: ignore[misc, unused-ignore]
+    """A resource of aiocoap's server with states, each of `size` bytes."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+        self.state = 0
+
+    def advance(self) -> None:
+        self.state += 1
+        self.updated_state()
+
+    async def render_get(self, request: aiocoap.Message) -> aiocoap.Message:
+        return aiocoap.Message(payload=bytes([self.state]) * self.size)
+
+
+@pytest.mark.parametrize("size", [1, 3000])
+async def test_we_observe_its_resource(size: int, unused_udp_port: int) -> None:
+    counter = Counter(size)
+    async with aiocoap_server(unused_udp_port, counter):
+        server = await CoapServer.bind("127.0.0.1", 0, dtls=None, handler=lambda *_: Response(Code.NOT_FOUND))
+        association = server.associate(("127.0.0.1", unused_udp_port))
+        heard: asyncio.Queue[Response | TransportError] = asyncio.Queue()
+        request = Request(Code.GET, ("counter",))
+        response, observation = await server.observe(association, request, heard.put_nowait)
+        assert (response.payload, observation.active) == (bytes(size), True)
+        for state in (1, 2):
+            counter.advance()
+            news = await heard.get()
+            assert isinstance(news, Response)
+            assert news.payload == bytes([state]) * size
+        assert (await observation.cancel()).payload == bytes([2]) * size
+        counter.advance()
+        await asyncio.sleep(0.05)
+        assert heard.empty() and not observation.active
+        await server.close()
