@@ -11,13 +11,40 @@ RawOptions = tuple[tuple[int, bytes], ...]
 """Further options as (number, value) pairs, in the order of their numbers."""
 
 
+@dataclass(slots=True)
+class Upload:
+    """How far the body of one request has come, block by block (Block1, RFC 7959).
+
+    Give the same object with the same request again to go on after a `TransportError` where the peer stopped
+    acknowledging; a peer that has forgotten the beginning answers 4.08. `tag` is the Request-Tag (RFC 9175).
+    """
+
+    tag: bytes
+    acknowledged: int = 0
+    """Bytes the peer has acknowledged."""
+    exponent: int | None = None
+    """Size of the blocks it takes: 2 ** (4 + exponent)."""
+
+
+@dataclass(slots=True)
+class Download:
+    """How far the body of responses has been read, block by block (Block2, RFC 7959).
+
+    A body answered with one is the application's own, shared by all who read it: it counts in no budget of bodies.
+    """
+
+    sent: int = 0
+    """Bytes up to the end of the last block that was sent; the peer may not have received that one yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request with its whole body; the block-wise transfer below is invisible.
 
     `path` and `query` are decoded segments. `options` holds what has no field of its own (If-Match, No-Response, ...);
     Block, Size, Echo and Request-Tag options belong to the engine and never appear. `confirmable` is how it travels;
-    over TCP it means nothing. `observe` is 0 to register, 1 to deregister (RFC 7641 section 2).
+    over TCP it means nothing. `observe` is 0 to register, 1 to deregister (RFC 7641 section 2). `upload`: to see how
+    far a large body has come, and to go on with it after a failure.
     """
 
     method: Code
@@ -29,6 +56,7 @@ class Request:
     options: RawOptions = ()
     confirmable: bool = True
     observe: int | None = None
+    upload: Upload | None = None
 
     def __post_init__(self) -> None:
         if not self.method.is_request:
@@ -37,7 +65,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response with its whole body. `max_age` in seconds; `observe` is the sequence number of a notification."""
+    """A response with its whole body. `max_age` in seconds; `observe` is the sequence number of a notification.
+
+    `download`: for a large body that many peers read, and to see how far this one has come.
+    """
 
     code: Code
     payload: bytes = b""
@@ -46,6 +77,7 @@ class Response:
     max_age: int | None = None
     options: RawOptions = ()
     observe: int | None = None
+    download: Download | None = None
 
     def __post_init__(self) -> None:
         if not self.code.is_response:

@@ -14,7 +14,7 @@ from secure_coap.engine.blocks import Block
 from secure_coap.engine.budget import BodyBudget
 from secure_coap.engine.options import first, in_order, size_of
 from secure_coap.errors import BadRequest, RequestEntityIncomplete, RequestEntityTooLarge, ServiceUnavailable
-from secure_coap.exchange import RawOptions
+from secure_coap.exchange import Download, RawOptions
 from secure_coap.limits import Limits
 from secure_coap.message import encode_uint
 from secure_coap.numbers.codes import Code
@@ -34,11 +34,17 @@ class _Partial:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A whole response: code, options without Block2, payload."""
+    """A whole response: code, options without Block2, payload. With `download` the payload is the application's own."""
 
     code: Code
     options: RawOptions
     payload: bytes
+    download: Download | None = None
+
+    @property
+    def held(self) -> int:
+        """Bytes that keeping it holds."""
+        return len(self.payload) if self.download is None else 0
 
 
 class ReceivedBodies:
@@ -133,6 +139,7 @@ class ServedBodies:
         exponent = min(self._limits.block_exponent, wanted.exponent if wanted else self._limits.block_exponent)
         offset = wanted.offset if wanted else 0
         if offset == 0 and len(body.payload) <= 16 << exponent:
+            _note_read(body, len(body.payload))
             return body
         body = _with_etag(body)
         if self._keep(key, body, now) and offset + (16 << exponent) >= len(body.payload):
@@ -157,7 +164,7 @@ class ServedBodies:
         """Without memory left it is not kept: a GET for the next block then simply runs again."""
         while len(self._kept) >= self._limits.bodies_per_peer:
             self._drop(next(iter(self._kept)))
-        if not self._budget.take(len(body.payload)):
+        if not self._budget.take(body.held):
             return False
         self._kept[key] = _Kept(body, now)
         return True
@@ -165,7 +172,7 @@ class ServedBodies:
     def _drop(self, key: Key) -> None:
         kept = self._kept.pop(key, None)
         if kept is not None:
-            self._budget.give(len(kept.body.payload))
+            self._budget.give(kept.body.held)
 
     def next_timer(self) -> float | None:
         """When the next body is forgotten."""
@@ -198,4 +205,10 @@ def _cut(body: Body, offset: int, exponent: int) -> Body:
     options: RawOptions = ((int(Option.BLOCK2), block.encode()),)
     if offset == 0:
         options += ((int(Option.SIZE2), encode_uint(len(body.payload))),)
+    _note_read(body, min(offset + block.size, len(body.payload)))
     return Body(body.code, in_order((*body.options, *options)), body.payload[offset : offset + block.size])
+
+
+def _note_read(body: Body, end: int) -> None:
+    if body.download is not None:
+        body.download.sent = end

@@ -18,7 +18,7 @@ from secure_coap.engine.options import (
     size_of,
 )
 from secure_coap.errors import ResponseRejected, ResponseTooLarge
-from secure_coap.exchange import RawOptions, Request, Response
+from secure_coap.exchange import RawOptions, Request, Response, Upload
 from secure_coap.message import encode_uint
 from secure_coap.numbers.codes import Code
 from secure_coap.numbers.options import Option
@@ -43,19 +43,23 @@ class Answer:
 
 
 class OutgoingTransfer:
-    """One request until its whole response. `tag` is the Request-Tag, used when the body is sent in blocks."""
+    """One request until its whole response. `tag` is the Request-Tag, used when the body is sent in blocks.
+
+    A request with an `Upload` begins where that stands, with its tag, and keeps it up to date.
+    """
 
     def __init__(self, request: Request, *, max_body: int, exponent: int, tag: bytes) -> None:
         self._request = request
         self._max_body = max_body
-        self._exponent = exponent
+        self._upload = request.upload or Upload(tag)
+        self._exponent = exponent if self._upload.exponent is None else min(exponent, self._upload.exponent)
         self._options = request_options(request)
-        self._blockwise = len(request.payload) > 16 << exponent
+        self._blockwise = len(request.payload) > 16 << self._exponent
         if self._blockwise:
-            if len(request.payload) > (MAX_NUMBER + 1) * (16 << exponent):
+            if len(request.payload) > (MAX_NUMBER + 1) * (16 << self._exponent):
                 raise ValueError("the body has more than 2 ** 20 blocks")
-            self._options = in_order((*self._options, (int(Option.REQUEST_TAG), tag)))
-        self._sent = 0
+            self._options = in_order((*self._options, (int(Option.REQUEST_TAG), self._upload.tag)))
+        self._sent = self._upload.acknowledged
         self._uploading = self._blockwise
         self._first: Answer | None = None
         self._body = bytearray()
@@ -98,6 +102,7 @@ class OutgoingTransfer:
             raise ResponseRejected(f"acknowledges block {theirs.number} instead of {ours.number}")
         self._sent += ours.size
         self._exponent = min(self._exponent, theirs.exponent)
+        self._upload.acknowledged, self._upload.exponent = self._sent, self._exponent
         return self._upload_step()
 
     def _must_restart_smaller(self, answer: Answer, theirs: Block | None) -> bool:
@@ -114,6 +119,8 @@ class OutgoingTransfer:
         if answer.code == Code.CONTINUE:
             raise ResponseRejected("2.31 Continue after the last block" if last else "2.31 Continue without Block1")
         self._uploading = False
+        if last and answer.code.is_success:
+            self._upload.acknowledged = len(self._request.payload)
         return self._after_download(answer)
 
     # --- Block2 ---

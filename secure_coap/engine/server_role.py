@@ -134,7 +134,7 @@ class ServerRole:
         """
         if exchange not in self._open:
             return
-        body = Body(response.code, response_options(response), response.payload)
+        body = Body(response.code, response_options(response), response.payload, response.download)
         entry = self._open.pop(exchange)
         try:
             message = self._served.begin(transfer_key(entry.message), body, entry.block2, now)

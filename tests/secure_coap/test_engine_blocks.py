@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from secure_coap.engine.blocks import Block
-from secure_coap.errors import BadOption, BadRequest, ResponseRejected, ResponseTooLarge
-from secure_coap.exchange import Request, Response
+from secure_coap.errors import BadOption, BadRequest, RequestTimeout, ResponseRejected, ResponseTooLarge
+from secure_coap.exchange import Download, Request, Response, Upload
 from secure_coap.limits import Limits
 from secure_coap.message import Message, MessageType, decode_uint
 from secure_coap.numbers import Code, Option
@@ -221,6 +221,19 @@ def test_served_bodies_are_bounded_too() -> None:
     assert bench.budget.used == 0
 
 
+def test_a_shared_body_takes_nothing_of_the_budget_and_tells_how_far_it_was_read() -> None:
+    bench = Bench(limits=Limits(bodies_total=1024))
+    download = Download()
+    bench.feed(get(1, 0))
+    exchange, _ = bench.arrived()
+    bench.respond(exchange, Response(Code.CONTENT, BODY, download=download))
+    assert (bench.budget.used, download.sent) == (0, 1024)
+    bench.feed(get(2, 1))
+    assert (list(bench.engine.events()), download.sent) == ([], 2048)
+    bench.feed(get(3, 2))
+    assert download.sent == len(BODY)
+
+
 # --- sending a body ---
 
 
@@ -242,6 +255,32 @@ def test_upload_goes_on_in_the_size_the_server_wants() -> None:
     bench = Bench()
     (second,) = bench.feed(reply(start(bench), Code.CONTINUE, b"", (Option.BLOCK1, block(0, True, 4))))
     assert (block_in(second, Option.BLOCK1), second.payload) == (Block(4, True, 4), BODY[1024:1280])
+
+
+def test_upload_goes_on_after_a_failure_where_it_stopped() -> None:
+    upload = Upload(b"same tag")
+    request = Request(Code.PUT, ("f",), payload=BODY, upload=upload)
+    broken = Bench()
+    broken.engine.request(request, broken.now)
+    (first,) = broken.sent()
+    broken.feed(reply(first, Code.CONTINUE, b"", (int(Option.BLOCK1), block(0, True, exponent=5))))
+    assert (upload.acknowledged, upload.exponent) == (1024, 5)
+    broken.wait(100)
+    assert isinstance(broken.failure(), RequestTimeout)
+    resumed = Bench(seed=2)
+    resumed.engine.request(request, resumed.now)
+    (further,) = resumed.sent()
+    assert block_in(further, Option.BLOCK1) == Block(2, True, 5)
+    assert (further.payload, further.value(Option.REQUEST_TAG)) == (BODY[1024:1536], b"same tag")
+    while further.payload:
+        number = block_in(further, Option.BLOCK1)
+        code = Code.CONTINUE if number.more else Code.CHANGED
+        (further, *_) = (
+            *resumed.feed(reply(further, code, b"", (int(Option.BLOCK1), number.encode()))),
+            Message(MessageType.ACK, Code.EMPTY, 0),
+        )
+    assert resumed.answer().code is Code.CHANGED
+    assert upload.acknowledged == len(BODY)
 
 
 def test_upload_begins_again_smaller_after_4_13() -> None:
