@@ -52,6 +52,10 @@ class ObjectModel:
             raise UnknownDefinition(f"no definition of object {key!r} in version {version}")
         return exact
 
+    def get(self, number: int) -> ObjectDefinition | None:
+        """The object's definition, or None."""
+        return self._newest.get(number)
+
     def resource(self, path: Path, version: str | None = None) -> ResourceDefinition | None:
         """The definition of the resource at or above `path`; None when unknown or when the path is higher up."""
         if path.resource is None or path.object not in self._newest:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from objects.errors import InvalidPath
@@ -15,9 +16,11 @@ UNASSIGNED: Final = 65535
 """The reserved id: stands for the instance a Create leaves to the device to number. Never on the wire."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Path:
-    """A place in the data model. Levels after the first that is None are None too.
+    """A place in the data model. Levels after the first that is None are None too. `ids` are those that are not.
+
+    Paths have an order: a place comes before what is beneath it.
 
     >>> str(Path(3, 0, 1))
     '/3/0/1'
@@ -27,14 +30,16 @@ class Path:
     instance: int | None = None
     resource: int | None = None
     resource_instance: int | None = None
+    ids: tuple[int, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        ids = (self.object, self.instance, self.resource, self.resource_instance)
-        given = [i for i in ids if i is not None]
-        if any(i is not None for i in ids[len(given) :]):
-            raise InvalidPath(f"a level is missing in {ids}")
+        levels = (self.object, self.instance, self.resource, self.resource_instance)
+        given = tuple(i for i in levels if i is not None)
+        if levels[: len(given)] != given:
+            raise InvalidPath(f"a level is missing in {levels}")
         if not all(0 <= i <= UNASSIGNED for i in given):
-            raise InvalidPath(f"ids are 0..{MAX_ID}: {ids}")
+            raise InvalidPath(f"ids are 0..{MAX_ID}: {given}")
+        object.__setattr__(self, "ids", given)
 
     @classmethod
     def of(cls, ids: Iterable[int]) -> Path:
@@ -56,15 +61,7 @@ class Path:
         >>> Path.parse("/3/0").instance
         0
         """
-        if not text.startswith("/"):
-            raise InvalidPath(f"a path begins with '/': {text[:40]!r}")
-        return cls.from_segments(text[1:].split("/"))
-
-    @property
-    def ids(self) -> tuple[int, ...]:
-        """The ids that are there, 1 to 4 of them."""
-        levels = (self.object, self.instance, self.resource, self.resource_instance)
-        return tuple(i for i in levels if i is not None)
+        return _parse(text)
 
     @property
     def segments(self) -> tuple[str, ...]:
@@ -82,10 +79,21 @@ class Path:
 
     def contains(self, other: Path) -> bool:
         """Whether `other` is this place or lies beneath it."""
-        return other.ids[: self.level] == self.ids
+        return other.ids[: len(self.ids)] == self.ids
+
+    def __lt__(self, other: Path) -> bool:
+        return self.ids < other.ids
 
     def __str__(self) -> str:
         return "/" + "/".join(self.segments)
+
+
+# Devices name the same places again and again: a name that was a path once need not be taken apart again.
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> Path:
+    if not text.startswith("/"):
+        raise InvalidPath(f"a path begins with '/': {text[:40]!r}")
+    return Path.from_segments(text[1:].split("/"))
 
 
 def _number(segment: str) -> int:

@@ -9,5 +9,9 @@ class Format(IntEnum):
     TEXT = 0
     LINK = 40
     OPAQUE = 42
+    CBOR = 60
+    SENML_JSON = 110
     SENML_CBOR = 112
     TLV = 11542
+    LWM2M_JSON = 11543
+    LWM2M_CBOR = 11544

@@ -1,14 +1,16 @@
-"""Formats of exactly one value: plain text and opaque (LwM2M Core 1.2, 7.4.1 and 7.4.2)."""
+"""Formats of exactly one value: plain text, opaque and CBOR (LwM2M Core 1.2, 7.4.1 to 7.4.3)."""
 
 from __future__ import annotations
 
+from cose import cbor
 from objects.errors import FormatError, FormatReason
-from objects.formats import text
-from objects.formats.tree import check_leaf, type_for_writing
+from objects.formats import lenient_cbor, text
+from objects.formats.tree import MAX_PAYLOAD, check_leaf, type_for_writing
+from objects.formats.typed import typed
 from objects.model import ObjectModel
 from objects.nodes import Node, Resource, ResourceInstance
 from objects.path import Path
-from objects.values import ResourceType, Value
+from objects.values import ObjectLink, ResourceType, Value
 
 
 def encode_text(path: Path, node: Node, model: ObjectModel) -> bytes:
@@ -37,6 +39,21 @@ def decode_opaque(path: Path, data: bytes, model: ObjectModel) -> Node:
     if _type(path, model, ResourceType.OPAQUE) is not ResourceType.OPAQUE:
         raise FormatError(FormatReason.WRONG_TYPE, f"{path} is not opaque")
     return _leaf(path, data)
+
+
+def encode_cbor(path: Path, node: Node, model: ObjectModel) -> bytes:
+    """One CBOR item, an object link as text. Raises InvalidValue; FormatError UNSUPPORTED unless it is one value."""
+    value = _value(node)
+    type_for_writing(path, value, model)
+    return cbor.encode(str(value) if isinstance(value, ObjectLink) else value)
+
+
+def decode_cbor(path: Path, data: bytes, model: ObjectModel) -> Node:
+    """One CBOR item of its definition's type; without a definition, of its own."""
+    check_leaf(path, model)
+    definition = model.resource(path)
+    value = lenient_cbor.decode(data, max_size=MAX_PAYLOAD, max_depth=2)
+    return _leaf(path, typed(value, None if definition is None else definition.type, path))
 
 
 def _type(path: Path, model: ObjectModel, fallback: ResourceType) -> ResourceType:

@@ -1,17 +1,32 @@
-"""From values with paths to nodes, and what the definitions say about a place."""
+"""From single values at their paths to nodes and back, and what the definitions say about a place."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, NamedTuple, TypeAlias
 
 from objects.errors import FormatError, FormatReason
 from objects.model import ObjectModel
 from objects.nodes import MultipleResource, Node, ObjectInstance, ObjectNode, Resource, ResourceInstance
-from objects.path import Path
-from objects.values import ObjectLink, ResourceType, Value
+from objects.path import UNASSIGNED, Path
+from objects.values import INTEGER_MAX, ObjectLink, ResourceType, Value
 
-MAX_PAYLOAD = 4 << 20
+MAX_PAYLOAD: Final = 4 << 20
 """Bytes of one payload; a firmware package is far below."""
+
+Entry: TypeAlias = tuple[Path, Value | None, float | None]
+"""A place, its value, and when it had it. No value: the place alone, as a composite read names it."""
+
+
+class RecordFormat(NamedTuple):
+    """A format whose payload lists values, each at its full path.
+
+    `read(request, data, model)` and `write(request, entries, model)`: `request` is the path the payload answers or goes
+    to, None when there is no one path (composite operations, Send).
+    """
+
+    read: Callable[[Path | None, bytes, ObjectModel], list[Entry]]
+    write: Callable[[Path | None, Sequence[Entry], ObjectModel], bytes]
 
 
 def natural_type(value: Value) -> ResourceType:
@@ -20,7 +35,7 @@ def natural_type(value: Value) -> ResourceType:
         case bool():
             return ResourceType.BOOLEAN
         case int():
-            return ResourceType.INTEGER
+            return ResourceType.INTEGER if value <= INTEGER_MAX else ResourceType.UNSIGNED
         case float():
             return ResourceType.FLOAT
         case str():
@@ -40,19 +55,46 @@ def type_for_writing(path: Path, value: Value, model: ObjectModel) -> ResourceTy
     return definition.type
 
 
+def on_the_wire(path: Path) -> str:
+    """The path as text. Raises FormatError UNSUPPORTED for an instance without a number: only TLV can leave it out."""
+    if UNASSIGNED in path.ids:
+        raise FormatError(FormatReason.UNSUPPORTED, "this format needs the id of a new instance")
+    return str(path)
+
+
 def check_leaf(path: Path, model: ObjectModel) -> None:
     """Raise FormatError WRONG_LEVEL unless a single value can lie at `path`."""
     definition = model.resource(path)
-    if path.level < 3 or (definition and definition.multiple != (path.level == 4)):
+    if path.resource is None or (definition and definition.multiple != (path.resource_instance is not None)):
         raise FormatError(FormatReason.WRONG_LEVEL, f"no single value lies at {path}")
+
+
+def newest(entries: Iterable[Entry]) -> dict[Path, Value | None]:
+    """Of several entries for one place the one with the latest time. Raises FormatError DUPLICATE."""
+    found: dict[Path, Entry] = {}
+    for entry in entries:
+        path, _, time = entry
+        known = found.setdefault(path, entry)
+        if known is entry:
+            continue
+        if (known[2] or 0) == (time or 0):
+            raise FormatError(FormatReason.DUPLICATE, f"{path} twice")
+        if (time or 0) > (known[2] or 0):
+            found[path] = entry
+    return {path: value for path, (_, value, _) in found.items()}
+
+
+def check_places(values: Iterable[Path], model: ObjectModel, request: Path | None) -> None:
+    """Raise FormatError unless each is a place for one value, beneath `request` if given: OUTSIDE, WRONG_LEVEL."""
+    for place in values:
+        if request is not None and not request.contains(place):
+            raise FormatError(FormatReason.OUTSIDE, f"{place} is not in {request}")
+        check_leaf(place, model)
 
 
 def build(path: Path, values: Mapping[Path, Value], model: ObjectModel) -> Node:
     """The node at `path` with these values. Raises FormatError: OUTSIDE, WRONG_LEVEL."""
-    for place in values:
-        if not path.contains(place):
-            raise FormatError(FormatReason.OUTSIDE, f"{place} is not in {path}")
-        check_leaf(place, model)
+    check_places(values, model, path)
     return _build(path, values, model)
 
 

@@ -30,7 +30,7 @@ VALUES: Mapping[ResourceType, st.SearchStrategy[Value]] = {
     ResourceType.OPAQUE: st.binary(max_size=300),
     ResourceType.OBJLNK: st.builds(ObjectLink, st.integers(0, 65535), st.integers(0, 65535)),
 }
-TREE_FORMATS = [Format.TLV, Format.SENML_CBOR]
+TREE_FORMATS = [Format.TLV, Format.SENML_JSON, Format.SENML_CBOR, Format.LWM2M_JSON, Format.LWM2M_CBOR]
 
 
 def _resource(definition: ResourceDefinition) -> st.SearchStrategy[Value | Mapping[int, Value]]:
@@ -63,7 +63,7 @@ def test_every_level_of_a_tree(content_format: Format, pair: tuple[int, ObjectIn
         assert isinstance(resource, MultipleResource) == MODEL[number][i].multiple
 
 
-@pytest.mark.parametrize("content_format", [Format.TEXT, *TREE_FORMATS])
+@pytest.mark.parametrize("content_format", [Format.TEXT, Format.CBOR, *TREE_FORMATS])
 @pytest.mark.parametrize("path", ["/3", "/3/0", "/3/0/13", "/33002/0/6", "/33002/0/6/1"])
 @given(data=st.binary(max_size=200))
 def test_any_bytes_end_in_a_value_or_a_typed_error(content_format: Format, path: str, data: bytes) -> None:

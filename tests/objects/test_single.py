@@ -63,7 +63,7 @@ def test_wrong_formats_for_a_place() -> None:
         (Format.TEXT, Path(3, 0, 6), FormatReason.WRONG_LEVEL),
         (Format.OPAQUE, Path(3, 0, 9), FormatReason.WRONG_TYPE),
         (Format.LINK, Path(3, 0, 9), FormatReason.UNSUPPORTED),
-        (60, Path(3, 0, 9), FormatReason.UNSUPPORTED),
+        (61, Path(3, 0, 9), FormatReason.UNSUPPORTED),
     ]
     for content_format, path, reason in cases:
         with pytest.raises(FormatError) as caught:

@@ -1,0 +1,71 @@
+"""SenML in JSON (RFC 8428, section 5): the same fields by name, data in base64url."""
+
+from __future__ import annotations
+
+from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from typing import Any, Final
+
+from objects.errors import FormatError, FormatReason
+from objects.formats import lenient_json, senml
+from objects.formats.senml import Label
+
+_NAME_OF: Final[Mapping[int | str, str]] = {
+    Label.BASE_VERSION: "bver",
+    Label.BASE_NAME: "bn",
+    Label.BASE_TIME: "bt",
+    Label.BASE_UNIT: "bu",
+    Label.BASE_VALUE: "bv",
+    Label.BASE_SUM: "bs",
+    Label.NAME: "n",
+    Label.UNIT: "u",
+    Label.VALUE: "v",
+    Label.STRING_VALUE: "vs",
+    Label.BOOLEAN_VALUE: "vb",
+    Label.SUM: "s",
+    Label.TIME: "t",
+    Label.UPDATE_TIME: "ut",
+    Label.DATA_VALUE: "vd",
+}
+"""RFC 8428, table 4."""
+_LABEL_OF: Final[Mapping[str, int | str]] = {name: label for label, name in _NAME_OF.items()}
+
+
+def _load(data: bytes) -> object:
+    pack = lenient_json.load(data)
+    return [_labelled(raw) for raw in pack] if isinstance(pack, list) else pack
+
+
+def _labelled(raw: object) -> object:
+    if not isinstance(raw, dict):
+        return raw
+    record = {_LABEL_OF.get(name, name): content for name, content in raw.items()}
+    if Label.DATA_VALUE in record:
+        record[Label.DATA_VALUE] = _data(record[Label.DATA_VALUE])
+    return record
+
+
+def _data(content: object) -> bytes:
+    """Base64url; padding is left out, and taken where it is not."""
+    if not isinstance(content, str):
+        raise FormatError(FormatReason.WRONG_TYPE, "SenML data in JSON are base64url text")
+    digits = content.rstrip("=")
+    try:
+        return b64decode(digits + "=" * (-len(digits) % 4), altchars=b"-_", validate=True)
+    except ValueError as error:
+        raise FormatError(FormatReason.WRONG_TYPE, f"not base64url: {error}") from error
+
+
+def _dump(pack: list[dict[int | str, Any]]) -> bytes:
+    return lenient_json.dump([_named(record) for record in pack])
+
+
+def _named(record: Mapping[int | str, Any]) -> dict[str, Any]:
+    return {_NAME_OF.get(label, str(label)): _plain(content) for label, content in record.items()}
+
+
+def _plain(content: Any) -> Any:
+    return urlsafe_b64encode(content).rstrip(b"=").decode() if isinstance(content, bytes) else content
+
+
+FORMAT: Final = senml.in_syntax(_load, _dump)
