@@ -51,6 +51,15 @@ class Role(StrEnum):
     CERTIFICATION_AUTHORITY = "ca"
 
 
+class EndpointRule(StrEnum):
+    """Which endpoint names a device with an identity may register."""
+
+    CERTIFICATE = "certificate"
+    """The name in its certificate, or the one its pre-shared key was stored for."""
+    ANY = "any"
+    """Any name that nobody else has registered."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 

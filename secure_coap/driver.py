@@ -116,6 +116,10 @@ class Driver(asyncio.DatagramProtocol):
         """The open ones."""
         return [peer.association for peer in self._peers.values()]
 
+    def holds(self, association: Association) -> bool:
+        """Whether the association is open here."""
+        return association.key in self._peers
+
     @property
     def local_address(self) -> Address:
         """Where the socket is bound."""

@@ -81,6 +81,10 @@ class CoapServer:
         """The open ones."""
         return self._driver.associations
 
+    def holds(self, association: Association) -> bool:
+        """Whether the association is one of this endpoint's, and open."""
+        return self._driver.holds(association)
+
     async def request(
         self,
         association: Association,

@@ -10,11 +10,11 @@ from fastapi.responses import Response
 
 from lwm2m_server import problem
 from lwm2m_server.api.mutual_tls import PinError
-from lwm2m_server.fleet.device import DeviceRefused
 from lwm2m_server.fleet.errors import Contradiction, FleetError, NotReady, Rejected, Unknown
-from lwm2m_server.fleet.gateway import DeviceOffline
 from lwm2m_server.fleet.partners import ProfileError
 from lwm2m_server.problem import Problem
+from lwm2m_server.server.device import DeviceRefused
+from lwm2m_server.server.sessions import DeviceOffline
 from objects.errors import ObjectsError
 from trust_transfer.provider.book import BookError
 

@@ -17,11 +17,11 @@ from device_pki.names import endpoint_name
 from device_pki.path import PathError, verify_path
 from device_pki.roles import Role
 from enrollment.ca_client import CaClient
+from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.agreement import DTLS_PROFILE
 from lwm2m_server.fleet.books import change_book
 from lwm2m_server.fleet.ca_registration import register_certificates
 from lwm2m_server.fleet.ca_work import transfer_label
-from lwm2m_server.fleet.clock import Clock
 from lwm2m_server.fleet.errors import Contradiction, NotReady, Rejected, Unknown
 from lwm2m_server.fleet.inbox import certificates_by_fingerprint
 from lwm2m_server.fleet.partners import NamedAnchor, PartnerProfile

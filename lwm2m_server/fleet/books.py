@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from lwm2m_server.fleet.clock import Clock
+from lwm2m_server.clock import Clock
 from lwm2m_server.store import fleet as store
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.fleet import Device

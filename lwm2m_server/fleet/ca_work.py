@@ -8,8 +8,8 @@ import httpx
 import structlog
 
 from enrollment.ca_client import REVOKE_ALL, CaApiError, CaClient, Enroll
+from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.books import Books
-from lwm2m_server.fleet.clock import Clock
 from lwm2m_server.fleet.trust import DeviceTrust
 from lwm2m_server.store import fleet as store
 from lwm2m_server.store.database import Database

@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cose.numbers import Algorithm
-from lwm2m_server.fleet.clock import Clock
+from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.errors import Rejected, Unknown
 from lwm2m_server.fleet.partners import PartnerProfile
 from lwm2m_server.fleet.transfer_lookup import complete_list

@@ -15,17 +15,17 @@ from cryptography import x509
 from cose.keys import PublicKey
 from device_pki.identity import PeerIdentity
 from device_pki.keys import public_key
+from lwm2m_server.clock import Clock
+from lwm2m_server.fleet.admission import admission_of
 from lwm2m_server.fleet.books import Books
-from lwm2m_server.fleet.clock import Clock
 from lwm2m_server.fleet.comparison import arrival_deviations
-from lwm2m_server.fleet.device import ENROLLMENT, TRANSFER, Device, DeviceRefused
-from lwm2m_server.fleet.gateway import DeviceOffline, Gateway
 from lwm2m_server.fleet.offer_delivery import OfferDelivery, account_instance
 from lwm2m_server.fleet.pushes import Pushes
-from lwm2m_server.fleet.registrar import admission_of
-from lwm2m_server.protocol.registration import has_object
+from lwm2m_server.protocol.object_links import links_of
+from lwm2m_server.server.device import ENROLLMENT, TRANSFER, Device, DeviceRefused
+from lwm2m_server.server.server import Lwm2mServer
+from lwm2m_server.server.sessions import DeviceOffline
 from lwm2m_server.store import fleet as fleet_store
-from lwm2m_server.store import registrations
 from lwm2m_server.store import transfers as transfer_store
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.fleet import Device as DeviceRow
@@ -60,7 +60,7 @@ class DeviceWork:
         database: Database,
         books: Books,
         *,
-        gateway: Gateway,
+        server: Lwm2mServer,
         offers: OfferDelivery,
         pushes: Pushes,
         clock: Clock,
@@ -69,7 +69,7 @@ class DeviceWork:
     ) -> None:
         self._database = database
         self._books = books
-        self._gateway = gateway
+        self._server = server
         self._offers = offers
         self._pushes = pushes
         self._clock = clock
@@ -79,14 +79,14 @@ class DeviceWork:
 
     async def run(self, endpoint: str) -> bool:
         """Make one pass; True when something is left that can be tried again without a new contact."""
-        session = self._gateway.session(endpoint)
+        session = self._server.sessions.session(endpoint)
         async with self._database.reading() as connection:
             row = await fleet_store.device(connection, endpoint)
-            registration = await registrations.by_endpoint(connection, endpoint)
+        registration = self._server.registrations.get(endpoint)
         peer = None if session is None else session.peer
         if not isinstance(peer, PeerIdentity) or row is None or registration is None:
             return False
-        device = Device(self._gateway, endpoint)
+        device = self._server.device(endpoint)
         try:
             match admission_of(row, peer).kind:
                 case Kind.REFUSED:
@@ -104,7 +104,7 @@ class DeviceWork:
             return True
 
     async def _managed(self, row: DeviceRow, device: Device, links: str, kind: Kind) -> bool:
-        state = await self._read_state(row, device) if has_object(links, TRANSFER.id) else None
+        state = await self._read_state(row, device) if TRANSFER.id in links_of(links) else None
         if state in _DECIDED and await self._take_report(row, device):
             self._on_book_changed()
         if kind is Kind.PROVISIONAL:

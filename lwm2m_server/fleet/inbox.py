@@ -17,9 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from device_pki.bag import BagError, decode_x5bag
 from device_pki.fingerprints import fingerprint
 from device_pki.keys import public_key
+from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.agreement import check_template
 from lwm2m_server.fleet.books import change_book
-from lwm2m_server.fleet.clock import Clock
 from lwm2m_server.fleet.errors import Contradiction, Rejected, Unknown
 from lwm2m_server.fleet.partners import PartnerProfile
 from lwm2m_server.settings import SpSettings

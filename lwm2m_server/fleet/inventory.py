@@ -16,8 +16,8 @@ from device_pki.names import endpoint_name
 from device_pki.path import PathError, verify_path
 from device_pki.roles import Role
 from enrollment.ca_client import CaClient
+from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.ca_registration import register_certificates
-from lwm2m_server.fleet.clock import Clock
 from lwm2m_server.fleet.errors import Contradiction, Rejected, Unknown
 from lwm2m_server.settings import SpSettings
 from lwm2m_server.store import firmware as firmware_store

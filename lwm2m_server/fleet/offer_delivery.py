@@ -12,9 +12,9 @@ import structlog
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from lwm2m_server.fleet.books import Books
-from lwm2m_server.fleet.device import ENROLLMENT, TRANSFER, Device, DeviceRefused
 from lwm2m_server.fleet.partners import PartnerProfile
-from lwm2m_server.protocol.registration import instances_of
+from lwm2m_server.protocol.object_links import links_of
+from lwm2m_server.server.device import ENROLLMENT, TRANSFER, Device, DeviceRefused
 from lwm2m_server.store import partners as partner_store
 from lwm2m_server.store import transfers as store
 from lwm2m_server.store.database import Database
@@ -38,7 +38,7 @@ _NUMBER = re.compile(r"\s*(\d{1,5})\b", re.ASCII)
 
 def account_instance(links: str) -> int:
     """The instance of object 33002 that is this provider's CA: the lowest the device lists."""
-    return min(instances_of(links, ENROLLMENT.id), default=0)
+    return min(links_of(links).instances_of(ENROLLMENT.id), default=0)
 
 
 class OfferDelivery:

@@ -13,8 +13,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cose.keys import PrivateKey
+from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.books import change_book
-from lwm2m_server.fleet.clock import Clock
 from lwm2m_server.fleet.errors import Contradiction, FleetError, NotReady, Unknown
 from lwm2m_server.fleet.transfer_lookup import complete_list, find_transfer
 from lwm2m_server.store import firmware as firmware_store

@@ -20,8 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from device_pki.keys import public_key
 from enrollment.bounded_http import bounded_request
+from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.books import Change, change_book
-from lwm2m_server.fleet.clock import Clock
 from lwm2m_server.fleet.partners import PartnerProfile
 from lwm2m_server.provider_keys import Credential
 from lwm2m_server.store import fleet as fleet_store

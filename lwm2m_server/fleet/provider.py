@@ -15,14 +15,14 @@ from device_pki.path import PathError, verify_path
 from device_pki.roles import Role
 from enrollment.ca_client import CaClient
 from lwm2m_server.api.mutual_tls import pin, pinned_client, pinned_client_context
+from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.acceptance import Acceptance
+from lwm2m_server.fleet.admission import BookAdmission
 from lwm2m_server.fleet.books import Books
 from lwm2m_server.fleet.ca_work import CaWork
-from lwm2m_server.fleet.clock import Clock
 from lwm2m_server.fleet.device_lists import DeviceLists
 from lwm2m_server.fleet.device_work import DeviceWork
 from lwm2m_server.fleet.errors import Contradiction
-from lwm2m_server.fleet.gateway import Gateway, Sender
 from lwm2m_server.fleet.inbox import Inbox
 from lwm2m_server.fleet.inventory import Inventory
 from lwm2m_server.fleet.offer_delivery import OfferDelivery
@@ -30,14 +30,16 @@ from lwm2m_server.fleet.offers import Offers
 from lwm2m_server.fleet.outbox import Outbox
 from lwm2m_server.fleet.partners import NamedAnchor, PartnerProfile
 from lwm2m_server.fleet.pushes import Pushes
-from lwm2m_server.fleet.registrar import Registrar
 from lwm2m_server.fleet.trust import DeviceTrust
 from lwm2m_server.fleet.workers import Workers
 from lwm2m_server.provider_keys import Credential, KeyRole, ProviderKeys, certificate_path, key_path, read_chain
+from lwm2m_server.server.events import Registered, Updated
+from lwm2m_server.server.server import Lwm2mServer
 from lwm2m_server.settings import SpSettings
 from lwm2m_server.store import fleet as fleet_store
 from lwm2m_server.store import partners as partner_store
 from lwm2m_server.store.database import Database
+from secure_coap.numbers.parameters import TransmissionParameters
 from trust_transfer.messages.numbers import AnchorRole
 
 CA_KEY = "ca"
@@ -93,7 +95,6 @@ class ServiceProvider:
         self.clock = clock
         self.anchors = OwnAnchors.load(settings)
         self.named_anchors = self.anchors.named(keys.dtls, clock)
-        self.sender: Sender | None = None
         self.partner_tls: ssl.SSLContext | None = None
         self._partner_names: frozenset[str] = frozenset()
         self._windows_seen = clock.seconds()
@@ -106,12 +107,19 @@ class ServiceProvider:
     def _assemble(self) -> None:
         settings, database, clock = self.settings, self.database, self.clock
         self.trust = DeviceTrust(self.anchors.operational, self.anchors.permanent, settings.data / "crl.der", clock)
-        self.gateway = Gateway(self._sender)
+        self.server = Lwm2mServer(
+            database,
+            admission=BookAdmission(database, self.trust, clock, backdate=settings.ca.backdate),
+            clock=clock,
+            parameters=TransmissionParameters(
+                ack_timeout=settings.coap.ack_timeout, max_retransmit=settings.coap.max_retransmit
+            ),
+        )
         self.books = Books(database, clock)
         self.device_work = DeviceWork(
             database,
             self.books,
-            gateway=self.gateway,
+            server=self.server,
             offers=OfferDelivery(database, self.books),
             pushes=Pushes(database, clock),
             clock=clock,
@@ -124,14 +132,8 @@ class ServiceProvider:
         ca_work = CaWork(database, self.books, self.ca, self.trust, label=settings.ca.label, clock=clock)
         self.ca_work = ca_work
         self.ca_workers = Workers(ca_work.run, settings.retry_max)
-        self.registrar = Registrar(
-            database,
-            self.gateway,
-            self.trust,
-            clock,
-            backdate=settings.ca.backdate,
-            on_contact=self.device_workers.wake,
-        )
+        for event in (Registered, Updated):
+            self.server.events.on(event, lambda heard: self.device_workers.wake(heard.endpoint))
         self.inbox = Inbox(database, settings, clock, self.wake_duties)
         self.inventory = Inventory(database, settings, ca=self.ca, permanent=self.anchors.permanent, clock=clock)
         self.device_lists = DeviceLists(database, self.keys.document, clock, self.partner_workers.wake)
@@ -157,10 +159,6 @@ class ServiceProvider:
     def permanent_anchor(self) -> bytes:
         """Fingerprint of the permanent CA's certificate, which every device keeps."""
         return fingerprint(self.anchors.permanent[0])
-
-    def _sender(self) -> Sender:
-        assert self.sender is not None, "the server is bound before anything is sent"
-        return self.sender
 
     def _client_for(self, profile: PartnerProfile) -> httpx.AsyncClient:
         """One client per partner; a replaced certificate makes a new one."""
@@ -213,7 +211,7 @@ class ServiceProvider:
             concerned = await fleet_store.endpoints_at_window(connection, self._windows_seen, now)
         self._windows_seen = now
         for endpoint in concerned:
-            if self.gateway.is_online(endpoint):
+            if self.server.sessions.is_online(endpoint):
                 self.device_workers.wake(endpoint)
 
     async def close(self) -> None:

@@ -18,7 +18,7 @@ from device_pki.identity import PeerIdentity
 from device_pki.path import PathError, PathReason, verify_path
 from device_pki.revocation import CrlError, RevocationIndex, RevocationStatus
 from device_pki.roles import Role
-from lwm2m_server.fleet.clock import Clock
+from lwm2m_server.clock import Clock
 
 log = structlog.get_logger()
 

@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lwm2m_server.fleet.comparison import arrival_deviations
 from lwm2m_server.fleet.errors import Unknown
+from lwm2m_server.protocol.registrations import Registration
 from lwm2m_server.store import fleet as fleet_store
 from lwm2m_server.store import transfers as store
 from lwm2m_server.store.fleet import Device
-from lwm2m_server.store.registrations import Registration
 from lwm2m_server.store.transfers import Kind, Transfer
 from trust_transfer.messages.device_update_info import DeviceUpdateInfo
 from trust_transfer.messages.numbers import Form, Result, State

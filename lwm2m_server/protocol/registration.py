@@ -1,107 +1,144 @@
-"""The LwM2M registration interface, sans-IO: requests as values (LwM2M Core 1.2, 6.2).
+"""The LwM2M registration interface, sans-IO: requests as values (LwM2M Core 1.2, 6.2; 1.0 and 1.1 differ little).
 
-POST /rd?ep=…&lt=…&lwm2m=…&b=…   Register        POST /rd/{handle}   Update        DELETE /rd/{handle}   Deregister
+POST /rd?ep=…&lt=…&lwm2m=…&b=…&Q   Register        POST /rd/{handle}   Update        DELETE /rd/{handle}   Deregister
+
+Devices of one kind send the same parameters and the same links: both are read once and then known.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
+from lwm2m_server.protocol.object_links import MAX_BODY, links_of
 from objects.errors import ObjectsError
-from objects.formats.link_format import Link, parse_links
-from objects.path import MAX_ID
-from secure_coap.errors import BadRequest, MethodNotAllowed, NotFound, RequestEntityTooLarge, UnsupportedContentFormat
+from secure_coap.errors import (
+    BadRequest,
+    MethodNotAllowed,
+    NotFound,
+    PreconditionFailed,
+    RequestEntityTooLarge,
+    UnsupportedContentFormat,
+)
 from secure_coap.exchange import Request
 from secure_coap.numbers.codes import Code
 from secure_coap.numbers.content_formats import ContentFormat
 
-MAX_BODY: Final = 8 * 1024
-"""Bytes of a registration's link list (security.md, budgets)."""
-MAX_LINKS: Final = 256
-HANDLE_SIZE: Final = 16
-"""Bytes of a registration handle; random, so that nobody guesses another's."""
+PATH: Final = "rd"
+"""The registration interface's first path segment."""
 DEFAULT_LIFETIME: Final = 86400
 """Seconds, when a device names none (LwM2M Core 1.2, 6.2.1)."""
-MAX_LIFETIME: Final = 10 * 365 * 86400
+MAX_LIFETIME: Final = 0xFFFF_FFFF
 MAX_QUERY: Final = 16
-REGISTRATIONS_PER_MINUTE: Final = 10
-_NUMBER: Final = re.compile(r"[0-9]{1,5}", re.ASCII)
-_VERSIONS: Final = frozenset({"1.0", "1.1", "1.2"})
-_BINDINGS: Final = frozenset("UMHTSNQ")
+MAX_ENDPOINT: Final = 255
+"""Characters of an endpoint name."""
+VERSIONS: Final = frozenset({"1.0", "1.1", "1.2"})
+_BINDING: Final = re.compile(r"[UMHTSNQ]{1,8}")
+_KINDS_KEPT: Final = 1024
+"""Different parameter and link lists remembered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """A device introduces itself. `endpoint` is None where it relies on its certificate alone."""
+    """A device introduces itself. `endpoint` is None where it relies on the name its identity gives."""
 
     endpoint: str | None
     lifetime: int
     version: str
     binding: str
+    queue_mode: bool
     links: str
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A device is still there; None: unchanged."""
+    """A device is still there; None: unchanged.
 
-    handle: bytes
-    lifetime: int | None
-    binding: str | None
-    links: str | None
+    `queue_mode` is False where a binding without `Q` was given; that says something in LwM2M 1.0 only, where the
+    letter is part of the binding.
+    """
+
+    handle: str
+    lifetime: int | None = None
+    binding: str | None = None
+    queue_mode: bool | None = None
+    links: str | None = None
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether it says no more than that the device is there."""
+        return self.lifetime is None and self.binding is None and self.queue_mode is None and self.links is None
 
 
 @dataclass(frozen=True, slots=True)
 class Deregister:
     """A device leaves."""
 
-    handle: bytes
+    handle: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Parameters:
+    """A query without `ep`. What is not known (`sms`, `pid`, …) is left alone."""
+
+    lifetime: int | None
+    version: str
+    binding: str | None
+    queue_mode: bool | None
 
 
 def parse(request: Request) -> Register | Update | Deregister:
     """Tell what a request to the registration interface asks for; raises a `CoapError` that says what is wrong."""
-    if not request.path or request.path[0] != "rd" or len(request.path) > 2:
-        raise NotFound("the registration interface is /rd")
-    if len(request.path) == 1:
-        if request.method is not Code.POST:
-            raise MethodNotAllowed("register with POST /rd")
-        return _register(request)
-    handle = _handle(request.path[1])
-    if request.method is Code.DELETE:
-        return Deregister(handle)
-    if request.method is not Code.POST:
+    path = request.path
+    if len(path) == 2 and path[0] == PATH:
+        if request.method is Code.POST:
+            return _update(path[1], request)
+        if request.method is Code.DELETE:
+            return Deregister(path[1])
         raise MethodNotAllowed("update with POST, deregister with DELETE")
-    return _update(handle, request)
+    if len(path) != 1 or path[0] != PATH:
+        raise NotFound("the registration interface is /rd")
+    if request.method is not Code.POST:
+        raise MethodNotAllowed("register with POST /rd")
+    return _register(request)
 
 
 def _register(request: Request) -> Register:
-    query = _parameters(request.query)
-    version = query.get("lwm2m", "1.0")
-    if version not in _VERSIONS:
-        raise BadRequest("lwm2m must be 1.0, 1.1 or 1.2")
+    endpoint = None
+    others = []
+    for item in request.query:
+        if not item.startswith("ep="):
+            others.append(item)
+        elif endpoint is not None:
+            raise BadRequest("ep is given twice")
+        else:
+            endpoint = _endpoint(item[3:])
+    query = _parameters(tuple(others))
     links = _links(request)
     if links is None:
         raise BadRequest("a registration lists the device's objects")
-    lifetime = _lifetime(query.get("lt"))
-    return Register(
-        query.get("ep"),
-        DEFAULT_LIFETIME if lifetime is None else lifetime,
-        version,
-        _binding(query.get("b")) or "U",
-        links,
-    )
+    lifetime = DEFAULT_LIFETIME if query.lifetime is None else query.lifetime
+    return Register(endpoint, lifetime, query.version, query.binding or "U", bool(query.queue_mode), links)
 
 
-def _update(handle: bytes, request: Request) -> Update:
+def _update(handle: str, request: Request) -> Update:
+    if not request.query and not request.payload:
+        return Update(handle)
     query = _parameters(request.query)
-    return Update(handle, _lifetime(query.get("lt")), _binding(query.get("b")), _links(request))
+    return Update(handle, query.lifetime, query.binding, query.queue_mode, _links(request))
 
 
-def _parameters(query: Sequence[str]) -> dict[str, str]:
-    """Query parameters by name; unknown ones are left alone, a repeated one is refused as ambiguous."""
+def _endpoint(name: str) -> str:
+    if not 1 <= len(name) <= MAX_ENDPOINT or not name.isprintable():
+        raise BadRequest(f"ep must be 1 to {MAX_ENDPOINT} printable characters")
+    return name
+
+
+@lru_cache(_KINDS_KEPT)
+def _parameters(query: tuple[str, ...]) -> _Parameters:
+    """Parameters by name; unknown ones are left alone, a repeated one is refused as ambiguous."""
     if len(query) > MAX_QUERY:
         raise BadRequest("too many query parameters")
     found: dict[str, str] = {}
@@ -110,7 +147,11 @@ def _parameters(query: Sequence[str]) -> dict[str, str]:
         if name in found:
             raise BadRequest("a query parameter is given twice")
         found[name] = value
-    return found
+    version = found.get("lwm2m", "1.0")
+    if version not in VERSIONS:
+        raise PreconditionFailed("this server speaks LwM2M 1.0, 1.1 and 1.2")
+    binding, queue_mode = _binding(found.get("b"))
+    return _Parameters(_lifetime(found.get("lt")), version, binding, True if "Q" in found else queue_mode)
 
 
 def _lifetime(text: str | None) -> int | None:
@@ -121,12 +162,13 @@ def _lifetime(text: str | None) -> int | None:
     return int(text)
 
 
-def _binding(text: str | None) -> str | None:
+def _binding(text: str | None) -> tuple[str | None, bool | None]:
+    """The transports, and whether the letter of queue mode stands among them (LwM2M 1.0: `UQ`, `SQ`, `UQS`)."""
     if text is None:
-        return None
-    if not 1 <= len(text) <= 8 or not set(text) <= _BINDINGS:
+        return None, None
+    if not _BINDING.fullmatch(text):
         raise BadRequest("b must be made of U, M, H, T, S, N, Q")
-    return text
+    return text.replace("Q", "") or "U", "Q" in text
 
 
 def _links(request: Request) -> str | None:
@@ -136,60 +178,15 @@ def _links(request: Request) -> str | None:
         raise UnsupportedContentFormat("the objects are listed in application/link-format (40)")
     if len(request.payload) > MAX_BODY:
         raise RequestEntityTooLarge(f"at most {MAX_BODY} bytes of links")
+    return _known_links(request.payload)
+
+
+@lru_cache(_KINDS_KEPT)
+def _known_links(payload: bytes) -> str:
+    """The list as text, once it is known to be one; equal lists share one string."""
     try:
-        text = request.payload.decode()
-        links = parse_links(text)
+        text = payload.decode()
+        links_of(text)
     except (UnicodeDecodeError, ObjectsError) as error:
         raise BadRequest("the list of objects is no link format") from error
-    if len(links) > MAX_LINKS:
-        raise RequestEntityTooLarge(f"at most {MAX_LINKS} links")
     return text
-
-
-def _handle(text: str) -> bytes:
-    """A path segment that cannot be a handle is answered as an unknown one."""
-    if len(text) != 2 * HANDLE_SIZE or not set(text) <= set("0123456789abcdef"):
-        raise NotFound("no such registration")
-    return bytes.fromhex(text)
-
-
-def instances_of(links: str, object_id: int) -> tuple[int, ...]:
-    """The instances of an object that a stored link list names; an object without instances counts as none."""
-    return tuple(sorted(number for link in parse_links(links) if (number := _instance(link, object_id)) is not None))
-
-
-def has_object(links: str, object_id: int) -> bool:
-    """Whether a stored link list names the object, with or without instances."""
-    return any(_segments(link)[:1] == [str(object_id)] for link in parse_links(links))
-
-
-def _segments(link: Link) -> list[str]:
-    return [segment for segment in link.target.split("/") if segment]
-
-
-def _instance(link: Link, object_id: int) -> int | None:
-    segments = _segments(link)
-    if len(segments) != 2 or segments[0] != str(object_id) or not _NUMBER.fullmatch(segments[1]):
-        return None
-    number = int(segments[1])
-    return number if number <= MAX_ID else None
-
-
-class RegistrationRate:
-    """At most `REGISTRATIONS_PER_MINUTE` per identity; keeps only identities that registered in the last minute."""
-
-    def __init__(self) -> None:
-        self._times: dict[str, list[float]] = {}
-
-    def admit(self, identity: str, now: float) -> bool:
-        """Count a registration at `now` (seconds, any monotonic origin); False when it is one too many."""
-        recent = [at for at in self._times.get(identity, ()) if now - at < 60]
-        if len(recent) >= REGISTRATIONS_PER_MINUTE:
-            self._times[identity] = recent
-            return False
-        self._times[identity] = [*recent, now]
-        return True
-
-    def forget(self, now: float) -> None:
-        """Drop identities that have not registered for a minute."""
-        self._times = {identity: times for identity, times in self._times.items() if now - times[-1] < 60}

@@ -18,19 +18,17 @@ from lwm2m_server.api.mutual_tls import pinned_server_context
 from lwm2m_server.api.operator_token import renew as renew_token
 from lwm2m_server.api.partner import create_app as create_partner_app
 from lwm2m_server.api.serving import serving
-from lwm2m_server.fleet.clock import Clock
+from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.provider import DATABASE, ServiceProvider
 from lwm2m_server.provider_keys import Credential, KeyRole, KeysError, ProviderKeys, certificate_path, key_path
 from lwm2m_server.settings import SpSettings
 from lwm2m_server.store.database import Database
 from secure_coap.channels.dtls import DtlsServerConfig
-from secure_coap.endpoint import CoapServer
-from secure_coap.numbers.parameters import TransmissionParameters
 
 log = structlog.get_logger()
 
 UPKEEP: Final = 2.0
-"""Seconds between two looks for expired registrations, revoked sessions and windows that have opened."""
+"""Seconds between two looks for revoked sessions and windows that have opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,34 +57,26 @@ async def running_sp(settings: SpSettings, clock: Clock | None = None) -> AsyncI
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
         stack.push_async_callback(provider.close)
-        server = await _lwm2m_server(provider)
-        stack.push_async_callback(server.close)
-        provider.sender = server
+        await stack.enter_async_context(provider.server)
+        lwm2m = await provider.server.bind(*settings.bind, dtls=_dtls(provider))
         await provider.resume()
         partner = await stack.enter_async_context(_partner_api(provider))
         await renew_token(database, settings.data, provider.clock.seconds(), at_start=True)
         admin = await stack.enter_async_context(serving(create_admin_app(provider), *settings.admin_bind))
-        upkeep = [asyncio.create_task(_upkeep(provider, server)), asyncio.create_task(_crl(provider))]
+        upkeep = [asyncio.create_task(_upkeep(provider)), asyncio.create_task(_crl(provider))]
         try:
-            yield RunningSp(server.address, partner, admin, provider)
+            yield RunningSp(lwm2m, partner, admin, provider)
         finally:
             for task in upkeep:
                 task.cancel()
             await asyncio.gather(*upkeep, return_exceptions=True)
 
 
-async def _lwm2m_server(provider: ServiceProvider) -> CoapServer:
-    coap = provider.settings.coap
+def _dtls(provider: ServiceProvider) -> DtlsServerConfig:
     key = provider.keys.dtls.private_key
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise KeysError("the dtls key must be a P-256 key: remove it and run `lwm2m-server init` again")
-    return await CoapServer.bind(
-        *provider.settings.bind,
-        dtls=DtlsServerConfig(presented_chain(provider.keys.dtls), key, provider.trust.verify),
-        handler=provider.registrar.handle,
-        parameters=TransmissionParameters(ack_timeout=coap.ack_timeout, max_retransmit=coap.max_retransmit),
-        on_close=provider.gateway.detach,
-    )
+    return DtlsServerConfig(presented_chain(provider.keys.dtls), key, provider.trust.verify)
 
 
 def presented_chain(credential: Credential) -> tuple[x509.Certificate, ...]:
@@ -109,11 +99,10 @@ async def _partner_api(provider: ServiceProvider) -> AsyncIterator[tuple[str, in
         yield address
 
 
-async def _upkeep(provider: ServiceProvider, server: CoapServer) -> None:
+async def _upkeep(provider: ServiceProvider) -> None:
     while True:
         try:
-            end_refused_sessions(provider, server)
-            await provider.registrar.expire()
+            end_refused_sessions(provider)
             await provider.wake_windows()
             await renew_token(provider.database, provider.settings.data, provider.clock.seconds())
         except Exception:
@@ -121,14 +110,14 @@ async def _upkeep(provider: ServiceProvider, server: CoapServer) -> None:
         await asyncio.sleep(UPKEEP)
 
 
-def end_refused_sessions(provider: ServiceProvider, server: CoapServer) -> None:
+def end_refused_sessions(provider: ServiceProvider) -> None:
     """Close open sessions whose certificate no longer counts (security test 27)."""
-    for association in tuple(server.associations):
+    for association in tuple(provider.server.associations):
         peer = association.peer
         refusal = provider.trust.refusal(peer) if isinstance(peer, PeerIdentity) else None
         if refusal is not None and peer is not None:
             log.warning("session_ended", endpoint=peer.endpoint, reason=refusal.reason)
-            server.drop(association)
+            provider.server.drop(association)
 
 
 async def _crl(provider: ServiceProvider) -> None:

@@ -1,79 +1,147 @@
-"""Registrations at rest. They outlive the process; the sessions they came over do not."""
+"""Registrations at rest: what is on the disk when a device is told so, and what may lag a few seconds behind.
+
+A registration, a change of one and its end are stored before they are answered. They are not stored one by one:
+whatever has come in while one transaction was on its way to the disk goes into the next (group commit), so a lone
+registration waits for nothing and a thousand of them share one sync. That a device is still there changes memory only
+and is stored `FLUSH` seconds later at the latest; after a crash every registration therefore gets that much longer.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from sys import intern
+from typing import Any, Final
 
-from sqlalchemy import delete, select, update
-from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
+import structlog
+from sqlalchemy import select
 
+from lwm2m_server.protocol.registrations import Registration
+from lwm2m_server.store.database import Database
 from lwm2m_server.store.tables import registrations
+from secure_coap.association import Transport
+
+log = structlog.get_logger()
+
+FLUSH: Final = 5.0
+"""Seconds by which the stored time of the last Update may lag behind."""
+
+_COLUMNS: Final = tuple(field.name for field in fields(Registration))
+_PUT: Final = f"INSERT OR REPLACE INTO registrations ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - no value in it
+_REMOVE: Final = "DELETE FROM registrations WHERE endpoint = ?"
+
+Stored = Callable[[Exception | None], None]
+"""Told that a change is on the disk, or why it is not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """One device's registration. Times: seconds since 1970; `lifetime` in seconds."""
+class RegistrationStore:
+    """The durable copy of a `RegistrationTable`."""
 
-    endpoint: str
-    handle: bytes
-    certificate: bytes
-    """DER of the certificate of the session it registered over."""
-    lifetime: int
-    version: str
-    binding: str
-    links: str
-    registered_at: float
-    updated_at: float
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._changed: dict[str, Registration | None] = {}
+        self._touched: dict[str, Registration] = {}
+        self._waiting: list[Stored] = []
+        self._writing: asyncio.Task[None] | None = None
+        self._flush: asyncio.TimerHandle | None = None
+
+    async def load(self) -> list[Registration]:
+        """All registrations; each may have been updated up to `FLUSH` seconds after its `updated_at`."""
+        async with self._database.reading() as connection:
+            rows = await connection.execute(select(*(registrations.c[name] for name in _COLUMNS)))
+            return [_registration(row) for row in rows]
+
+    def put(self, registration: Registration, stored: Stored) -> None:
+        """Store a registration, new or changed; the device's earlier one ends."""
+        self._touched.pop(registration.endpoint, None)
+        self._change(registration.endpoint, registration, stored)
+
+    def remove(self, registration: Registration, stored: Stored | None = None) -> None:
+        """Store that a registration has ended."""
+        self._touched.pop(registration.endpoint, None)
+        self._change(registration.endpoint, None, stored)
+
+    def touch(self, registration: Registration) -> None:
+        """Store soon that the device is still there."""
+        self._touched[registration.endpoint] = registration
+        if self._flush is None:
+            self._flush = asyncio.get_running_loop().call_later(FLUSH, self._write_soon)
+
+    async def flush(self) -> None:
+        """Store everything that is not stored yet, and return when it is."""
+        self._write_soon()
+        while self._writing is not None:
+            await asyncio.wait([self._writing])
 
     @property
-    def expires_at(self) -> float:
-        """When it ends unless the device says it is still there."""
-        return self.updated_at + self.lifetime
+    def waiting(self) -> int:
+        """Changes on their way to the disk."""
+        return len(self._waiting)
+
+    def _change(self, endpoint: str, now: Registration | None, stored: Stored | None) -> None:
+        self._changed[endpoint] = now
+        if stored is not None:
+            self._waiting.append(stored)
+        if self._writing is None:
+            self._writing = asyncio.get_running_loop().create_task(self._write(), name="registration store")
+
+    def _write_soon(self) -> None:
+        if self._flush is not None:
+            self._flush.cancel()
+            self._flush = None
+        for endpoint, registration in self._touched.items():
+            self._changed.setdefault(endpoint, registration)
+        self._touched = {}
+        if self._writing is None and self._changed:
+            self._writing = asyncio.get_running_loop().create_task(self._write(), name="registration store")
+
+    async def _write(self) -> None:
+        """Transaction after transaction, until nothing is waiting."""
+        try:
+            while self._changed:
+                changed, self._changed = self._changed, {}
+                waiting, self._waiting = self._waiting, []
+                await self._commit(changed, waiting)
+        finally:
+            self._writing = None
+
+    async def _commit(self, changed: dict[str, Registration | None], waiting: list[Stored]) -> None:
+        kept = [_row(registration) for registration in changed.values() if registration is not None]
+        ended = [(endpoint,) for endpoint, registration in changed.items() if registration is None]
+        failure: Exception | None = None
+        try:
+            async with self._database.transaction() as connection:
+                if kept:
+                    await connection.exec_driver_sql(_PUT, kept)
+                if ended:
+                    await connection.exec_driver_sql(_REMOVE, ended)
+        except Exception as error:
+            log.exception("registrations_not_stored", changes=len(changed))
+            failure = error
+        for stored in waiting:
+            stored(failure)
 
 
-async def put(connection: AsyncConnection, registration: Registration) -> None:
-    """Store; a device's earlier registration, and its handle, end."""
-    values = asdict(registration)
-    statement = insert(registrations).values(**values)
-    changed = {name: value for name, value in values.items() if name != "endpoint"}
-    await connection.execute(statement.on_conflict_do_update(index_elements=["endpoint"], set_=changed))
+def _row(one: Registration) -> tuple[Any, ...]:
+    return (
+        one.endpoint,
+        one.handle,
+        one.owner,
+        one.credential,
+        one.address,
+        one.transport.value,
+        one.lifetime,
+        one.version,
+        one.binding,
+        one.queue_mode,
+        one.links,
+        one.registered_at,
+        one.updated_at,
+    )
 
 
-async def by_handle(connection: AsyncConnection, handle: bytes) -> Registration | None:
-    """The registration a handle names."""
-    return await _one(connection, registrations.c.handle == handle)
-
-
-async def by_endpoint(connection: AsyncConnection, endpoint: str) -> Registration | None:
-    """The registration of a device."""
-    return await _one(connection, registrations.c.endpoint == endpoint)
-
-
-async def everyone(connection: AsyncConnection) -> list[Registration]:
-    """All registrations, by endpoint."""
-    rows = await connection.execute(select(registrations).order_by(registrations.c.endpoint))
-    return [Registration(**row._mapping) for row in rows]
-
-
-async def remove(connection: AsyncConnection, endpoint: str) -> None:
-    """End a registration."""
-    await connection.execute(delete(registrations).where(registrations.c.endpoint == endpoint))
-
-
-async def remove_expired(connection: AsyncConnection, now: float) -> list[str]:
-    """End every registration whose lifetime has passed; return their endpoints."""
-    table = registrations
-    statement = delete(table).where(table.c.updated_at + table.c.lifetime < now).returning(table.c.endpoint)
-    return [row.endpoint for row in await connection.execute(statement)]
-
-
-async def touch(connection: AsyncConnection, endpoint: str, changes: dict[str, Any]) -> None:
-    """Apply an Update."""
-    await connection.execute(update(registrations).where(registrations.c.endpoint == endpoint).values(**changes))
-
-
-async def _one(connection: AsyncConnection, condition: Any) -> Registration | None:
-    row = (await connection.execute(select(registrations).where(condition))).one_or_none()
-    return None if row is None else Registration(**row._mapping)
+def _registration(row: Sequence[Any]) -> Registration:
+    """Lists that are equal become one string again."""
+    values = dict(zip(_COLUMNS, row, strict=True))
+    return Registration(**values | {"transport": Transport(values["transport"]), "links": intern(values["links"])})

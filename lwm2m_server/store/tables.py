@@ -41,16 +41,22 @@ devices = Table(
 registrations = Table(
     "registrations",
     metadata,
-    Column("endpoint", String(64), primary_key=True),
-    Column("handle", LargeBinary(16), nullable=False, unique=True),
-    Column("certificate", LargeBinary, nullable=False),
+    Column("endpoint", String(255), primary_key=True),
+    Column("handle", String(32), nullable=False),
+    Column("owner", String(255), nullable=False),
+    Column("credential", LargeBinary(32), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("transport", String(8), nullable=False),
     Column("lifetime", Integer, nullable=False),
     Column("version", String(8), nullable=False),
     Column("binding", String(8), nullable=False),
+    Column("queue_mode", Boolean, nullable=False),
     Column("links", Text, nullable=False),
     Column("registered_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
+    sqlite_with_rowid=False,
 )
+"""A copy of `protocol.registrations.RegistrationTable`, which answers every question; read once, at the start."""
 
 partners = Table(
     "partners",

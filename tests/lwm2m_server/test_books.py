@@ -11,8 +11,8 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.books import Books
-from lwm2m_server.fleet.clock import Clock
 from lwm2m_server.store import fleet
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.fleet import Device

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from secrets import token_bytes
 from typing import cast
 
 import pytest
 
-from lwm2m_server.fleet.device import ENROLLMENT, FIRMWARE, TRANSFER, Device, DeviceRefused
-from lwm2m_server.fleet.gateway import DeviceOffline, Gateway
 from lwm2m_server.protocol import operations
+from lwm2m_server.server.device import ENROLLMENT, FIRMWARE, TRANSFER, Device, DeviceRefused
+from lwm2m_server.server.sessions import DeviceOffline, Sessions
 from objects.formats import Format, encode
 from objects.model import MODEL
 from objects.nodes import MultipleResource
@@ -50,6 +51,9 @@ class Sender:
         self.asked: list[Request] = []
         self.dropped: list[object] = []
 
+    def holds(self, _association: Association) -> bool:
+        return True
+
     async def request(self, association: Association, request: Request) -> Response:
         self.asked.append(request)
         return self.answer(request)
@@ -63,9 +67,12 @@ class Peer:
 
 
 class Session:
-    """As much of an association as the gateway looks at."""
+    """As much of an association as the sessions look at."""
 
     peer = Peer()
+
+    def __init__(self) -> None:
+        self.key = token_bytes(16)
 
 
 def session() -> Association:
@@ -74,9 +81,10 @@ def session() -> Association:
 
 def device(answer: Callable[[Request], Response]) -> tuple[Device, Sender]:
     sender = Sender(answer)
-    gateway = Gateway(lambda: sender)
-    gateway.attach("dev-1", session())
-    return Device(gateway, "dev-1"), sender
+    sessions = Sessions()
+    sessions.add(sender)
+    sessions.attach("dev-1", session())
+    return Device(sessions, "dev-1"), sender
 
 
 def content(payload: bytes, content_format: int) -> Callable[[Request], Response]:
@@ -133,36 +141,38 @@ def silent(_: Request) -> Response:
 
 async def test_a_silent_device_is_offline_until_it_is_heard_again() -> None:
     reading, sender = device(silent)
-    gateway: Gateway = reading._gateway
+    sessions = reading._sessions
     with pytest.raises(DeviceOffline):
         await reading.read_value(TRANSFER["State"])
-    assert not gateway.is_online("dev-1")
+    assert not sessions.is_online("dev-1")
     assert sender.dropped == []  # it may still use the session
-    gateway.attach("dev-1", session())
-    assert gateway.is_online("dev-1")
+    sessions.attach("dev-1", session())
+    assert sessions.is_online("dev-1")
 
 
 async def test_a_request_waits_for_a_device_to_appear() -> None:
     sender = Sender(content(b"1", Format.TEXT))
-    gateway = Gateway(lambda: sender)
+    sessions = Sessions()
+    sessions.add(sender)
     with pytest.raises(DeviceOffline):
-        await Device(gateway, "dev-1", wait=0.01).read_value(TRANSFER["State"])
-    waiting = asyncio.create_task(Device(gateway, "dev-1", wait=5).read_value(TRANSFER["State"]))
+        await Device(sessions, "dev-1", wait=0.01).read_value(TRANSFER["State"])
+    waiting = asyncio.create_task(Device(sessions, "dev-1", wait=5).read_value(TRANSFER["State"]))
     await asyncio.sleep(0)
-    gateway.attach("dev-1", session())
+    sessions.attach("dev-1", session())
     assert await waiting == 1
 
 
 async def test_a_new_session_ends_the_old_one() -> None:
     sender = Sender(silent)
-    gateway = Gateway(lambda: sender)
+    sessions = Sessions()
+    sessions.add(sender)
     first, second = session(), session()
-    gateway.attach("dev-1", first)
-    gateway.attach("dev-1", first)
+    sessions.attach("dev-1", first)
+    sessions.attach("dev-1", first)
     assert sender.dropped == []
-    gateway.attach("dev-1", second)
+    sessions.attach("dev-1", second)
     assert sender.dropped == [first]
-    gateway.detach(first)
-    assert gateway.session("dev-1") is second
-    gateway.detach(second)
-    assert not gateway.is_online("dev-1")
+    sessions.detach(first)
+    assert sessions.session("dev-1") is second
+    sessions.detach(second)
+    assert not sessions.is_online("dev-1")

@@ -15,7 +15,7 @@ from cose.keys import PrivateKey, generate_private_key, thumbprint
 from device_pki import issue
 from device_pki.fingerprints import fingerprint
 from device_pki.issue import Issuer, Validity
-from lwm2m_server.fleet.clock import Clock
+from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.outbox import Outbox
 from lwm2m_server.provider_keys import Credential
 from lwm2m_server.store import fleet, partners, transfers

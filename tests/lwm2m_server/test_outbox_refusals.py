@@ -13,7 +13,7 @@ from cose.keys import generate_private_key
 from device_pki import issue
 from device_pki.fingerprints import der, fingerprint
 from enrollment.bounded_http import AnswerTooLarge, bounded_request
-from lwm2m_server.fleet.clock import Clock
+from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.outbox import Outbox
 from lwm2m_server.provider_keys import Credential
 from lwm2m_server.store import fleet, transfers

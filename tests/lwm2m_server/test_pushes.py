@@ -9,10 +9,10 @@ from typing import Any, cast
 
 import pytest
 
-from lwm2m_server.fleet.clock import Clock
-from lwm2m_server.fleet.device import Device, DeviceRefused
-from lwm2m_server.fleet.gateway import DeviceOffline
+from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.pushes import Pushes, UpdateState
+from lwm2m_server.server.device import Device, DeviceRefused
+from lwm2m_server.server.sessions import DeviceOffline
 from lwm2m_server.store import firmware, fleet
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.firmware import Firmware, PushState

@@ -17,14 +17,11 @@ from device_pki.identity import PeerIdentity
 from device_pki.issue import Issuer, Validity
 from device_pki.names import device_subject
 from device_pki.roles import Role
-from lwm2m_server.fleet.clock import Clock
-from lwm2m_server.fleet.gateway import Gateway
-from lwm2m_server.fleet.registrar import Registrar
+from lwm2m_server.clock import Clock
+from lwm2m_server.fleet.admission import BookAdmission
 from lwm2m_server.fleet.trust import DeviceTrust
 from lwm2m_server.store.database import Database
 from secure_coap.errors import CoapError, ServiceUnavailable, Unauthorized
-from secure_coap.exchange import Request
-from secure_coap.numbers.codes import Code
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 DAY = timedelta(days=1)
@@ -67,14 +64,7 @@ async def test_only_the_devices_own_fault_is_final(
 ) -> None:
     """A 4.01 to a registering device ends its transfer for good; our CA being down must not (rule 12)."""
     database = await Database.open(tmp_path / "server.db")
-    registrar = Registrar(
-        database,
-        Gateway(lambda: cast("Any", None)),
-        trust(tmp_path, at, revoked, listed=listed),
-        Clock(),
-        backdate=300,
-        on_contact=lambda _: None,
-    )
+    admission = BookAdmission(database, trust(tmp_path, at, revoked, listed=listed), Clock(), backdate=300)
     with pytest.raises(error):
-        await registrar.handle(Request(Code.POST, ("rd",)), cast("Any", Session()))
+        admission.check(cast("Any", Session()))
     await database.close()

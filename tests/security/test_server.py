@@ -20,7 +20,7 @@ from device_pki.identity import PeerIdentity
 from device_pki.path import PathError
 from device_pki.roles import Role
 from lwm2m_server.ca.operator import opened
-from lwm2m_server.fleet.clock import Clock
+from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.evidence import safe_name
 from lwm2m_server.fleet.trust import DeviceTrust
 from lwm2m_server.provider_keys import KeyRole, KeysError, ProviderKeys, key_path, read_chain
@@ -108,13 +108,13 @@ class TestRevocation:
     async def test_an_open_session_ends(self, provider: Provider, tmp_path: Path) -> None:
         (device,) = await owned(provider, "dev-1")
         assert (await device.register()).code is Code.CREATED
-        session = provider.running.provider.gateway.session("dev-1")
+        session = provider.running.provider.server.sessions.session("dev-1")
         assert session is not None and isinstance(session.peer, PeerIdentity)
         certificate = tmp_path / "dev-1.pem"
         certificate.write_bytes(session.peer.certificate.public_bytes(Encoding.PEM))
         async with opened(provider.ca) as operator:
             await operator.revoke(certificate)
-        await until(lambda: not provider.running.provider.gateway.is_online("dev-1"), seconds=20)
+        await until(lambda: not provider.running.provider.server.sessions.is_online("dev-1"), seconds=20)
         with pytest.raises((AssociationLost, RequestTimeout)):
             await device.update()
         await device.close()

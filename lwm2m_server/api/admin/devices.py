@@ -12,11 +12,11 @@ from device_pki.identity import PeerIdentity
 from device_pki.roles import Role
 from lwm2m_server.api.admin.common import MAX_UPLOAD, Provider
 from lwm2m_server.api.body import bounded_body
-from lwm2m_server.fleet.device import Device
 from lwm2m_server.fleet.errors import NotReady, Rejected, Unknown
+from lwm2m_server.fleet.provider import ServiceProvider
 from lwm2m_server.fleet.views import View, device_view
+from lwm2m_server.server.device import Device
 from lwm2m_server.store import fleet as store
-from lwm2m_server.store import registrations
 from objects.formats.text import decode as decode_text
 from objects.model import MODEL
 from objects.nodes import walk
@@ -86,12 +86,7 @@ async def list_devices(provider: Provider, group: str | None = Query(default=Non
     """All devices, or those of a group."""
     async with provider.database.reading() as connection:
         devices = await store.find_devices(connection, group=group)
-        known = {one.endpoint: one for one in await registrations.everyone(connection)}
-    now = provider.clock.seconds()
-    return [
-        device_view(device, known.get(device.endpoint), online=provider.gateway.is_online(device.endpoint), now=now)
-        for device in devices
-    ]
+    return [_view(provider, device) for device in devices]
 
 
 @router.get("/devices/{endpoint}")
@@ -99,12 +94,12 @@ async def show_device(provider: Provider, endpoint: str) -> View:
     """One device with what it lists."""
     async with provider.database.reading() as connection:
         device = await store.device(connection, endpoint)
-        registration = await registrations.by_endpoint(connection, endpoint)
     if device is None:
         raise Unknown(f"device {endpoint!r}")
-    online = provider.gateway.is_online(endpoint)
-    view = device_view(device, registration, online=online, now=provider.clock.seconds())
-    return view | ({} if registration is None else {"links": registration.links, "version": registration.version})
+    registration = provider.server.registrations.get(endpoint)
+    return _view(provider, device) | (
+        {} if registration is None else {"links": registration.links, "version": registration.version}
+    )
 
 
 @router.post("/devices/{endpoint}/read")
@@ -151,13 +146,19 @@ async def _device(provider: Provider, endpoint: str, operation: Operation) -> De
     known = await provider.books.get(endpoint)
     if known is None or known.book.tenure is None:
         raise Unknown(f"an owned device {endpoint!r}")
-    await provider.gateway.appear(endpoint, operation.wait)
-    session = provider.gateway.session(endpoint)
+    await provider.server.sessions.appear(endpoint, operation.wait)
+    session = provider.server.sessions.session(endpoint)
     peer = None if session is None else session.peer
     factory = isinstance(peer, PeerIdentity) and peer.role is Role.FACTORY_DEVICE
     if factory and Path.parse(operation.path).object not in _TRANSFER_OBJECTS:
         raise NotReady(f"{endpoint} has logged in with its factory certificate; wait until it has enrolled again")
-    return Device(provider.gateway, endpoint, wait=operation.wait)
+    return provider.server.device(endpoint, wait=operation.wait)
+
+
+def _view(provider: ServiceProvider, device: store.Device) -> View:
+    registration = provider.server.registrations.get(device.endpoint)
+    online = provider.server.sessions.is_online(device.endpoint)
+    return device_view(device, registration, online=online, now=provider.clock.seconds())
 
 
 def _plain(value: Value) -> Any:

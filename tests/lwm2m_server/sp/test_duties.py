@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from lwm2m_server.fleet.clock import Clock
+from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.inventory import Build, build_envelope
-from lwm2m_server.protocol.registration import instances_of
+from lwm2m_server.protocol.object_links import links_of
 from secure_coap.errors import BadRequest
 from tests.lwm2m_server.sp.device import until
 from tests.lwm2m_server.sp.transfer import ENDPOINT, Stage, order, stage
@@ -53,7 +53,7 @@ async def test_an_order_of_one_stay_ends_with_it(scene: Stage) -> None:
     seq = await transfer.begin()
     await until(lambda: scene.device.payloads("/33001/0/0"))
     await scene.device.close()
-    await until(lambda: not scene.sp1.provider.running.provider.gateway.is_online(ENDPOINT))
+    await until(lambda: not scene.sp1.provider.running.provider.server.sessions.is_online(ENDPOINT))
     await ordered_push(scene)
     assert await push_states(scene) == ["pending"]
     moved = await transfer.commit(seq)
@@ -80,4 +80,6 @@ async def test_an_answer_that_is_no_value_is_told_without_a_traceback(scene: Sta
 
 
 def test_instances_nobody_can_have_are_not_listed() -> None:
-    assert instances_of("</33002/70000>,</33002/99999>,</33002/3>,</33002/65535>,</33002/123456>", 33002) == (3,)
+    assert links_of("</33002/70000>,</33002/99999>,</33002/3>,</33002/65535>,</33002/123456>").instances_of(33002) == (
+        3,
+    )

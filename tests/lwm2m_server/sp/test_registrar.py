@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lwm2m_server.store import registrations
+from lwm2m_server.store.registrations import RegistrationStore
 from secure_coap.numbers.codes import Code
 from tests.lwm2m_server.sp.device import until
 from tests.lwm2m_server.sp.transfer import ENDPOINT, Stage, stage
@@ -54,10 +54,12 @@ async def test_an_update_changes_what_it_names(scene: Stage) -> None:
     device = scene.device
     answer = await device.ask(Code.POST, *device.location, query=("lt=90",), payload=b"</3/0>,</33001/0>")
     assert answer.code is Code.CHANGED
-    async with scene.world.sp1.running.provider.database.reading() as connection:
-        stored = await registrations.by_endpoint(connection, ENDPOINT)
-    assert stored is not None
-    assert (stored.lifetime, stored.links, stored.version) == (90, "</3/0>,</33001/0>", "1.1")
+    stored = {one.endpoint: one for one in await RegistrationStore(scene.world.sp1.running.provider.database).load()}
+    assert (stored[ENDPOINT].lifetime, stored[ENDPOINT].links, stored[ENDPOINT].version) == (
+        90,
+        "</3/0>,</33001/0>",
+        "1.1",
+    )
 
 
 async def test_ten_registrations_a_minute(scene: Stage) -> None:

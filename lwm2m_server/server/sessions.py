@@ -1,6 +1,6 @@
 """Which device is reachable over which session, and requests to it.
 
-Registrations are in the store; sessions are not. After a restart, or while a device sleeps, it has no session: a
+Registrations survive a restart; sessions do not. After a restart, or while a device sleeps, it has no session: a
 request waits for it as long as its caller allows, then fails with `DeviceOffline`.
 """
 
@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from typing import Protocol
 
 from secure_coap.association import Association
-from secure_coap.errors import TransportError
+from secure_coap.errors import AssociationLost, TransportError
 from secure_coap.exchange import Request, Response
 
 
@@ -20,8 +19,11 @@ class DeviceOffline(Exception):
     """The device has no live session, or did not answer. Whether it acted on the request is not known."""
 
 
-class Sender(Protocol):
+class CoapEndpoint(Protocol):
     """The part of `secure_coap.endpoint.CoapServer` that is needed here."""
+
+    def holds(self, association: Association) -> bool:
+        """Whether an association is one of this endpoint's, and open."""
 
     async def request(self, association: Association, request: Request) -> Response:
         """Send a request over an association."""
@@ -30,29 +32,39 @@ class Sender(Protocol):
         """Close an association."""
 
 
-class Gateway:
-    """Sessions by endpoint name; one per device, the one it last registered or updated over."""
+class Sessions:
+    """Sessions by endpoint name, over all CoAP endpoints; one per device, the one it was last heard over.
 
-    def __init__(self, sender: Callable[[], Sender]) -> None:
-        self._sender = sender
+    Without security there is nothing to close: an anonymous association may stand for several devices.
+    """
+
+    def __init__(self) -> None:
+        self._coap: list[CoapEndpoint] = []
         self._sessions: dict[str, Association] = {}
+        self._secured: dict[bytes, str] = {}
         self._arrivals: dict[str, asyncio.Event] = {}
+
+    def add(self, coap: CoapEndpoint) -> None:
+        """Devices may come over this CoAP endpoint, too."""
+        self._coap.append(coap)
 
     def attach(self, endpoint: str, association: Association) -> None:
         """The device has just been heard over this session; an earlier one of its ends."""
         previous = self._sessions.get(endpoint)
-        if previous is not None and previous is not association:
-            self._sender().drop(previous)
+        if previous is association:
+            return
         self._sessions[endpoint] = association
+        if association.peer is not None:
+            self._secured[association.key] = endpoint
+        if previous is not None and previous.peer is not None and (coap := self._holder(previous)) is not None:
+            coap.drop(previous)
         if (arrival := self._arrivals.pop(endpoint, None)) is not None:
             arrival.set()
 
     def detach(self, association: Association) -> None:
         """A session ended; a newer one of the same device stays."""
-        if association.peer is None or association.peer.endpoint is None:
-            return
-        endpoint = association.peer.endpoint
-        if self._sessions.get(endpoint) is association:
+        endpoint = self._secured.pop(association.key, None)
+        if endpoint is not None and self._sessions.get(endpoint) is association:
             del self._sessions[endpoint]
 
     def is_online(self, endpoint: str) -> bool:
@@ -71,7 +83,7 @@ class Gateway:
         """Send a request, waiting up to `wait` seconds for the device to appear; raises `DeviceOffline`."""
         association = await self.appear(endpoint, wait)
         try:
-            return await self._sender().request(association, request)
+            return await self._holding(association).request(association, request)
         except TransportError as error:
             # Not dropped: the device may still use the session, and is attached again when it does.
             if self._sessions.get(endpoint) is association:
@@ -88,3 +100,13 @@ class Gateway:
         if association is None:
             raise DeviceOffline(f"{endpoint} is not connected; it is reached when it registers or updates")
         return association
+
+    def _holder(self, association: Association) -> CoapEndpoint | None:
+        return next((coap for coap in self._coap if coap.holds(association)), None)
+
+    def _holding(self, association: Association) -> CoapEndpoint:
+        """Raises `AssociationLost` when the association has been closed."""
+        coap = self._holder(association)
+        if coap is None:
+            raise AssociationLost("the association is closed")
+        return coap

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lwm2m_server.fleet.gateway import Gateway
 from lwm2m_server.protocol import operations
+from lwm2m_server.server.sessions import Sessions
 from objects.definition import ObjectDefinition, ResourceDefinition
 from objects.formats import Format, decode, encode
 from objects.formats.link_format import Link, parse
@@ -37,8 +37,8 @@ class Device:
     `wait`: seconds to wait for the device when it has no session.
     """
 
-    def __init__(self, gateway: Gateway, endpoint: str, *, wait: float = 0) -> None:
-        self._gateway = gateway
+    def __init__(self, sessions: Sessions, endpoint: str, *, wait: float = 0) -> None:
+        self._sessions = sessions
         self._endpoint = endpoint
         self._wait = wait
 
@@ -94,7 +94,7 @@ class Device:
         return parse((await self._request(operations.discover(path))).payload)
 
     async def _request(self, request: Request) -> Response:
-        response = await self._gateway.request(self._endpoint, request, wait=self._wait)
+        response = await self._sessions.request(self._endpoint, request, wait=self._wait)
         try:
             return response.raise_for_code()
         except CoapError as error:

@@ -1,0 +1,90 @@
+"""Who may register, and under which name.
+
+The identity belongs to the session: a verified certificate, a pre-shared key, or, without security, nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final, Protocol
+
+from device_pki.fingerprints import fingerprint
+from device_pki.identity import PeerIdentity
+from lwm2m_server.protocol.registration import Register
+from lwm2m_server.protocol.registrations import Registration
+from lwm2m_server.settings import EndpointRule
+from secure_coap.association import Association
+from secure_coap.errors import BadRequest, Forbidden
+
+NOBODY: Final = ""
+"""The owner of what was registered without security."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a session's peer is."""
+
+    owner: str
+    """The name that was proven."""
+    credential: bytes
+    """Digest of what proved it."""
+
+
+_ANONYMOUS: Final = Identity(NOBODY, b"")
+
+
+def identity_of(association: Association) -> Identity:
+    """The identity behind an association."""
+    peer = association.peer
+    if peer is None:
+        return _ANONYMOUS
+    if isinstance(peer, PeerIdentity):
+        credential = fingerprint(peer.certificate)
+    else:
+        credential = sha256(peer.identity.encode()).digest()
+    return Identity(peer.endpoint or credential.hex(), credential)
+
+
+class Admission(Protocol):
+    """Decides about registrations. Every method raises `CoapError` to refuse, with the code the device shall see.
+
+    An answer may be awaited: then it is decided by what is stored.
+    """
+
+    def check(self, association: Association) -> None:
+        """Whether the session may use the registration interface at all, now."""
+
+    def admit(self, asked: Register, association: Association) -> str | Awaitable[str]:
+        """The endpoint name this registration is for."""
+
+    def keeps(self, registration: Registration, association: Association) -> bool | Awaitable[bool]:
+        """Whether a registration may go on; False ends it."""
+
+
+class EndpointAdmission:
+    """The plain rule: every verified peer may register, under its own name."""
+
+    def __init__(self, rule: EndpointRule = EndpointRule.CERTIFICATE) -> None:
+        self._rule = rule
+
+    def check(self, association: Association) -> None:
+        """Whoever got a session may use it."""
+
+    def admit(self, asked: Register, association: Association) -> str:
+        """The name of the identity; without security, or if any name will do, the one the device gives."""
+        peer = association.peer
+        own = None if peer is None else peer.endpoint
+        if peer is not None and self._rule is EndpointRule.CERTIFICATE:
+            if own is None or asked.endpoint not in {None, own}:
+                raise Forbidden("ep is not the name of the identity")
+            return own
+        name = asked.endpoint or own
+        if name is None:
+            raise BadRequest("ep is missing")
+        return name
+
+    def keeps(self, registration: Registration, association: Association) -> bool:
+        """A registration goes on as long as its device says so."""
+        return True

@@ -1,0 +1,145 @@
+"""The LwM2M server: CoAP endpoints, the interfaces behind them, and devices to talk to.
+
+async with Lwm2mServer(database) as server:
+    await server.bind("127.0.0.1", 5683)
+    await server.device("ep").read(Path.parse("/3/0/0"))
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Collection
+from types import TracebackType
+from typing import Final, Self
+
+import structlog
+
+from lwm2m_server.clock import Clock
+from lwm2m_server.protocol import registration
+from lwm2m_server.protocol.registrations import Registration, RegistrationTable
+from lwm2m_server.server.admission import Admission, EndpointAdmission
+from lwm2m_server.server.device import Device
+from lwm2m_server.server.events import Events
+from lwm2m_server.server.registrar import Registrar
+from lwm2m_server.server.sessions import Sessions
+from lwm2m_server.store.database import Database
+from lwm2m_server.store.registrations import RegistrationStore
+from objects.model import MODEL, ObjectModel
+from secure_coap.association import Association
+from secure_coap.channels.dtls import DtlsServerConfig
+from secure_coap.endpoint import CoapServer
+from secure_coap.errors import NotFound
+from secure_coap.exchange import Request, Response
+from secure_coap.handlers import Handler
+from secure_coap.numbers.parameters import STANDARD, TransmissionParameters
+
+log = structlog.get_logger()
+
+UPKEEP: Final = 1.0
+"""Seconds between two looks for expired registrations."""
+
+
+class Lwm2mServer:
+    """An LwM2M server on a store. Enter it before binding: registrations of before a restart are known then.
+
+    `model` holds the object definitions, `admission` decides who may register.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        admission: Admission | None = None,
+        model: ObjectModel = MODEL,
+        clock: Clock | None = None,
+        parameters: TransmissionParameters = STANDARD,
+    ) -> None:
+        self.database = database
+        self.model = model
+        self.clock = clock or Clock()
+        self.events = Events()
+        self.sessions = Sessions()
+        self.registrations = RegistrationTable()
+        self._store = RegistrationStore(database)
+        self._parameters = parameters
+        self._coap: list[CoapServer] = []
+        self._routes: dict[str, Handler] = {}
+        self._upkeep: asyncio.Task[None] | None = None
+        self._registrar = Registrar(
+            self.registrations,
+            self._store,
+            self.sessions,
+            self.events,
+            admission=admission or EndpointAdmission(),
+            clock=self.clock,
+        )
+        self.route(registration.PATH, self._registrar.handle)
+
+    async def __aenter__(self) -> Self:
+        await self._registrar.restore()
+        self._upkeep = asyncio.create_task(self._keep_up(), name="registrations")
+        return self
+
+    async def __aexit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        if self._upkeep is not None:
+            self._upkeep.cancel()
+            await asyncio.gather(self._upkeep, return_exceptions=True)
+        for coap in self._coap:
+            await coap.close()
+        await self._store.flush()
+
+    async def bind(self, host: str, port: int, *, dtls: DtlsServerConfig | None = None) -> tuple[str, int]:
+        """Listen on a UDP address, with DTLS or, on loopback, without security; returns the address.
+
+        Raises OSError, or ValueError for a bad configuration.
+        """
+        coap = await CoapServer.bind(
+            host,
+            port,
+            dtls=dtls,
+            handler=self._dispatch,
+            parameters=self._parameters,
+            on_close=self.sessions.detach,
+        )
+        self._coap.append(coap)
+        self.sessions.add(coap)
+        return coap.address
+
+    def route(self, segment: str, handler: Handler) -> None:
+        """Have `handler` answer the requests whose path begins with `segment`."""
+        self._routes[segment] = handler
+
+    @property
+    def associations(self) -> Collection[Association]:
+        """Every open association."""
+        return [association for coap in self._coap for association in coap.associations]
+
+    def drop(self, association: Association) -> None:
+        """Close an association."""
+        for coap in self._coap:
+            if coap.holds(association):
+                coap.drop(association)
+
+    def device(self, endpoint: str, *, wait: float = 0) -> Device:
+        """A device to operate on; `wait`: seconds to wait for it when it is not connected."""
+        return Device(self.sessions, endpoint, wait=wait)
+
+    def devices(self) -> list[Registration]:
+        """Every registered device, by endpoint name."""
+        return sorted(self.registrations, key=lambda registration: registration.endpoint)
+
+    def _dispatch(self, request: Request, association: Association) -> Response | Awaitable[Response]:
+        route = self._routes.get(request.path[0]) if request.path else None
+        if route is None:
+            raise NotFound("no such interface")
+        return route(request, association)
+
+    async def _keep_up(self) -> None:
+        while True:
+            await asyncio.sleep(UPKEEP)
+            try:
+                self._registrar.expire()
+            except Exception:
+                log.exception("upkeep_failed")
