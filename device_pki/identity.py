@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from cose.keys import thumbprint
 from device_pki.keys import public_key
@@ -29,10 +30,15 @@ class PeerIdentity:
 
     @classmethod
     def of(cls, path: VerifiedPath) -> PeerIdentity:
-        """Return the identity that a verified path proves."""
+        """Return the identity that a verified path proves.
+
+        It lives as long as its session, so the leaf is parsed anew: the one that was verified keeps every name, key
+        and extension that was looked at, about 6 kB.
+        """
+        leaf = x509.load_der_x509_certificate(path.leaf.public_bytes(Encoding.DER))
         return cls(
-            certificate=path.leaf,
-            chain=path.chain,
+            certificate=leaf,
+            chain=(leaf, *path.chain[1:]),
             key_thumbprint=thumbprint(public_key(path.leaf)),
             endpoint=endpoint_name(path.leaf) if profile(path.role).named_device else None,
             role=path.role,

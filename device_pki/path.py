@@ -12,6 +12,7 @@ import ipaddress
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from cryptography import x509
@@ -264,11 +265,21 @@ def _issued(below: Sequence[x509.Certificate], issuer: x509.Certificate) -> bool
     constraints = _extension(issuer, x509.BasicConstraints)
     if constraints is None or (constraints.path_length is not None and constraints.path_length < len(below) - 1):
         return False
+    return _signed_ca(below[-1], issuer) if len(below) > 1 else _signed(below[-1], issuer)
+
+
+def _signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
-        below[-1].verify_directly_issued_by(issuer)
+        certificate.verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature):
         return False
     return True
+
+
+@lru_cache(maxsize=256)
+def _signed_ca(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """The same for a CA certificate, which comes with every one of its devices: a signature does not change."""
+    return _signed(certificate, issuer)
 
 
 def _check_revocation(chain: Sequence[x509.Certificate], revocation: RevocationIndex, now: datetime) -> None:

@@ -41,7 +41,11 @@ class Limits:
     half_open: int = 1_000
     """Handshakes in progress at the same time."""
     half_open_per_source: int = 10
-    """Handshakes in progress from one IP address."""
+    """Handshakes in progress from one source: an IPv4 address or an IPv6 /64."""
+    guesses_per_source: int = 5
+    """Wrong pre-shared keys from one source within a minute, before it is made to wait."""
+    guess_pause: float = 60.0
+    """How long such a source waits."""
     handshake_time: float = 30.0
     """A handshake that takes longer is dropped."""
     handshake_bytes: int = 32 * KIB

@@ -13,8 +13,10 @@ from device_pki.path import PathError, PathReason
 from secure_coap.association import Address
 from secure_coap.channels.base import Closed, Received
 from secure_coap.channels.dtls import DtlsClientConfig
+from secure_coap.channels.dtls.handshake import MTU
 from secure_coap.channels.dtls.records import split_records
-from secure_coap.channels.dtls.session import MTU, DtlsSession
+from secure_coap.channels.dtls.session import DtlsSession
+from secure_coap.channels.dtls.suites import Suite
 from secure_coap.limits import Limits
 from tests.secure_coap.dtls_link import SERVER, Link
 from tests.secure_coap.pki import Identity, hierarchy, new_key
@@ -48,7 +50,7 @@ def test_the_mandatory_suite_is_preferred() -> None:
     link = connected()
     (session,) = link.opened()
     assert isinstance(session, DtlsSession)
-    assert session.cipher == "ECDHE-ECDSA-AES128-CCM8"
+    assert session.suite is Suite.ECDHE_ECDSA_WITH_AES_128_CCM_8
 
 
 def test_data_both_ways() -> None:

@@ -9,7 +9,10 @@ from secure_coap.association import Address
 from secure_coap.channels.base import Received
 from secure_coap.channels.dtls import DtlsClientConfig, DtlsServerConfig, PskCredential
 from secure_coap.channels.dtls.config import MAX_IDENTITY
+from secure_coap.channels.dtls.guesses import Guesses
 from secure_coap.channels.dtls.session import DtlsSession
+from secure_coap.channels.dtls.suites import Suite
+from secure_coap.limits import Limits
 from tests.secure_coap.dtls_link import SERVER, Link
 from tests.secure_coap.pki import hierarchy
 
@@ -49,7 +52,7 @@ def test_an_identity_is_utf_8() -> None:
 def test_the_mandatory_suite_is_preferred() -> None:
     (session,) = connected().opened()
     assert isinstance(session, DtlsSession)
-    assert session.cipher == "PSK-AES128-CCM8"
+    assert session.suite is Suite.PSK_WITH_AES_128_CCM_8
 
 
 def test_data_both_ways() -> None:
@@ -141,6 +144,114 @@ def test_a_configuration_is_complete() -> None:
             config()
         with pytest.raises(ValueError, match="all of chain"):
             config(hierarchy().device.chain)
+
+
+# --- guessing ---
+
+
+def guess(link: Link, port: int, host: str = DEVICE[0], identity: str = "device-1") -> None:
+    link.connect((host, port), DtlsClientConfig(psk=(identity, bytes(16))))
+    link.run()
+
+
+def gets_in(link: Link, address: Address) -> bool:
+    before = len(link.opened())
+    link.connect(address, DtlsClientConfig(psk=("device-1", KEY)))
+    link.run()
+    return len(link.opened()) > before
+
+
+def test_after_five_wrong_keys_a_source_waits_a_minute() -> None:
+    link = Link(BY_KEY)
+    for port in range(4):
+        guess(link, port)
+    assert gets_in(link, DEVICE), "four are forgiven"
+    guess(link, 5, identity="nobody")
+    assert not gets_in(link, (DEVICE[0], 6))
+    assert gets_in(link, OTHER), "another source is not affected"
+    link.now += 59
+    assert not gets_in(link, (DEVICE[0], 7))
+    link.now += 2
+    assert gets_in(link, (DEVICE[0], 8))
+    assert link.server.counters.hellos_paused == 2
+
+
+def test_guesses_a_minute_apart_do_not_add_up() -> None:
+    link = Link(BY_KEY)
+    for port in range(10):
+        guess(link, port)
+        link.server.timer(link.now + 31)
+        link.now += 20
+    assert gets_in(link, DEVICE)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "outsider"),
+    [
+        ([f"2001:db8:1:2::{number}" for number in range(5)], "2001:db8:1:3::1"),
+        ([f"::ffff:198.51.100.{number}" for number in (7, 7, 7, 7, 7)], "::ffff:198.51.100.8"),
+    ],
+    ids=["an IPv6 network is one source", "a mapped IPv4 address is itself"],
+)
+def test_what_counts_as_one_source(hosts: list[str], outsider: str) -> None:
+    link = Link(BY_KEY)
+    for port, host in enumerate(hosts):
+        guess(link, port, host)
+    assert not gets_in(link, (hosts[0], 9))
+    assert gets_in(link, (outsider, 9))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
+def test_loopback_is_no_one_source(host: str) -> None:
+    link = Link(BY_KEY)
+    for port in range(20):
+        guess(link, port, host)
+    assert gets_in(link, (host, 20))
+
+
+def test_one_handshake_is_one_guess_however_often_it_repeats_itself() -> None:
+    link = Link(BY_KEY)
+    guess(link, 1)
+    _, _, last = next(sent for sent in reversed(link.sent) if sent[1] == SERVER)
+    for _ in range(20):
+        link.deliver(last, (DEVICE[0], 1), SERVER)
+    assert gets_in(link, DEVICE)
+
+
+def test_forged_records_in_a_handshake_that_finishes_are_no_guess() -> None:
+    """Off the path, somebody sends protected rubbish in a device's name while it logs in."""
+    link, rubbish = Link(BY_KEY), b"\x16\xfe\xfd\0\1" + bytes(5) + b"\x09\0\x28" + bytes(40)
+
+    def forging(datagram: bytes, source: Address, destination: Address) -> bool:
+        if destination == SERVER:
+            link.deliver(datagram, source, SERVER)
+            link.deliver(rubbish, source, SERVER)
+        return destination != SERVER
+
+    for port in range(20):
+        link.passes = forging
+        assert gets_in(link, (DEVICE[0], port))
+
+
+def test_guesses_are_told_apart_for_the_operator_only() -> None:
+    link = Link(BY_KEY)
+    guess(link, 1)
+    guess(link, 2, identity="nobody")
+    link.now += 31
+    link.server.timer(link.now)
+    link.run()
+    counters = link.server.counters
+    assert (counters.wrong_keys, counters.unknown_identities, counters.handshakes_failed) == (1, 1, 2)
+    assert link.closed() == ["no proof of the key"] * 2
+
+
+def test_memory_of_guesses_is_bounded() -> None:
+    guesses = Guesses(Limits())
+    for number in range(20_000):
+        guesses.add(str(number), 1000.0)
+    assert len(guesses._times) == 10_000
+    guesses.add("another", 2000.0)
+    assert len(guesses._times) == 1
 
 
 def test_no_key_is_ever_shown() -> None:

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from secure_coap.association import Association
 from secure_coap.channels.dtls.session import DtlsSession
+from secure_coap.channels.dtls.suites import CERTIFICATE_SUITES, Suite
 from secure_coap.endpoint import CoapClient, CoapServer
 from secure_coap.errors import HandshakeFailed, TransportError
 from secure_coap.exchange import Request, Response
@@ -19,7 +20,7 @@ from secure_coap.message import Message, MessageType
 from secure_coap.numbers import Code
 from tests.secure_coap.pki import HOST, Identity, hierarchy
 
-SUITES = pytest.mark.parametrize("suite", ["ECDHE-ECDSA-AES128-CCM8", "ECDHE-ECDSA-AES128-GCM-SHA256"])
+SUITES = pytest.mark.parametrize("suite", CERTIFICATE_SUITES)
 
 
 def write(folder: Path, identity: Identity) -> list[str]:
@@ -57,7 +58,7 @@ async def end(process: Process) -> None:
 
 
 @SUITES
-async def test_its_client_with_our_server(tmp_path: Path, suite: str) -> None:
+async def test_its_client_with_our_server(tmp_path: Path, suite: Suite) -> None:
     requests: list[tuple[Request, Association]] = []
 
     async def handler(request: Request, association: Association) -> Response:
@@ -66,7 +67,7 @@ async def test_its_client_with_our_server(tmp_path: Path, suite: str) -> None:
 
     server = await CoapServer.bind(HOST, 0, dtls=hierarchy().server_config(), handler=handler)
     process = await openssl(
-        "s_client", "-dtls1_2", "-quiet", "-verify_return_error", "-cipher", f"{suite}:@SECLEVEL=0",
+        "s_client", "-dtls1_2", "-quiet", "-verify_return_error", "-cipher", f"{suite.value}:@SECLEVEL=0",
         "-connect", f"{HOST}:{server.address[1]}", *write(tmp_path, hierarchy().device),
     )  # fmt: skip
     assert process.stdin is not None
@@ -74,7 +75,7 @@ async def test_its_client_with_our_server(tmp_path: Path, suite: str) -> None:
     await until(process, b"hello from the other side")
     ((_, association),) = requests
     assert isinstance(association, DtlsSession)
-    assert association.cipher == suite
+    assert association.suite is suite
     assert association.peer is not None
     assert association.peer.endpoint == "device-1"
     await end(process)
@@ -82,15 +83,16 @@ async def test_its_client_with_our_server(tmp_path: Path, suite: str) -> None:
 
 
 @SUITES
-async def test_our_client_with_its_server(tmp_path: Path, suite: str, unused_udp_port: int) -> None:
+async def test_our_client_with_its_server(tmp_path: Path, suite: Suite, unused_udp_port: int) -> None:
     process = await openssl(
-        "s_server", "-dtls1_2", "-listen", "-Verify", "4", "-verify_return_error", "-cipher", f"{suite}:@SECLEVEL=0",
-        "-accept", f"{HOST}:{unused_udp_port}", *write(tmp_path, hierarchy().server),
+        "s_server", "-dtls1_2", "-listen", "-Verify", "4", "-verify_return_error",
+        "-cipher", f"{suite.value}:@SECLEVEL=0", "-accept", f"{HOST}:{unused_udp_port}",
+        *write(tmp_path, hierarchy().server),
     )  # fmt: skip
     await until(process, b"ACCEPT")
     client = await CoapClient.connect(HOST, unused_udp_port, dtls=hierarchy().client_config())
     assert isinstance(client.association, DtlsSession)
-    assert client.association.cipher == suite
+    assert client.association.suite is suite
     with pytest.raises(TransportError):
         await client.request(Request(Code.POST, ("marked",), payload=b"hello to the other side"), timeout=0.2)
     await until(process, b"hello to the other side")
@@ -130,18 +132,18 @@ async def test_a_client_without_certificate_is_refused(tmp_path: Path) -> None:
 
 
 async def test_renegotiation_is_refused(tmp_path: Path) -> None:
-    server = await CoapServer.bind(HOST, 0, dtls=hierarchy().server_config(), handler=never)
+    opened: list[Association] = []
+    server = await CoapServer.bind(HOST, 0, dtls=hierarchy().server_config(), handler=never, on_open=opened.append)
     process = await openssl(
         "s_client", "-dtls1_2", "-connect", f"{HOST}:{server.address[1]}", *write(tmp_path, hierarchy().device)
     )
     await until(process, b"Verify return code")
     (session,) = server.associations
-    assert isinstance(session, DtlsSession)
     binding = session.channel_binding
     assert process.stdin is not None
     process.stdin.write(b"R\n")
-    await asyncio.sleep(0.3)
-    assert session._connection.total_renegotiations() == 0
+    await until(process, b"no renegotiation")
+    assert opened == [session]
     assert session.channel_binding == binding
     await end(process)
     await server.close()

@@ -8,10 +8,11 @@ from secure_coap.association import Address, Association
 from secure_coap.channels.base import ChannelEvent, Closed, Opened, Received
 from secure_coap.channels.dtls.config import DtlsClientConfig
 from secure_coap.channels.dtls.context import make_context
+from secure_coap.channels.dtls.handshake import MTU, Handshake
 from secure_coap.channels.dtls.peer_check import PeerCheck
 from secure_coap.channels.dtls.records import ContentType, split_records
 from secure_coap.channels.dtls.server import TICK
-from secure_coap.channels.dtls.session import MTU, DtlsSession, SessionState
+from secure_coap.channels.dtls.session import DtlsSession, SessionState
 from secure_coap.engine.rng import Rng
 from secure_coap.limits import Limits
 
@@ -33,11 +34,9 @@ class DtlsClient:
         connection = SSL.Connection(self._context, None)
         connection.set_connect_state()
         connection.set_ciphertext_mtu(MTU)
-        check = PeerCheck(self._config, self._rng)
-        self._session = DtlsSession(
-            connection, check, key=self._rng.randbytes(16), remote=remote, now=now, is_client=True
-        )
-        self._session.handshake(now)
+        handshake = Handshake(connection, PeerCheck(self._config, self._rng), is_client=True)
+        self._session = DtlsSession(handshake, key=self._rng.randbytes(16), remote=remote, now=now)
+        self._session.begin(now)
         self._after(self._session)
 
     def receive(self, datagram: bytes, remote: Address, now: float) -> None:
@@ -51,10 +50,11 @@ class DtlsClient:
             if record.epoch == 0 and record.type == ContentType.HANDSHAKE and not record.is_sane_handshake:
                 continue
             handshaking = session.state is SessionState.HANDSHAKE
-            received = session.feed(record.data, now)
+            received = session.feed(record, now)
             if handshaking and session.state is SessionState.OPEN:
                 self._events.append(Opened(session))
-            self._events += [Received(session, data) for data in received]
+            if received is not None:
+                self._events.append(Received(session, received))
         self._after(session)
 
     def _after(self, session: DtlsSession) -> None:
@@ -65,9 +65,9 @@ class DtlsClient:
 
     def send(self, association: Association, datagram: bytes, now: float) -> None:
         """See `Channel`."""
-        if self._session is association and self._session is not None:
-            self._session.write(datagram)
-            self._after(self._session)
+        session = self._session
+        if session is association and session is not None and session.state is SessionState.OPEN:
+            self._datagrams.append((session.remote, session.seal(datagram)))
 
     def close(self, association: Association, reason: str) -> None:
         """See `Channel`."""
@@ -85,7 +85,7 @@ class DtlsClient:
         session = self._session
         if session is None or session.state is not SessionState.HANDSHAKE:
             return
-        session.retransmit_if_due()
+        session.repeat_if_due()
         if now - session.started_at > self._limits.handshake_time:
             session.close("no answer, or the handshake took too long")
         self._after(session)

@@ -15,13 +15,13 @@ from OpenSSL import SSL
 from secure_coap.channels.dtls.config import DtlsClientConfig, DtlsServerConfig
 from secure_coap.channels.dtls.peer_check import verify_callback
 from secure_coap.channels.dtls.psk import accept_keys, offer_key
+from secure_coap.channels.dtls.records import DTLS_1_2
+from secure_coap.channels.dtls.suites import CERTIFICATE_SUITES, KEY_SUITES, Suite
 
-DTLS_1_2: Final = 0xFEFD
 # RFC 7925's mandatory suites have an 8-byte tag, which OpenSSL allows at security level 0 only. What that level would
 # let in besides is shut out below: suites, curves and signature algorithms are listed, and certificates are ours to
 # judge.
-_CERTIFICATE_SUITES: Final = ("ECDHE-ECDSA-AES128-CCM8", "ECDHE-ECDSA-AES128-GCM-SHA256")
-_KEY_SUITES: Final = ("PSK-AES128-CCM8", "PSK-AES128-CCM", "PSK-AES128-GCM-SHA256")
+_LEVEL: Final = "@SECLEVEL=0"
 _CURVES: Final = b"P-256:P-384"
 _SIGNATURES: Final = b"ECDSA+SHA256:ECDSA+SHA384"
 _OPTIONS: Final = (
@@ -41,7 +41,7 @@ def make_context(config: DtlsServerConfig | DtlsClientConfig) -> SSL.Context:
     context.set_max_proto_version(DTLS_1_2)
     context.set_options(_OPTIONS)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-    context.set_cipher_list(":".join((*_suites(config), "@SECLEVEL=0")).encode())
+    context.set_cipher_list(":".join((*(suite.value for suite in _suites(config)), _LEVEL)).encode())
     _restrict(context)
     context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verify_callback)
     if config.private_key is not None:
@@ -51,8 +51,8 @@ def make_context(config: DtlsServerConfig | DtlsClientConfig) -> SSL.Context:
     return context
 
 
-def _suites(config: DtlsServerConfig | DtlsClientConfig) -> tuple[str, ...]:
-    return (_CERTIFICATE_SUITES if config.certificate_chain else ()) + (_KEY_SUITES if config.psk else ())
+def _suites(config: DtlsServerConfig | DtlsClientConfig) -> tuple[Suite, ...]:
+    return (CERTIFICATE_SUITES if config.certificate_chain else ()) + (KEY_SUITES if config.psk else ())
 
 
 def _use_certificate(context: SSL.Context, chain: Sequence[x509.Certificate], key: ec.EllipticCurvePrivateKey) -> None:

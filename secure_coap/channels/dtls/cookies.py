@@ -13,8 +13,8 @@ from typing import Final
 from OpenSSL import SSL
 
 from secure_coap.association import Address
+from secure_coap.channels.dtls.handshake import MTU
 from secure_coap.channels.dtls.records import pack
-from secure_coap.channels.dtls.session import MTU
 
 _PERIOD: Final = 60.0
 _READ: Final = 4096

@@ -13,6 +13,7 @@ and DTLS drops what it cannot decrypt. Nobody learns which identities exist.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from cryptography import x509
@@ -63,7 +64,7 @@ class PeerCheck:
     def _see(self, certificate: crypto.X509, depth: int, ok: int) -> bool:
         if depth >= MAX_CHAIN:
             raise ChainRefused(f"more than {MAX_CHAIN} certificates")
-        self._by_depth[depth] = certificate.to_cryptography()
+        self._by_depth[depth] = _shared(certificate) if depth else certificate.to_cryptography()
         if depth == 0 and ok:
             chain = [self._by_depth[depth] for depth in sorted(self._by_depth)]
             if sum(len(item.public_bytes(Encoding.DER)) for item in chain) > MAX_CHAIN_BYTES:
@@ -104,6 +105,16 @@ class PeerCheck:
         self.key_used = True
         self.peer = PskIdentity(identity, endpoint=None)
         return identity.encode(), key
+
+
+def _shared(certificate: crypto.X509) -> x509.Certificate:
+    """One object for the CA certificate that thousands of sessions present."""
+    return _parsed(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate))
+
+
+@lru_cache(maxsize=256)
+def _parsed(der: bytes) -> x509.Certificate:
+    return x509.load_der_x509_certificate(der)
 
 
 def _is_text(identity: bytes) -> bool:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+DTLS_1_2: Final = 0xFEFD
 RECORD_HEADER: Final = 13
 HANDSHAKE_HEADER: Final = 12
 MAX_HANDSHAKE_MESSAGE: Final = 16 * 1024
 """Claimed length of one handshake message; a chain is at most 8 KiB (security rule 21)."""
-_CLIENT_HELLO: Final = 1
 _RANDOM: Final = slice(HANDSHAKE_HEADER + 2, HANDSHAKE_HEADER + 34)
 
 
@@ -22,6 +22,28 @@ class ContentType(IntEnum):
     ALERT = 21
     HANDSHAKE = 22
     APPLICATION_DATA = 23
+
+
+class HandshakeType(IntEnum):
+    """The handshake messages that are told apart here (RFC 5246 section 7.4)."""
+
+    HELLO_REQUEST = 0
+    CLIENT_HELLO = 1
+    FINISHED = 20
+
+
+class AlertLevel(IntEnum):
+    """RFC 5246 section 7.2."""
+
+    WARNING = 1
+    FATAL = 2
+
+
+class Alert(IntEnum):
+    """The alerts that are sent or understood in an open session (RFC 5246 section 7.2)."""
+
+    CLOSE_NOTIFY = 0
+    NO_RENEGOTIATION = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +66,12 @@ class Record:
     def client_random(self) -> bytes | None:
         """The random of an unfragmented, unprotected ClientHello; None for every other record."""
         body = self.data[RECORD_HEADER:]
-        if self.type != ContentType.HANDSHAKE or self.epoch or len(body) < _RANDOM.stop or body[0] != _CLIENT_HELLO:
+        if (
+            self.type != ContentType.HANDSHAKE
+            or self.epoch
+            or len(body) < _RANDOM.stop
+            or body[0] != HandshakeType.CLIENT_HELLO
+        ):
             return None
         whole = int.from_bytes(body[1:4], "big") == int.from_bytes(body[9:12], "big") == len(body) - HANDSHAKE_HEADER
         return body[_RANDOM] if whole and body[6:9] == bytes(3) else None

@@ -6,7 +6,6 @@ An address holds at most one open session and one handshake. A handshake replace
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 from typing import Final
 
@@ -15,6 +14,9 @@ from secure_coap.channels.base import ChannelEvent, Closed, Opened, Received
 from secure_coap.channels.dtls.config import DtlsServerConfig
 from secure_coap.channels.dtls.context import make_context
 from secure_coap.channels.dtls.cookies import CookieListener
+from secure_coap.channels.dtls.counters import DtlsCounters
+from secure_coap.channels.dtls.guesses import Guesses, source_of
+from secure_coap.channels.dtls.handshake import Handshake
 from secure_coap.channels.dtls.peer_check import PeerCheck
 from secure_coap.channels.dtls.records import ContentType, Record, split_records
 from secure_coap.channels.dtls.session import DtlsSession, SessionState
@@ -30,11 +32,14 @@ _STALLED: Final = 5.0
 class _HalfOpen:
     """A handshake in progress, and the ClientHello that began it."""
 
-    __slots__ = ("client_random", "session")
+    __slots__ = ("client_random", "guess", "session", "source")
 
     def __init__(self, session: DtlsSession, client_random: bytes) -> None:
         self.session = session
         self.client_random = client_random
+        self.source = source_of(session.remote[0])
+        self.guess: tuple[float, bool] | None = None
+        """When a Finished came that did not open, and whether the identity it came for is known."""
 
 
 class DtlsServer:
@@ -47,9 +52,11 @@ class DtlsServer:
         self._listener = CookieListener(make_context(config), rng.randbytes(32))
         self._open: dict[Address, DtlsSession] = {}
         self._half_open: dict[Address, _HalfOpen] = {}
-        self._per_source: Counter[str] = Counter()
+        self._per_source: Counter[str | None] = Counter()
+        self._guesses = Guesses(limits)
         self._datagrams: list[tuple[Address, bytes]] = []
         self._events: list[ChannelEvent] = []
+        self.counters = DtlsCounters()
 
     # --- receiving ---
 
@@ -61,20 +68,29 @@ class DtlsServer:
                 self._receive_hello(record, client_random, remote, now)
             elif (session := self._session_for(record, remote)) is not None:
                 self._feed(session, record, now)
+            else:
+                self.counters.records_dropped += 1
 
     def _receive_hello(self, record: Record, client_random: bytes, remote: Address, now: float) -> None:
         half_open = self._half_open.get(remote)
         if half_open is not None and half_open.client_random == client_random:
             return  # repeated: OpenSSL repeats its own flight by its timer
+        if self._guesses.paused(source_of(remote[0]), now):
+            self.counters.hellos_paused += 1
+            return
         connection, replies = self._listener.listen(record.data, remote, now)
         self._datagrams += [(remote, reply) for reply in replies]
-        if connection is None or not self._make_room(remote, now):
+        self.counters.cookies += len(replies)
+        if connection is None:
             return
-        check = PeerCheck(self._config, self._rng)
-        session = DtlsSession(connection, check, key=self._rng.randbytes(16), remote=remote, now=now)
-        self._half_open[remote] = _HalfOpen(session, client_random)
-        self._per_source[remote[0]] += 1
-        session.handshake(now)
+        if not self._make_room(remote, now):
+            self.counters.handshakes_crowded_out += 1
+            return
+        handshake = Handshake(connection, PeerCheck(self._config, self._rng), is_client=False)
+        session = DtlsSession(handshake, key=self._rng.randbytes(16), remote=remote, now=now)
+        half_open = self._half_open[remote] = _HalfOpen(session, client_random)
+        self._per_source[half_open.source] += 1
+        session.begin(now)
         self._after(session)
 
     def _session_for(self, record: Record, remote: Address) -> DtlsSession | None:
@@ -90,17 +106,39 @@ class DtlsServer:
         return current or handshake
 
     def _feed(self, session: DtlsSession, record: Record, now: float) -> None:
-        handshaking = session.state is SessionState.HANDSHAKE
-        received = session.feed(record.data, now)
-        if handshaking and session.state is SessionState.OPEN:
-            self._establish(session)
-        elif session.state is SessionState.HANDSHAKE and session.received_bytes > self._limits.handshake_bytes:
-            session.close("handshake too large")
-        self._events += [Received(session, datagram) for datagram in received]
+        if session.state is SessionState.OPEN:
+            received = session.feed(record, now)
+            if received is not None:
+                self._events.append(Received(session, received))
+                return
+        else:
+            self._feed_handshake(session, record, now)
         self._after(session)
 
+    def _feed_handshake(self, session: DtlsSession, record: Record, now: float) -> None:
+        key_used = session.key_used
+        session.feed(record, now)
+        if session.state is SessionState.OPEN:
+            self._establish(session)
+        elif session.received_bytes > self._limits.handshake_bytes:
+            session.close("handshake too large")
+        elif key_used and record.epoch:
+            self._guessed(session, now)
+
+    def _guessed(self, session: DtlsSession, now: float) -> None:
+        """The client's Finished came and did not open. Counted once for each handshake, taken back if it finishes."""
+        half_open = self._half_open.get(session.remote)
+        if half_open is None or half_open.session is not session or half_open.guess is not None:
+            return
+        half_open.guess = now, session.peer_named
+        self._guesses.add(half_open.source, now)
+
     def _establish(self, session: DtlsSession) -> None:
+        half_open = self._half_open.get(session.remote)
+        if half_open is not None and half_open.guess is not None:
+            self._guesses.take_back(half_open.source, half_open.guess[0])
         self._forget_half_open(session.remote)
+        self.counters.handshakes += 1
         former = self._open.pop(session.remote, None)
         if former is not None:
             self._events.append(Closed(former, "replaced by a new handshake from its address"))
@@ -132,30 +170,38 @@ class DtlsServer:
     def _make_room(self, remote: Address, now: float) -> bool:
         """Places for handshakes, in all and per source address (budget of security.md)."""
         self._forget_half_open(remote)
-        if self._source_is_full(remote[0]):
-            self._evict_stalled(now, remote[0])
+        source = source_of(remote[0])
+        if self._source_is_full(source):
+            self._evict_stalled(now, source)
         elif len(self._half_open) >= self._limits.half_open:
             self._evict_stalled(now, None)
-        return not self._source_is_full(remote[0]) and len(self._half_open) < self._limits.half_open
+        return not self._source_is_full(source) and len(self._half_open) < self._limits.half_open
 
-    def _source_is_full(self, source: str) -> bool:
-        """Loopback is no one source: all local relays and devices share it, and no stranger can use it."""
-        full = self._per_source[source] >= self._limits.half_open_per_source
-        return full and not ipaddress.ip_address(source).is_loopback
+    def _source_is_full(self, source: str | None) -> bool:
+        return source is not None and self._per_source[source] >= self._limits.half_open_per_source
 
     def _evict_stalled(self, now: float, source: str | None) -> None:
         """Drop the oldest handshake (of one source) if it makes no progress; the table is ordered by age."""
         for address, half_open in self._half_open.items():
-            if source in (None, address[0]):
+            if source in (None, half_open.source):
                 if now - half_open.session.started_at > _STALLED:
                     self._forget_half_open(address)
                 return
 
     def _forget_half_open(self, remote: Address) -> None:
-        if self._half_open.pop(remote, None) is not None:
-            self._per_source[remote[0]] -= 1
-            if not self._per_source[remote[0]]:
-                del self._per_source[remote[0]]
+        half_open = self._half_open.pop(remote, None)
+        if half_open is None:
+            return
+        self._per_source[half_open.source] -= 1
+        if not self._per_source[half_open.source]:
+            del self._per_source[half_open.source]
+        if half_open.session.state is SessionState.OPEN:
+            return
+        self.counters.handshakes_failed += 1
+        if half_open.guess is not None:
+            _, known = half_open.guess
+            self.counters.wrong_keys += known
+            self.counters.unknown_identities += not known
 
     # --- the rest of the channel ---
 
@@ -163,8 +209,7 @@ class DtlsServer:
         """See `Channel`."""
         session = self._open.get(association.remote)
         if session is association:
-            session.write(datagram)
-            self._after(session)
+            self._datagrams.append((session.remote, session.seal(datagram)))
 
     def close(self, association: Association, reason: str) -> None:
         """See `Channel`."""
@@ -181,9 +226,9 @@ class DtlsServer:
         """See `Channel`."""
         for half_open in list(self._half_open.values()):
             session = half_open.session
-            session.retransmit_if_due()
+            session.repeat_if_due()
             if session.state is SessionState.HANDSHAKE and now - session.started_at > self._limits.handshake_time:
-                session.close("handshake took too long")
+                session.close("handshake took too long" if half_open.guess is None else "no proof of the key")
             self._after(session)
 
     def datagrams(self) -> list[tuple[Address, bytes]]:

@@ -1,21 +1,16 @@
-"""One DTLS session: an OpenSSL connection on memory buffers, as an `Association`."""
+"""One DTLS session, as an `Association`: first a handshake, then nothing but keys and two counters."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Callable
 from enum import Enum, auto
-from typing import Final
 
-from OpenSSL import SSL
-
-from device_pki.identity import Peer, PskIdentity
+from device_pki.identity import Peer
 from secure_coap.association import Address, Transport
-from secure_coap.channels.dtls.peer_check import PeerCheck
-from secure_coap.channels.dtls.records import pack
-
-MTU: Final = 1200
-"""Bytes per datagram of a handshake; larger messages are fragmented by DTLS, not by IP."""
-_READ: Final = 1 << 16
+from secure_coap.channels.dtls.handshake import Handshake, HandshakeRefused
+from secure_coap.channels.dtls.protection import RecordProtection
+from secure_coap.channels.dtls.records import Alert, AlertLevel, ContentType, HandshakeType, Record
+from secure_coap.channels.dtls.suites import Suite
 
 
 class SessionState(Enum):
@@ -27,22 +22,30 @@ class SessionState(Enum):
 
 
 class DtlsSession:
-    """Feed it records; take its datagrams. It closes itself on the peer's alerts and on refused certificates."""
+    """Feed it records; take its datagrams. It closes itself on the peer's alerts and on refused peers."""
 
-    def __init__(
-        self,
-        connection: SSL.Connection,
-        check: PeerCheck,
-        *,
-        key: bytes,
-        remote: Address,
-        now: float,
-        is_client: bool = False,
-    ) -> None:
-        connection.set_app_data(check)
-        self._connection = connection
-        self._check = check
-        self._is_client = is_client
+    __slots__ = (
+        "_handshake",
+        "_last_flight",
+        "_output",
+        "_protection",
+        "channel_binding",
+        "key",
+        "opened_at",
+        "peer",
+        "reason",
+        "received_bytes",
+        "remote",
+        "started_at",
+        "state",
+        "suite",
+    )
+
+    def __init__(self, handshake: Handshake, *, key: bytes, remote: Address, now: float) -> None:
+        self._handshake: Handshake | None = handshake
+        self._protection: RecordProtection | None = None
+        self._last_flight: list[bytes] = []
+        self._output: list[bytes] = []
         self.key = key
         self.remote = remote
         self.opened_at = now
@@ -50,115 +53,120 @@ class DtlsSession:
         self.received_bytes = 0
         self.state = SessionState.HANDSHAKE
         self.reason = ""
+        self.peer: Peer | None = None
+        """Who was verified; None before."""
         self.channel_binding = b""
+        self.suite: Suite | None = None
 
     @property
     def transport(self) -> Transport:
         """DTLS."""
         return Transport.DTLS
 
-    @property
-    def peer(self) -> Peer | None:
-        """The verified identity, once open."""
-        return self._check.peer if self.state is SessionState.OPEN or self.channel_binding else None
+    def feed(self, record: Record, now: float) -> bytes | None:
+        """One record of the peer; the application's datagram it held, if any."""
+        if self._protection is not None:
+            return self._receive(self._protection, record.data)
+        if self._handshake is not None:
+            self.received_bytes += len(record.data)
+            self._step(self._handshake, now, lambda handshake: handshake.feed(record))
+        return None
 
-    @property
-    def cipher(self) -> str:
-        """OpenSSL's name of the cipher suite in use, or empty."""
-        return self._connection.get_cipher_name() or ""
-
-    def feed(self, records: bytes, now: float) -> list[bytes]:
-        """Records of one datagram; the application's datagrams they held."""
-        self.received_bytes += len(records)
-        if self.state is SessionState.CLOSED:
-            return []
-        self._connection.bio_write(records)
-        if self.state is SessionState.HANDSHAKE:
-            self.handshake(now)
-        return self._read() if self.state is SessionState.OPEN else []
-
-    def handshake(self, now: float) -> None:
-        """Go on with the handshake as far as possible."""
-        try:
-            self._connection.do_handshake()
-        except SSL.WantReadError:
-            return
-        except SSL.Error as error:
-            self._end(self._failure(error))
-            return
-        self._finish_handshake(now)
-
-    def _failure(self, error: SSL.Error) -> str:
-        """Our own reason where we refused, else OpenSSL's."""
-        refusal = self._check.error
-        if refusal is None:
-            return f"handshake failed: {_reason(error)}"
-        return "pre-shared key lookup failed" if self._check.key_used else f"certificate refused: {refusal}"
-
-    def _finish_handshake(self, now: float) -> None:
-        """tls-unique is the first Finished of the handshake: in a full one, the client's (RFC 5929 section 3.1)."""
-        finished = self._connection.get_finished() if self._is_client else self._connection.get_peer_finished()
-        by_key = self.cipher.startswith("PSK-")
-        if self._check.peer is None or isinstance(self._check.peer, PskIdentity) is not by_key or not finished:
-            self.close("handshake ended without a verified peer")
-            return
-        self.channel_binding = finished
-        self.opened_at = now
-        self.state = SessionState.OPEN
-
-    def _read(self) -> list[bytes]:
-        received: list[bytes] = []
-        while True:
-            try:
-                received.append(self._connection.recv(_READ))
-            except SSL.WantReadError:
-                return received
-            except SSL.ZeroReturnError:
-                self.close("closed by the peer")
-                return received
-            except SSL.Error as error:
-                self._end(f"session failed: {_reason(error)}")
-                return received
-
-    def write(self, datagram: bytes) -> None:
-        """One CoAP datagram as one record; dropped unless open."""
-        if self.state is SessionState.OPEN:
-            try:
-                self._connection.send(datagram)
-            except SSL.Error as error:
-                self._end(f"session failed: {_reason(error)}")
-
-    def close(self, reason: str) -> None:
-        """Send close_notify and end."""
-        if self.state is not SessionState.CLOSED:
-            with suppress(SSL.Error):  # nothing to say goodbye with before the handshake has finished
-                self._connection.shutdown()
-            self._end(reason)
+    def take_datagrams(self) -> list[bytes]:
+        """What to send to the peer, besides what `seal` returned."""
+        sent, self._output = self._output, []
+        return sent
 
     def _end(self, reason: str) -> None:
         self.state = SessionState.CLOSED
         self.reason = reason
+        self._handshake = self._protection = None
 
-    def retransmit_if_due(self) -> None:
-        """OpenSSL keeps the handshake's timer on its own clock (1 s, doubling); ask it from time to time."""
-        if self.state is not SessionState.HANDSHAKE or (self._connection.DTLSv1_get_timeout() or 0) > 0:
-            return
+    # --- the handshake ---
+
+    def begin(self, now: float) -> None:
+        """Send the first flight."""
+        if self._handshake is not None:
+            self._step(self._handshake, now, Handshake.advance)
+
+    def repeat_if_due(self) -> None:
+        """Send a lost flight again."""
+        if self._handshake is not None:
+            self._step(self._handshake, self.started_at, Handshake.repeat_if_due)
+
+    @property
+    def key_used(self) -> bool:
+        """Whether the peer has named the identity of a pre-shared key in the handshake in progress."""
+        return self._handshake is not None and self._handshake.key_used
+
+    @property
+    def peer_named(self) -> bool:
+        """Whether it is clear who the peer is if the handshake in progress finishes."""
+        return self._handshake is not None and self._handshake.peer_named
+
+    def _step(self, handshake: Handshake, now: float, step: Callable[[Handshake], bool]) -> None:
         try:
-            self._connection.DTLSv1_handle_timeout()
-        except SSL.Error as error:
-            self._end(f"handshake failed: {_reason(error)}")
+            finished = step(handshake)
+            outcome = handshake.outcome() if finished else None
+        except HandshakeRefused as refused:
+            self._output += handshake.take_datagrams()
+            self._end(str(refused))
+            return
+        flight = handshake.take_datagrams()
+        self._output += flight
+        if outcome is None:
+            return
+        self.peer, self.suite, self.channel_binding = outcome.peer, outcome.suite, outcome.finished
+        self._protection = outcome.protection
+        self._handshake = None
+        self._last_flight = flight
+        self.opened_at = now
+        self.state = SessionState.OPEN
 
-    def take_datagrams(self) -> list[bytes]:
-        """What to send to the peer."""
-        output = bytearray()
-        while True:
-            try:
-                output += self._connection.bio_read(_READ)
-            except SSL.WantReadError:
-                return pack(bytes(output), MTU)
+    # --- protected records ---
+
+    def seal(self, datagram: bytes) -> bytes:
+        """One CoAP datagram as one record; only of an open session."""
+        assert self._protection is not None, "only an open session sends"
+        return self._protection.seal(ContentType.APPLICATION_DATA, datagram)
+
+    def _receive(self, protection: RecordProtection, record: bytes) -> bytes | None:
+        opened = protection.open(record)
+        if opened is None:
+            return None
+        content_type, plaintext = opened
+        if content_type == ContentType.APPLICATION_DATA:
+            self._last_flight = []  # who sends data has our Finished
+            return plaintext
+        if content_type == ContentType.ALERT:
+            self._alerted(plaintext)
+        elif content_type == ContentType.HANDSHAKE:
+            self._asked_again(protection, plaintext)
+        return None
+
+    def _alerted(self, alert: bytes) -> None:
+        if alert == bytes((AlertLevel.WARNING, Alert.CLOSE_NOTIFY)):
+            self.close("closed by the peer")
+        elif len(alert) == 2 and alert[0] == AlertLevel.FATAL:
+            self._end(f"session failed: alert {alert[1]} of the peer")
+
+    def _asked_again(self, protection: RecordProtection, message: bytes) -> None:
+        """The peer repeats its Finished when ours got lost (RFC 6347 section 4.2.4). Nothing is negotiated twice."""
+        if message[:1] == bytes((HandshakeType.FINISHED,)):
+            self._output += self._last_flight
+        elif message[:1] in (bytes((HandshakeType.HELLO_REQUEST,)), bytes((HandshakeType.CLIENT_HELLO,))):
+            self._output.append(_alert(protection, AlertLevel.WARNING, Alert.NO_RENEGOTIATION))
+
+    def close(self, reason: str) -> None:
+        """Say goodbye and end."""
+        if self._handshake is not None:
+            self._handshake.give_up()
+            self._output += self._handshake.take_datagrams()
+        elif self._protection is not None:
+            self._output.append(_alert(self._protection, AlertLevel.WARNING, Alert.CLOSE_NOTIFY))
+        if self.state is not SessionState.CLOSED:
+            self._end(reason)
 
 
-def _reason(error: SSL.Error) -> str:
-    """The last entry of OpenSSL's error queue, in words."""
-    queue = error.args[0] if error.args else ()
-    return str(queue[-1][-1]) if isinstance(queue, list) and queue else "unexpected end"
+def _alert(protection: RecordProtection, level: AlertLevel, alert: Alert) -> bytes:
+    return protection.seal(ContentType.ALERT, bytes((level, alert)))
