@@ -3,6 +3,8 @@ PYTHON  ?= python3
 DEVICES ?= 8
 VENV    := .venv
 BIN     := $(VENV)/bin
+# The independent implementations that the tests meet: OpenSSL's and libcoap's commands, Leshan's Java libraries.
+TEST_PACKAGES := openssl libcoap3-bin default-jdk-headless maven
 
 .PHONY: demo test lint soak clean
 
@@ -10,7 +12,7 @@ demo: $(VENV)/.ready
 	@$(BIN)/lwm2m-server demo --devices $(DEVICES)
 
 test: $(VENV)/.ready-dev lint
-	@tools/debian-packages openssl
+	@tools/debian-packages $(TEST_PACKAGES)
 	$(BIN)/python -m pytest tests -n 2 --dist worksteal -m "not soak and not e2e"
 	$(BIN)/python -m pytest tests/e2e -n 3 --dist worksteal -m "not soak" --durations 20
 
@@ -21,7 +23,7 @@ lint: $(VENV)/.ready-dev
 	$(BIN)/lint-imports
 
 soak: $(VENV)/.ready-dev
-	@tools/debian-packages openssl
+	@tools/debian-packages $(TEST_PACKAGES)
 	$(BIN)/python -m pytest tests -n 2 --dist worksteal -m soak --timeout 3600
 
 # The virtual environment is complete or it is not there: the stamps are written last.

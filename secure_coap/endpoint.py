@@ -193,6 +193,10 @@ class CoapClient:
         """Send a request. Raises `TransportError`; `timeout` in seconds."""
         return await self._driver.request(self._association, request, timeout)
 
+    async def observe(self, request: Request, on_notification: OnNotification) -> tuple[Response, Observation]:
+        """Ask for a resource and for news of it, like `CoapServer.observe`. Raises `TransportError`."""
+        return await self._driver.observe(self._association, request, on_notification, None)
+
     async def close(self) -> None:
         """Say goodbye and close the socket."""
         await self._driver.close()
