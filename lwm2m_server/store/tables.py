@@ -58,6 +58,17 @@ registrations = Table(
 )
 """A copy of `protocol.registrations.RegistrationTable`, which answers every question; read once, at the start."""
 
+credentials = Table(
+    "credentials",
+    metadata,
+    Column("identity", String(128), primary_key=True),
+    Column("endpoint", String(255), nullable=False),
+    Column("key", LargeBinary(64), nullable=False),
+    Column("created_at", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Pre-shared keys. `server.credentials.Credentials` answers every question; read once, at the start."""
+
 partners = Table(
     "partners",
     metadata,
