@@ -5,7 +5,7 @@ MODEL["Trust Transfer"]["Transfer Message"].path()      # Path(33001, 0, 0)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Final
 
@@ -14,6 +14,8 @@ from objects.definition import ObjectDefinition, ResourceDefinition
 from objects.errors import InvalidDefinition, UnknownDefinition
 from objects.path import Path
 
+MAX_VIEWS: Final = 1024
+"""Combinations of versions a model keeps."""
 _BUILTIN: Final = FilePath(__file__).parent / "definitions"
 
 
@@ -30,11 +32,44 @@ class ObjectModel:
         newest_last = sorted(self._by_key.values(), key=lambda d: _version_order(d.version))
         self._newest = {d.id: d for d in newest_last}
         self._by_name = {d.name: d for d in newest_last}
+        self._views: dict[frozenset[tuple[int, str]], ObjectModel] = {}
 
     @classmethod
     def load(cls, folder: FilePath | None = None) -> ObjectModel:
         """From a folder of definition files; without one, those of this package. Raises InvalidDefinition, OSError."""
         return cls(ddf.read_folder(folder or _BUILTIN))
+
+    def selecting(self, versions: Mapping[int, str]) -> ObjectModel:
+        """The same set in which these versions of objects answer: the view of one device.
+
+        Where a version is not here, the next higher one of the same major version stands for it, else the highest:
+        minor versions only add. An object known in other major versions alone is unknown in the view. Objects that are
+        not named answer in their newest version. Views are kept and shared: devices of one kind have the same.
+        """
+        wanted = frozenset((number, version) for number, version in versions.items() if number in self._newest)
+        view = self._views.get(wanted)
+        if view is None:
+            if len(self._views) >= MAX_VIEWS:
+                self._views.pop(next(iter(self._views)), None)
+            view = self._views[wanted] = self._view(dict(wanted))
+        return view
+
+    def _view(self, versions: Mapping[int, str]) -> ObjectModel:
+        view = ObjectModel(())
+        view._by_key = self._by_key
+        chosen = (
+            (d.id, self._standing_for(d.id, versions[d.id]) if d.id in versions else d) for d in self._newest.values()
+        )
+        view._newest = {number: definition for number, definition in chosen if definition is not None}
+        view._by_name = {d.name: d for d in view._newest.values()}
+        return view
+
+    def _standing_for(self, number: int, version: str) -> ObjectDefinition | None:
+        wanted = _version_order(version)
+        known = {_version_order(d.version): d for (n, _), d in self._by_key.items() if n == number}
+        same_major = sorted(order for order in known if order[:1] == wanted[:1])
+        higher = [order for order in same_major if order >= wanted]
+        return known[(higher or same_major[-1:])[0]] if same_major else None
 
     def extended(self, other: ObjectModel) -> ObjectModel:
         """Both sets together; where both define the same id and version, `other` decides."""
@@ -56,12 +91,10 @@ class ObjectModel:
         """The object's definition, or None."""
         return self._newest.get(number)
 
-    def resource(self, path: Path, version: str | None = None) -> ResourceDefinition | None:
+    def resource(self, path: Path) -> ResourceDefinition | None:
         """The definition of the resource at or above `path`; None when unknown or when the path is higher up."""
-        if path.resource is None or path.object not in self._newest:
-            return None
-        definition = self._by_key.get((path.object, version)) if version else None
-        return (definition or self._newest[path.object]).resources.get(path.resource)
+        definition = self._newest.get(path.object)
+        return None if definition is None or path.resource is None else definition.resources.get(path.resource)
 
     def __getitem__(self, key: int | str) -> ObjectDefinition:
         return self.object(key)
