@@ -172,6 +172,11 @@ class ServerPeer:
         last = max(self.registrations[-1:] + self.updates[-1:], key=lambda seen: seen.association.opened_at)
         return await asyncio.wait_for(self.server.request(last.association, request), PATIENCE)
 
+    async def settled(self, last: int) -> None:
+        """The devices of the last registrations know that they are registered: they answer over those sessions."""
+        for seen in self.registrations[-last:]:
+            await asyncio.wait_for(self.server.request(seen.association, Request(Code.GET, ("3", "0"))), PATIENCE)
+
     async def _wait(self, among: list[Seen], count: int) -> Seen:
         async with asyncio.timeout(PATIENCE):
             while len(among) < count:

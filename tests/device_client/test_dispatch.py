@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from aiocoap.message import Message  # type: ignore[import-untyped]
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -23,13 +24,16 @@ from device_client.emulator.life.links import MAX_BODY, MAX_PACKAGE, Relation, S
 from device_client.emulator.life.parts import Parts, Surroundings, assemble
 from device_client.emulator.life.trust import Peer
 from device_client.emulator.log import device_logger
+from device_client.emulator.lwm2m.caller import Caller
+from device_client.emulator.lwm2m.observing import Observations
 from device_client.emulator.storage.record_file import RecordFile
+from device_client.emulator.transport.coap import Origin
 from device_pki.path import PathError
 from device_pki.roles import Role
 from objects.formats import Format, encode
 from objects.model import MODEL
 from objects.nodes import MultipleResource
-from secure_coap.exchange import Request
+from secure_coap.exchange import Request, Response
 from secure_coap.numbers.codes import Code
 from tests.device_client.pki import Pki, Provider
 from tests.device_client.world import (
@@ -59,6 +63,15 @@ def parts(tmp_path: Path, pki: Pki) -> Parts:
     return assemble(factory.device_files(tmp_path, endpoint), outside)
 
 
+def server_requests(parts: Parts, source: Source = Source.SERVER) -> ServerRequests:
+    observations = Observations(parts.dispatcher, lambda: Caller(source), clock=time.monotonic, now=time.time)
+    return ServerRequests(observations.answer, device_logger("x"))
+
+
+async def ask(parts: Parts, request: Request, source: Source = Source.SERVER) -> Response:
+    return await server_requests(parts, source).handle(request, Origin(b"\1", Message()))
+
+
 requests = st.builds(
     Request,
     method=st.sampled_from([Code.GET, Code.PUT, Code.POST, Code.DELETE, Code.FETCH, Code.IPATCH]),
@@ -74,7 +87,7 @@ requests = st.builds(
 @settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(request=requests, source=st.sampled_from(Source))
 def test_every_request_gets_an_answer(parts: Parts, request: Request, source: Source) -> None:
-    response = parts.dispatcher.handle(request, source)
+    response = parts.dispatcher.handle(request, Caller(source))
     assert response.code.is_response and response.code is not Code.INTERNAL_SERVER_ERROR
 
 
@@ -82,7 +95,7 @@ def test_every_request_gets_an_answer(parts: Parts, request: Request, source: So
 @given(request=requests)
 def test_a_stranger_changes_nothing(parts: Parts, request: Request) -> None:
     before = parts.host.record, parts.software_store.state, parts.preferences.now
-    response = parts.dispatcher.handle(request, Source.STRANGER)
+    response = parts.dispatcher.handle(request, Caller(Source.STRANGER))
     assert (parts.host.record, parts.software_store.state, parts.preferences.now) == before
     if response.code.is_success:
         assert request.method is Code.GET and request.path[0] == "33001"
@@ -90,11 +103,11 @@ def test_a_stranger_changes_nothing(parts: Parts, request: Request) -> None:
 
 def test_the_nonce_is_fresh_at_every_read_and_untouched_by_discovery(parts: Parts) -> None:
     dispatcher = parts.dispatcher
-    first = dispatcher.handle(read(TRANSFER["Nonce"]), Source.SERVER).payload
+    first = dispatcher.handle(read(TRANSFER["Nonce"]), Caller(Source.SERVER)).payload
     assert len(first) == 16
-    dispatcher.handle(Request(Code.GET, ("33001",), accept=40), Source.SERVER)
+    dispatcher.handle(Request(Code.GET, ("33001",), accept=40), Caller(Source.SERVER))
     assert parts.nonce.value == first
-    assert dispatcher.handle(read(TRANSFER["Nonce"]), Source.SERVER).payload != first
+    assert dispatcher.handle(read(TRANSFER["Nonce"]), Caller(Source.SERVER)).payload != first
 
 
 @pytest.mark.parametrize(
@@ -103,11 +116,13 @@ def test_the_nonce_is_fresh_at_every_read_and_untouched_by_discovery(parts: Part
 def test_malformed_arguments_are_refused(parts: Parts, payload: bytes) -> None:
     cancel = execute(TRANSFER["Cancel"], 1)
     request = Request(cancel.method, cancel.path, payload=payload, content_format=0)
-    assert parts.dispatcher.handle(request, Source.SERVER).code is Code.BAD_REQUEST
+    assert parts.dispatcher.handle(request, Caller(Source.SERVER)).code is Code.BAD_REQUEST
 
 
 def test_anchors_that_are_refused_leave_nothing_behind(parts: Parts) -> None:
-    answers = [parts.dispatcher.handle(anchor_write(Code.POST, n), Source.SERVER).code for n in range(MAX_ANCHORS + 3)]
+    answers = [
+        parts.dispatcher.handle(anchor_write(Code.POST, n), Caller(Source.SERVER)).code for n in range(MAX_ANCHORS + 3)
+    ]
     assert answers == [Code.CHANGED] * MAX_ANCHORS + [Code.INTERNAL_SERVER_ERROR] * 3
     assert set(parts.vault.certificate_names()) == parts.host.record.truststore
 
@@ -115,7 +130,7 @@ def test_anchors_that_are_refused_leave_nothing_behind(parts: Parts) -> None:
 def test_a_put_replaces_the_added_anchors_and_a_post_adds_to_them(parts: Parts) -> None:
     own = parts.host.record.truststore
     for method, added in ((Code.POST, 1), (Code.POST, 2), (Code.PUT, 1), (Code.POST, 2)):
-        assert parts.dispatcher.handle(anchor_write(method, 0), Source.SERVER).code is Code.CHANGED
+        assert parts.dispatcher.handle(anchor_write(method, 0), Caller(Source.SERVER)).code is Code.CHANGED
         assert len(parts.host.record.truststore - own) == added and own <= parts.host.record.truststore
 
 
@@ -129,7 +144,7 @@ def anchor_write(method: Code, number: int) -> Request:
 
 @pytest.mark.parametrize("uri", [URI, f"{URI}/", "coaps://127.0.0.1:1/a?b", "coap://127.0.0.1/est/x"])
 def test_an_enroll_uri_without_a_path_to_enroll_at_is_refused(parts: Parts, uri: str) -> None:
-    answer = parts.dispatcher.handle(write(MODEL["Enrollment"]["Enroll URI"], uri), Source.SERVER)
+    answer = parts.dispatcher.handle(write(MODEL["Enrollment"]["Enroll URI"], uri), Caller(Source.SERVER))
     assert answer.code is Code.BAD_REQUEST and answer.payload.startswith(b"16 uri")
     assert parts.host.record.account.enroll_uri == f"{URI}/est/x"
 
@@ -150,7 +165,7 @@ async def test_every_rejection_is_logged_once_with_its_reason(
     parts: Parts, request_: Request, source: Source, reason: str
 ) -> None:
     with capture_logs() as events:
-        answer = await ServerRequests(parts.dispatcher, lambda: source, device_logger("x")).handle(request_)
+        answer = await ask(parts, request_, source)
     assert answer.payload.decode().startswith(reason)
     [event] = events
     assert event["event"] == "request_refused" and event["reason"].startswith(reason)
@@ -164,9 +179,8 @@ async def test_what_cannot_be_stored_is_said_with_its_result_and_changes_nothing
 
     monkeypatch.setattr(os, "fsync", full)
     before = parts.host.record, parts.preferences.now
-    requests_of = ServerRequests(parts.dispatcher, lambda: Source.SERVER, parts.log)
     for request in (execute(TRANSFER["Cancel"], 7), write(MODEL["LwM2M Server"]["Lifetime"], 77)):
-        answer = await requests_of.handle(request)
+        answer = await ask(parts, request)
         assert answer.code is Code.INTERNAL_SERVER_ERROR and answer.payload.startswith(b"20 storage")
     assert (parts.host.record, parts.preferences.now) == before
 
@@ -177,9 +191,7 @@ async def test_a_defect_behind_a_request_is_logged_and_answered(parts: Parts, mo
 
     monkeypatch.setattr(parts.dispatcher, "handle", defect)
     with capture_logs() as events:
-        answer = await ServerRequests(parts.dispatcher, lambda: Source.SERVER, device_logger("x")).handle(
-            read(TRANSFER["State"])
-        )
+        answer = await ask(parts, read(TRANSFER["State"]))
     assert answer.code is Code.INTERNAL_SERVER_ERROR and b"KeyError" not in answer.payload
     assert [event["event"] for event in events] == ["request_failed"]
 
@@ -208,7 +220,9 @@ def test_a_clock_set_back_makes_no_expired_server_trusted_again(parts: Parts, pk
         (Request(Code.GET, ("3", "0"), accept=0), Code.NOT_ACCEPTABLE),
         (Request(Code.PUT, ("1", "0", "1"), payload=b"60", content_format=65000), Code.UNSUPPORTED_CONTENT_FORMAT),
         (Request(Code.PUT, ("1", "0", "1"), payload=b"60"), Code.UNSUPPORTED_CONTENT_FORMAT),
-        (Request(Code.PUT, ("1", "0", "1"), ("pmin=10",)), Code.METHOD_NOT_ALLOWED),
+        (Request(Code.PUT, ("1", "0", "1"), ("pmin=10",)), Code.CHANGED),
+        (Request(Code.PUT, ("1", "0", "7"), ("gt=10",)), Code.BAD_REQUEST),
+        (Request(Code.PUT, ("1", "0", "1"), ("pmin=x",)), Code.BAD_REQUEST),
         (Request(Code.PUT, ("1", "0", "1"), payload=b"x", content_format=0), Code.BAD_REQUEST),
         (Request(Code.PUT, ("3", "0", "0"), payload=b"x", content_format=0), Code.METHOD_NOT_ALLOWED),
         (Request(Code.PUT, ("1", "0", "1"), payload=b"60", content_format=0), Code.CHANGED),
@@ -217,11 +231,12 @@ def test_a_clock_set_back_makes_no_expired_server_trusted_again(parts: Parts, pk
         (Request(Code.POST, ("3", "0", "4")), Code.CHANGED),
         (Request(Code.POST, ("3",), payload=b"", content_format=11542), Code.METHOD_NOT_ALLOWED),
         (Request(Code.DELETE, ("3", "0")), Code.METHOD_NOT_ALLOWED),
-        (Request(Code.FETCH, (), payload=b"\x80", content_format=112), Code.METHOD_NOT_ALLOWED),
+        (Request(Code.FETCH, (), payload=b"\x80", content_format=112), Code.CONTENT),
+        (Request(Code.FETCH, ("3",), payload=b"\x80", content_format=112), Code.METHOD_NOT_ALLOWED),
     ],
 )
 def test_any_server_gets_the_standards_answers(parts: Parts, request_: Request, code: Code) -> None:
-    assert parts.dispatcher.handle(request_, Source.SERVER).code is code
+    assert parts.dispatcher.handle(request_, Caller(Source.SERVER)).code is code
 
 
 @pytest.mark.parametrize(
@@ -242,7 +257,7 @@ def test_a_session_opened_before_the_commit_counts_by_whose_device_it_is_now(
 
 
 def test_bodies_are_bounded_by_their_path(parts: Parts) -> None:
-    requests_of = ServerRequests(parts.dispatcher, lambda: Source.SERVER, parts.log)
+    requests_of = server_requests(parts)
     assert requests_of.body_limit(("33001", "0", "0")) == 1024
     assert requests_of.body_limit(("5", "0", "0")) == MAX_PACKAGE
     assert requests_of.body_limit(("33002", "0", "6")) == MAX_BODY

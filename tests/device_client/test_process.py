@@ -40,6 +40,7 @@ async def test_many_devices_live_in_one_process_and_survive_its_death(tmp_path: 
         await process.wait()
         process = await start(scene, "--first", "1", "--count", "3", "--uvloop")
         await scene.sp1.registered(8)
+        await scene.sp1.settled(3)
         process.send_signal(signal.SIGTERM)
         _, log = await asyncio.wait_for(process.communicate(), PATIENCE)
         assert process.returncode == 0
@@ -57,6 +58,7 @@ async def test_a_damaged_device_does_not_take_the_others_down(tmp_path: Path, pk
         factory.device_files(scene.data, damaged).write("record.cbor", b"\xff")
         process = await start(scene)
         assert (await scene.sp1.registered()).endpoint == sound
+        await scene.sp1.settled(1)
         process.send_signal(signal.SIGTERM)
         _, log = await asyncio.wait_for(process.communicate(), PATIENCE)
         events = [json.loads(line) for line in log.splitlines()]

@@ -17,8 +17,15 @@ from hypothesis import strategies as st
 from device_client.emulator.transport import wire
 from device_client.emulator.transport.bodies import MAX_BODIES, Bodies
 from device_client.emulator.transport.bounded import BoundedDict
-from device_client.emulator.transport.coap import MAX_ANSWERS, CoapSession, SessionLost, Tuning
-from device_client.emulator.transport.dtls import DtlsCredentials, HandshakeRefused, ServerNotTrusted, VerifyServer
+from device_client.emulator.transport.channel import PlainChannel
+from device_client.emulator.transport.coap import MAX_ANSWERS, CoapSession, Origin, SessionLost, Tuning
+from device_client.emulator.transport.dtls import (
+    DtlsClient,
+    DtlsCredentials,
+    HandshakeRefused,
+    ServerNotTrusted,
+    VerifyServer,
+)
 from device_pki import issue
 from device_pki.roles import Role
 from secure_coap.association import Association
@@ -65,12 +72,12 @@ class Echo:
     def too_large(self, path: tuple[str, ...]) -> Response:
         return Response(Code.REQUEST_ENTITY_TOO_LARGE)
 
-    async def handle(self, request: Request) -> Response:
+    async def handle(self, request: Request, origin: Origin) -> Response:
         return Response(Code.CONTENT, request.payload, content_format=42)
 
     async def serve(self, request: Request, association: Association) -> Response:
         self.associations.append(association)
-        return await self.handle(request)
+        return Response(Code.CONTENT, request.payload, content_format=42)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +105,7 @@ async def connect(
     return await CoapSession.open(
         HOST,
         port,
-        DtlsCredentials(device.certificate, device.key, verify),
+        DtlsClient(DtlsCredentials(device.certificate, device.key, verify)),
         tuning=Tuning(0.1, retries),
         meter=wire.WireMeter(),
         handshake_timeout=5.0,
@@ -217,7 +224,7 @@ async def test_bytes_are_counted_by_kind(pki: Pki, device: Identified) -> None:
         session = await CoapSession.open(
             HOST,
             server.address[1],
-            credentials,
+            DtlsClient(credentials),
             tuning=Tuning(0.1, 4),
             meter=meter,
             handshake_timeout=5,
@@ -235,7 +242,7 @@ async def test_bytes_are_counted_by_kind(pki: Pki, device: Identified) -> None:
 
 async def test_block_wise_bodies_are_bounded_and_a_truncated_one_leaves_nothing(pki: Pki, device: Identified) -> None:
     handler = Echo()
-    session = CoapSession(Tuning(0.1, 1), handler, wire.WireMeter())
+    session = CoapSession(PlainChannel(), Tuning(0.1, 1), handler, wire.WireMeter())
     bodies = Bodies()
     assert session.closed.is_set() is False
 
@@ -267,7 +274,7 @@ def test_no_message_of_a_server_breaks_the_session(datagrams: list[bytes]) -> No
     async def receive_all() -> None:
         problems: list[object] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
-        session = CoapSession(Tuning(0.1, 1), Echo(), wire.WireMeter())
+        session = CoapSession(PlainChannel(), Tuning(0.1, 1), Echo(), wire.WireMeter())
         for datagram in datagrams:
             session._remote._dispatch(datagram)
         await asyncio.sleep(0)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from device_client.emulator.lwm2m.access import Operation, refused
+from device_client.emulator.lwm2m.access import TransferAccess
+from device_client.emulator.lwm2m.caller import Caller, Operation
 from device_pki.keys import public_key
 from objects.path import Path as ObjectPath
 from secure_coap.numbers.codes import Code
@@ -55,6 +56,10 @@ async def rejected(scene: World, message: bytes, result: Result, code: Code = Co
     answer = await scene.sp1.ask(write(TRANSFER["Transfer Message"], message))
     assert (answer.code, answer.payload.split(b" ")[0]) == (code, str(int(result)).encode()), answer
     assert scene.files().read("record.cbor") == before
+
+
+def access(state: State) -> TransferAccess:
+    return TransferAccess(lambda: state)
 
 
 @pytest.mark.parametrize("change", ["other", "prefix", "case"])
@@ -158,15 +163,15 @@ async def test_19_outside_the_window_after_the_reset_and_meanwhile(scene: World)
 @pytest.mark.parametrize("state", [State.RESETTING, State.ENROLLING, State.REGISTERING, State.FALLING_BACK])
 def test_19_from_the_reset_to_the_decision_the_old_provider_only_reads(state: State) -> None:
     for path in ("/33003/0/0", "/33003/0/1", "/33003/0/2", "/33002/0/0", "/33001/0/18", "/5/0/0", "/1/0/1"):
-        answer = refused(Source.SERVER, Operation.WRITE, ObjectPath.parse(path), state)
+        answer = access(state).refused(Caller(), Operation.WRITE, ObjectPath.parse(path))
         assert answer is not None and answer.code is AnswerCode.METHOD_NOT_ALLOWED
-        assert refused(Source.SERVER, Operation.READ, ObjectPath.parse(path), state) is None
+        assert access(state).refused(Caller(), Operation.READ, ObjectPath.parse(path)) is None
 
 
 @pytest.mark.parametrize("source", [Source.STRANGER, Source.UPDATE_SESSION])
 def test_20_another_account_executes_cancel(source: Source) -> None:
     for state in State:
-        answer = refused(source, Operation.EXECUTE, TRANSFER["Cancel"].path(), state)
+        answer = access(state).refused(Caller(source), Operation.EXECUTE, TRANSFER["Cancel"].path())
         assert answer is not None and answer.code is AnswerCode.UNAUTHORIZED
 
 

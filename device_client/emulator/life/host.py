@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol
 
-from device_client.emulator.life.signal import Signal
 from device_client.emulator.log import Logger
+from device_client.emulator.signal import Signal
 from device_client.emulator.storage.files import StorageError
 from trust_transfer.device import machine
 from trust_transfer.device.actions import SUCCESS, Action, Answer, rejection

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 from enum import Enum
 from typing import Final
@@ -11,10 +13,12 @@ from device_client.emulator.life.host import TransferHost
 from device_client.emulator.life.sessions import Sessions
 from device_client.emulator.life.trust import Identity, Peer
 from device_client.emulator.log import Logger
+from device_client.emulator.lwm2m.caller import Caller
 from device_client.emulator.lwm2m.dispatch import Dispatcher, response_of
+from device_client.emulator.lwm2m.observing import Observations
 from device_client.emulator.lwm2m.registration import Registration
 from device_client.emulator.storage.files import StorageError
-from device_client.emulator.transport.coap import CoapSession
+from device_client.emulator.transport.coap import CoapSession, Origin
 from objects.model import MODEL
 from secure_coap.errors import InternalServerError
 from secure_coap.exchange import Request, Response
@@ -42,9 +46,8 @@ class Relation(Enum):
 class ServerRequests:
     """Answers requests of one server; `secure_coap`'s counterpart on this device's side of a session."""
 
-    def __init__(self, dispatcher: Dispatcher, source: Callable[[], Source], log: Logger) -> None:
-        self._dispatcher = dispatcher
-        self._source = source
+    def __init__(self, answer: Callable[[Request, Origin], Response], log: Logger) -> None:
+        self._answer = answer
         self._log = log
 
     def body_limit(self, path: tuple[str, ...]) -> int:
@@ -57,10 +60,10 @@ class ServerRequests:
         self._log_refusal(path, response)
         return response
 
-    async def handle(self, request: Request) -> Response:
+    async def handle(self, request: Request, origin: Origin) -> Response:
         """The answer to a request; a defect behind it becomes 5.00 and an entry in the log."""
         try:
-            response = self._dispatcher.handle(request, self._source())
+            response = self._answer(request, origin)
         except StorageError as error:
             self._log.warning("storage_failed", problem=str(error))
             return response_of(rejection(Result.STORAGE, "the device cannot store"))
@@ -77,12 +80,14 @@ class ServerRequests:
 
 
 class Link:
-    """A registration over its session."""
+    """A registration over its session, and what the server observes there."""
 
-    def __init__(self, registration: Registration, credential: bytes | None) -> None:
+    def __init__(self, registration: Registration, credential: bytes | None, observations: Observations) -> None:
         self.registration = registration
         self.credential = credential
         """Thumbprint of the operational key it was opened with; None: the factory key."""
+        observations.reach(registration.session)
+        self._observing = asyncio.ensure_future(observations.run())
 
     @property
     def session(self) -> CoapSession:
@@ -93,7 +98,13 @@ class Link:
         return not self.session.closed.is_set()
 
     async def close(self) -> None:
+        self._observing.cancel()
         await self.session.close()
+
+    def abandon(self) -> None:
+        """Let go without a word, as in a power cut."""
+        self._observing.cancel()
+        self.session.abandon()
 
 
 class Links:
@@ -114,7 +125,9 @@ class Links:
     ) -> Link:
         """Shake hands and register. Raises one of sessions.TEMPORARY, or the CoapError of a refusal."""
         source = self.source(relation, self._host.record.epoch)
-        handler = ServerRequests(self._dispatcher, source, self._log)
+        clock = asyncio.get_running_loop().time
+        observations = Observations(self._dispatcher, lambda: Caller(source()), clock=clock, now=time.time)
+        handler = ServerRequests(observations.answer, self._log)
         session = await self._sessions.open(peer, identity, handler)
         try:
             links = self._dispatcher.links()
@@ -126,7 +139,7 @@ class Links:
             self._sessions.report_wire()
         kind = "factory" if credential is None else "operational"
         self._log.info("registered", server=peer.uri, certificate=kind, relation=relation.name.lower())
-        return Link(registration, credential)
+        return Link(registration, credential, observations)
 
     async def take(self, link: Link) -> None:
         """Make this link the device's own; the one before it is closed."""
@@ -149,7 +162,7 @@ class Links:
         """Let go of the device's own link without a word, as in a power cut."""
         link, self.own = self.own, None
         if link is not None:
-            link.session.abandon()
+            link.abandon()
 
     def source(self, relation: Relation, epoch: int) -> Callable[[], Source]:
         """Who speaks on a link of this epoch: it follows the record, for a commit changes whose device this is."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from device_client.emulator.life.signal import Signal
+from device_client.emulator.signal import Signal
 
 
 class Order(Enum):

@@ -19,11 +19,14 @@ from device_client.emulator.life.sessions import Sessions
 from device_client.emulator.life.software import Software
 from device_client.emulator.life.trust import Trust
 from device_client.emulator.log import Logger
-from device_client.emulator.lwm2m.basic_objects import device_object, server_object
+from device_client.emulator.lwm2m.access import TransferAccess
 from device_client.emulator.lwm2m.dispatch import Dispatcher
 from device_client.emulator.lwm2m.enrollment_object import enrollment_object
 from device_client.emulator.lwm2m.firmware_object import Firmware
+from device_client.emulator.lwm2m.standard.device import device_object
+from device_client.emulator.lwm2m.standard.server import server_object
 from device_client.emulator.lwm2m.transfer_objects import Nonce, fallback_object, transfer_object
+from device_client.emulator.lwm2m.tree import ObjectTree
 from device_client.emulator.settings import RunSettings
 from device_client.emulator.storage import identity
 from device_client.emulator.storage.files import DeviceFiles
@@ -138,7 +141,7 @@ def assemble(files: DeviceFiles, outside: Surroundings) -> Parts:
         enrollment_object(host, credentials, vault, preferences, lambda: orders.give(Order.ENROLL)),
         fallback_object(host),
     )
-    dispatcher = Dispatcher(objects, lambda: host.record.state)
+    dispatcher = Dispatcher(ObjectTree(objects, TransferAccess(lambda: host.record.state)))
     links = Links(factory.endpoint, host, sessions, dispatcher, outside.log)
     return Parts(
         outside=outside,

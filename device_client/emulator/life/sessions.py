@@ -6,7 +6,7 @@ from device_client.emulator.life.trust import Identity, Peer, Trust
 from device_client.emulator.log import Logger
 from device_client.emulator.settings import RunSettings
 from device_client.emulator.transport.coap import CoapSession, RequestHandler, SessionLost, Tuning
-from device_client.emulator.transport.dtls import DtlsCredentials, DtlsError
+from device_client.emulator.transport.dtls import DtlsClient, DtlsCredentials, DtlsError
 from device_client.emulator.transport.wire import WireMeter
 from secure_coap.errors import CoapError
 from secure_coap.exchange import Response
@@ -59,7 +59,7 @@ class Sessions:
         session = await CoapSession.open(
             origin.host,
             origin.port,
-            DtlsCredentials(identity.certificate, identity.private_key, check, identity.chain),
+            DtlsClient(DtlsCredentials(identity.certificate, identity.private_key, check, identity.chain)),
             tuning=Tuning(self._settings.ack_timeout, self._settings.max_retransmit),
             handshake_timeout=self._settings.handshake_timeout,
             meter=self._meter,

@@ -1,26 +1,17 @@
-"""Who may do what (protocol.md rules 5, 12 and 17): decided before an object sees the request."""
+"""Who may do what on a device that can be transferred (protocol.md rules 5, 12 and 17)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from enum import Enum
+from collections.abc import Callable, Mapping
 from typing import Final
 
+from device_client.emulator.lwm2m.caller import Caller, Operation
 from objects.model import MODEL
 from objects.path import Path
 from trust_transfer.device.actions import Answer, refusal, unauthorized
 from trust_transfer.device.events import Source
 from trust_transfer.device.record import UNDECIDED
 from trust_transfer.messages.numbers import State
-
-
-class Operation(Enum):
-    """The operations a server can ask for."""
-
-    READ = "read"
-    WRITE = "write"
-    EXECUTE = "execute"
-
 
 DEVICE: Final = MODEL["Device"].id
 FIRMWARE: Final = MODEL["Firmware Update"].id
@@ -45,17 +36,29 @@ _DECIDED_BY_THE_STATE_TABLE: Final = frozenset(
 """Requests that always reach the state table: it answers *busy* where they do not fit."""
 
 
-def refused(source: Source, operation: Operation, path: Path, state: State) -> Answer | None:
-    """The refusal of this request, or None when the object itself decides."""
-    if operation is Operation.READ:
-        return None if _may_read(source, path) else unauthorized("this account may not read that")
-    if source is Source.UPDATE_SESSION:
-        return None if path.object == FIRMWARE or path == FALL_BACK else _not_yours()
-    if source is Source.STRANGER:
-        return _not_yours()
-    if state in UNDECIDED and path not in _DECIDED_BY_THE_STATE_TABLE:
-        return refusal(f"only reads and Fall Back while {state.name.lower().replace('_', ' ')}")
-    return None
+class TransferAccess:
+    """Decides by who asks and by the state of the transfer."""
+
+    def __init__(self, state: Callable[[], State]) -> None:
+        self._state = state
+
+    def refused(self, caller: Caller, operation: Operation, path: Path) -> Answer | None:
+        source, state = caller.source, self._state()
+        if operation is Operation.READ:
+            return None if _may_read(source, path) else unauthorized("this account may not read that")
+        if source is Source.UPDATE_SESSION:
+            return None if path.object == FIRMWARE or path == FALL_BACK else _not_yours()
+        if source is Source.STRANGER:
+            return _not_yours()
+        if state in UNDECIDED and path not in _DECIDED_BY_THE_STATE_TABLE:
+            return refusal(f"only reads and Fall Back while {state.name.lower().replace('_', ' ')}")
+        return None
+
+    def created(self, caller: Caller, path: Path) -> None:
+        """The one server of such a device may do everything with what it creates."""
+
+    def deleted(self, path: Path) -> None:
+        """No rights are kept by instance."""
 
 
 def _may_read(source: Source, path: Path) -> bool:

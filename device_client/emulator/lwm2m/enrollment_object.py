@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from device_client.emulator.life.credentials import Credentials
 from device_client.emulator.life.host import TransferHost
-from device_client.emulator.lwm2m.device_object import Content, DeviceObject
+from device_client.emulator.lwm2m.device_object import DeviceObject
+from device_client.emulator.lwm2m.instance import Arguments, Content
 from device_client.emulator.storage.files import StorageError
 from device_client.emulator.storage.preferences import PreferencesFile
 from device_client.emulator.storage.vault import Vault
@@ -57,7 +58,7 @@ def enrollment_object(
             raise BadRequest(f"0..{MAX_RENEW_BEFORE} seconds")
         preferences.change(renew_before=content)
 
-    def execute_enroll(arguments: Mapping[int, str | None], source: Source) -> Answer | None:
+    def execute_enroll(arguments: Arguments, source: Source) -> Answer | None:
         enroll()
         return None
 
@@ -65,7 +66,7 @@ def enrollment_object(
         certificate = credentials.certificate()
         return None if certificate is None else int(certificate.not_valid_after_utc.timestamp())
 
-    return DeviceObject(
+    return DeviceObject.single(
         "Enrollment",
         readers={
             "Enroll URI": lambda: host.record.account.enroll_uri,

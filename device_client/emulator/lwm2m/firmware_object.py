@@ -6,12 +6,13 @@ the device before the message that names it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import IntEnum
 
 from device_client.emulator.life.software import Software
 from device_client.emulator.log import Logger
-from device_client.emulator.lwm2m.device_object import Content, DeviceObject
+from device_client.emulator.lwm2m.device_object import DeviceObject
+from device_client.emulator.lwm2m.instance import Arguments, Content
 from device_client.emulator.storage.files import StorageError
 from device_client.emulator.storage.software import SoftwareStore
 from secure_coap.errors import BadRequest, InternalServerError, MethodNotAllowed
@@ -73,7 +74,7 @@ class Firmware:
         return FirmwareState.UPDATING if self._store.state.updating else FirmwareState.DOWNLOADED
 
     def object(self) -> DeviceObject:
-        return DeviceObject(
+        return DeviceObject.single(
             "Firmware Update",
             readers={
                 "State": lambda: int(self.state),
@@ -124,7 +125,7 @@ class Firmware:
         self._store.change(package=None, updating=False, result=int(result))
         return None
 
-    def _update(self, arguments: Mapping[int, str | None], source: Source) -> Answer | None:
+    def _update(self, arguments: Arguments, source: Source) -> Answer | None:
         if self.state is not FirmwareState.DOWNLOADED:
             raise MethodNotAllowed("write a package first")
         self._store.change(updating=True)

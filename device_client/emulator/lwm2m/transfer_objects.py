@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 from cose import cbor
 from device_client.emulator.life.host import TransferHost
-from device_client.emulator.lwm2m.device_object import Content, DeviceObject
+from device_client.emulator.lwm2m.device_object import DeviceObject
+from device_client.emulator.lwm2m.instance import Content
 from objects.arguments import integer
 from trust_transfer.device.actions import Answer, refusal, rejection
 from trust_transfer.device.events import (
@@ -30,8 +31,6 @@ from trust_transfer.messages.transfer_message import TransferOrder
 from trust_transfer.messages.values import DEFAULT_LIMITS
 
 NONCE_SIZE: Final = 16
-
-Arguments = Mapping[int, str | None]
 
 
 class Nonce:
@@ -64,7 +63,7 @@ def transfer_object(host: TransferHost, nonce: Nonce) -> DeviceObject:
         except MessageError as error:
             return rejection(error.result, error.detail)
 
-    return DeviceObject(
+    return DeviceObject.single(
         "Trust Transfer",
         readers={
             "State": lambda: int(host.record.state),
@@ -117,7 +116,7 @@ def fallback_object(host: TransferHost) -> DeviceObject:
     def fixed(_: Content, source: Source) -> Answer:
         return refusal("limits come with the transfer message")
 
-    return DeviceObject(
+    return DeviceObject.single(
         "Fallback",
         readers={
             "Fallback URI": lambda: host.record.fallback_uri,

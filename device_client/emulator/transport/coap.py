@@ -1,21 +1,25 @@
-"""aiocoap over our DTLS: the one file that touches aiocoap's unstable inner classes (pinned to 0.4.17).
+"""aiocoap over a channel of ours: the one file that touches aiocoap's unstable inner classes (pinned to 0.4.17).
 
 aiocoap has no X.509 DTLS and no requests from a server to a client over the client's session; its public pieces
 (Context, TokenManager, MessageManager, MessageInterface, EndpointAddress) are enough to add both. One session is one
-Context: when the session ends, everything that belonged to it ends with it.
+Context: when the session ends, everything that belonged to it ends with it. An observation outlives it (the server
+knows it by its token), so notifications are sent past aiocoap's own observations, which end with their request.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from aiocoap import error, interfaces  # type: ignore[import-untyped]
+from aiocoap.blockwise import _extract_block_key  # type: ignore[import-untyped]
 from aiocoap.message import Message  # type: ignore[import-untyped]
 from aiocoap.messagemanager import MessageManager  # type: ignore[import-untyped]
 from aiocoap.numbers.codes import Code as AioCode  # type: ignore[import-untyped]
 from aiocoap.numbers.constants import TransportTuning  # type: ignore[import-untyped]
+from aiocoap.numbers.types import CON, NON, RST  # type: ignore[import-untyped]
 from aiocoap.protocol import Context  # type: ignore[import-untyped]
 from aiocoap.resource import Resource  # type: ignore[import-untyped]
 from aiocoap.tokenmanager import TokenManager  # type: ignore[import-untyped]
@@ -23,7 +27,8 @@ from aiocoap.tokenmanager import TokenManager  # type: ignore[import-untyped]
 from device_client.emulator.transport import wire
 from device_client.emulator.transport.bodies import Bodies
 from device_client.emulator.transport.bounded import BoundedDict
-from device_client.emulator.transport.dtls import DtlsClient, DtlsCredentials, DtlsError
+from device_client.emulator.transport.channel import Channel
+from device_client.emulator.transport.dtls import DtlsError
 from secure_coap.exchange import Request, Response
 from secure_coap.numbers.codes import Code
 
@@ -36,10 +41,20 @@ MAX_RECENT = 1024
 """Messages whose repetition is recognised; aiocoap alone remembers all of four minutes with their answers."""
 MAX_ANSWERS = 8
 """Answers larger than a block that a server can fetch the rest of."""
+MAX_NOTIFIED = 64
+"""Non-confirmable notifications a Reset is still understood for."""
 
 
 class SessionLost(ConnectionError):
     """The session ended before the answer came; the request may or may not have been handled."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Origin:
+    """The request behind an observation: where its notifications go."""
+
+    token: bytes
+    message: Message = field(repr=False)
 
 
 class RequestHandler(Protocol):
@@ -51,7 +66,8 @@ class RequestHandler(Protocol):
     def too_large(self, path: tuple[str, ...]) -> Response:
         """The answer to a body beyond that limit."""
 
-    async def handle(self, request: Request) -> Response: ...
+    async def handle(self, request: Request, origin: Origin) -> Response:
+        """The answer; with `observe` set the observation `origin` stands for has begun."""
 
 
 class Tuning(TransportTuning):  # type: ignore[misc]
@@ -64,19 +80,21 @@ class Tuning(TransportTuning):  # type: ignore[misc]
 
 
 class CoapSession:
-    """One DTLS association with a server: requests in both directions until either side ends it.
+    """One association with a server: requests in both directions until either side ends it.
 
     Open it with `CoapSession.open`; `closed` is set when it has ended for whatever reason.
     """
 
-    def __init__(self, tuning: Tuning, handler: RequestHandler | None, meter: wire.WireMeter) -> None:
+    def __init__(self, channel: Channel, tuning: Tuning, handler: RequestHandler | None, meter: wire.WireMeter) -> None:
+        self._channel = channel
         self._tuning = tuning
         self.closed = asyncio.Event()
-        self._context = Context(loop=asyncio.get_running_loop(), serversite=_Root(handler, tuning) if handler else None)
+        self._root = _Root(handler, tuning) if handler else None
+        self._context = Context(loop=asyncio.get_running_loop(), serversite=self._root)
         tokens = _Tokens(self._context, self._lose)
-        messages = MessageManager(tokens)
+        self._messages = messages = MessageManager(tokens)
         messages._recent_messages = BoundedDict(MAX_RECENT)
-        self._remote = _Remote(messages, meter, tuning, self._lose)
+        self._remote = _Remote(messages, channel, meter, tuning, self._lose)
         messages.message_interface = _Interface(self._remote)
         tokens.token_interface = messages
         self._context.request_interfaces.append(tokens)
@@ -86,20 +104,20 @@ class CoapSession:
         cls,
         host: str,
         port: int,
-        credentials: DtlsCredentials,
+        channel: Channel,
         *,
         tuning: Tuning,
         meter: wire.WireMeter,
         handshake_timeout: float,
         handler: RequestHandler | None = None,
     ) -> CoapSession:
-        """Shake hands with host:port within `handshake_timeout` seconds.
+        """Reach host:port over a fresh `channel`, and shake hands within `handshake_timeout` seconds.
 
         Raises DtlsError (refused, not trusted, no answer) or OSError.
         """
-        session = cls(tuning, handler, meter)
+        session = cls(channel, tuning, handler, meter)
         try:
-            await asyncio.wait_for(session._remote.connect(host, port, credentials), handshake_timeout)
+            await asyncio.wait_for(session._remote.connect(host, port), handshake_timeout)
         except BaseException as failure:
             await session.close()
             if isinstance(failure, TimeoutError):
@@ -110,7 +128,7 @@ class CoapSession:
     @property
     def channel_binding(self) -> bytes:
         """tls-unique of this session (RFC 5929), which ties a CSR to it (RFC 7030 section 3.5)."""
-        return self._remote.dtls.channel_binding
+        return self._channel.channel_binding
 
     async def request(self, request: Request) -> Response:
         """Send a request, block-wise when it is large, and return the whole answer.
@@ -127,6 +145,23 @@ class CoapSession:
             self._lose(failure)
             raise SessionLost(f"no answer: {failure or type(failure).__name__}") from failure
         return _response(answer)
+
+    def notify(self, origin: Origin, response: Response, *, confirmable: bool, gone: Callable[[], None]) -> None:
+        """Send a notification; `gone` is called when the server rejects it by a Reset. Nothing after the end."""
+        if self.closed.is_set() or self._root is None:
+            return
+        message = _answer(response, self._tuning)
+        message.token, message.remote = origin.token, self._remote
+        message.mtype = CON if confirmable else NON
+        origin.message.remote = self._remote
+        message = self._root.first_block(origin.message, message)
+        self._messages.send_message(message, gone)
+        if not confirmable:
+            self._remote.notified[message.mid] = gone
+
+    def sleep(self, *, asleep: bool) -> None:
+        """Hear nothing of what the server sends while asleep."""
+        self._remote.asleep = asleep
 
     async def close(self) -> None:
         """Send close_notify and forget everything of the session; idempotent."""
@@ -156,16 +191,16 @@ class _Remote(interfaces.EndpointAddress, asyncio.DatagramProtocol):  # type: ig
     uri_base_local = "coaps://device.invalid"
     maximum_payload_size = BLOCK_SIZE
 
-    dtls: DtlsClient
-
     def __init__(
         self,
         messages: interfaces.MessageManager,
+        channel: Channel,
         meter: wire.WireMeter,
         tuning: Tuning,
         lose: Callable[[BaseException], None],
     ) -> None:
         self._messages = messages
+        self._channel = channel
         self._meter = meter
         self._tuning = tuning
         self._lose = lose
@@ -175,6 +210,9 @@ class _Remote(interfaces.EndpointAddress, asyncio.DatagramProtocol):  # type: ig
         self._transport: asyncio.DatagramTransport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._kinds: dict[bytes, str] = {}
+        self.notified: dict[int, Callable[[], None]] = BoundedDict(MAX_NOTIFIED)
+        """By message ID what a Reset of a non-confirmable notification calls; aiocoap knows confirmable ones only."""
+        self.asleep = False
 
     @property
     def blockwise_key(self) -> int:
@@ -184,21 +222,21 @@ class _Remote(interfaces.EndpointAddress, asyncio.DatagramProtocol):  # type: ig
     def maximum_block_size_exp(self) -> int:
         return BLOCK_SIZE.bit_length() - 5
 
-    async def connect(self, host: str, port: int, credentials: DtlsCredentials) -> None:
-        self.dtls = DtlsClient(credentials)
+    async def connect(self, host: str, port: int) -> None:
         self._transport, _ = await self._loop.create_datagram_endpoint(lambda: self, remote_addr=(host, port))
-        self.dtls.start()
+        self._channel.start()
         self._flush(wire.HANDSHAKE)
-        await self._connected
+        if not self._channel.established:
+            await self._connected
 
     def transmit(self, message: Message) -> None:
         """Protect and send one CoAP message; silently nothing after the end of the session."""
-        if self._transport is None or self.dtls.closed:
+        if self._transport is None or self._channel.closed:
             return
         kind = self._kind(message)
         if message.code.is_request():
             self._kinds[message.token] = kind
-        self.dtls.send(message.encode())
+        self._channel.send(message.encode())
         self._flush(kind)
 
     def end(self, failure: BaseException) -> None:
@@ -206,7 +244,7 @@ class _Remote(interfaces.EndpointAddress, asyncio.DatagramProtocol):  # type: ig
         if self._timer is not None:
             self._timer.cancel()
         if self._transport is not None:
-            self.dtls.close()
+            self._channel.close()
             self._flush(wire.HANDSHAKE)
             self._transport.close()
             self._transport = None
@@ -220,9 +258,11 @@ class _Remote(interfaces.EndpointAddress, asyncio.DatagramProtocol):  # type: ig
             self._transport = None
 
     def datagram_received(self, data: bytes, addr: object) -> None:
-        established = self.dtls.established
+        if self.asleep:
+            return
+        established = self._channel.established
         try:
-            messages = self.dtls.receive(data)
+            messages = self._channel.receive(data)
         except DtlsError as failure:
             self._meter.received(wire.HANDSHAKE, len(data))
             self._flush(wire.HANDSHAKE)
@@ -231,7 +271,7 @@ class _Remote(interfaces.EndpointAddress, asyncio.DatagramProtocol):  # type: ig
         self._flush(wire.HANDSHAKE)
         kinds = [self._dispatch(message) for message in messages]
         self._meter.received(next(iter(kinds), wire.MANAGEMENT if established else wire.HANDSHAKE), len(data))
-        if self.dtls.established and not self._connected.done():
+        if self._channel.established and not self._connected.done():
             self._connected.set_result(None)
 
     def error_received(self, exc: Exception) -> None:
@@ -246,6 +286,8 @@ class _Remote(interfaces.EndpointAddress, asyncio.DatagramProtocol):  # type: ig
             return wire.MANAGEMENT
         message.transport_tuning = self._tuning
         kind = self._kind(message)
+        if message.mtype is RST and (gone := self.notified.pop(message.mid, None)) is not None:
+            gone()
         self._messages.dispatch_message(message)
         return kind
 
@@ -257,7 +299,7 @@ class _Remote(interfaces.EndpointAddress, asyncio.DatagramProtocol):  # type: ig
         return self._kinds.pop(message.token, wire.MANAGEMENT)
 
     def _flush(self, kind: str) -> None:
-        for datagram in self.dtls.datagrams():
+        for datagram in self._channel.datagrams():
             if self._transport is not None:
                 self._transport.sendto(datagram)
                 self._meter.sent(kind, len(datagram))
@@ -267,12 +309,12 @@ class _Remote(interfaces.EndpointAddress, asyncio.DatagramProtocol):  # type: ig
         """Follow OpenSSL's retransmission timer, which only runs during a handshake."""
         if self._timer is not None:
             self._timer.cancel()
-        seconds = None if self.dtls.established else self.dtls.timeout()
+        seconds = None if self._channel.established else self._channel.timeout()
         self._timer = None if seconds is None else self._loop.call_later(seconds, self._expired)
 
     def _expired(self) -> None:
         try:
-            self.dtls.handle_timeout()
+            self._channel.handle_timeout()
         except DtlsError as failure:
             self._lose(failure)
             return
@@ -331,7 +373,16 @@ class _Root(Resource):  # type: ignore[misc]
         await super().render_to_pipe(pipe)
 
     async def render(self, request: Message) -> Message:
-        return self._message(await self._handler.handle(_incoming(request)))
+        return self._message(await self._handler.handle(_incoming(request), Origin(request.token, request)))
+
+    def first_block(self, request: Message, answer: Message) -> Message:
+        """The notification, or its first block; the server fetches the rest as of any answer (RFC 7959, 2.6)."""
+        if len(answer.payload) <= BLOCK_SIZE:
+            return answer
+        self._block2._completes[_extract_block_key(request)] = answer
+        block = answer._extract_block(0, request.remote.maximum_block_size_exp, BLOCK_SIZE)
+        block.token, block.remote, block.mtype = answer.token, answer.remote, answer.mtype
+        return block
 
     def _message(self, response: Response) -> Message:
         return _answer(response, self._tuning)
@@ -356,6 +407,7 @@ def _incoming(message: Message) -> Request:
         payload=message.payload,
         content_format=_number(message.opt.content_format),
         accept=_number(message.opt.accept),
+        observe=message.opt.observe,
     )
 
 
@@ -363,6 +415,10 @@ def _answer(response: Response, tuning: Tuning) -> Message:
     message = Message(code=AioCode(response.code), payload=response.payload, transport_tuning=tuning)
     if response.content_format is not None:
         message.opt.content_format = response.content_format
+    if response.observe is not None:
+        message.opt.observe = response.observe
+    if response.location_path:
+        message.opt.location_path = response.location_path
     return message
 
 

@@ -42,12 +42,20 @@ class WireMeter:
 
     def __init__(self) -> None:
         self._tallies: dict[str, Tally] = {}
+        self._total = Tally()
+
+    @property
+    def total(self) -> tuple[int, int]:
+        """Bytes sent and received since the device was switched on."""
+        return self._total.sent, self._total.received
 
     def received(self, kind: str, size: int) -> None:
         self._tallies.setdefault(kind, Tally()).received += size
+        self._total.received += size
 
     def sent(self, kind: str, size: int) -> None:
         self._tallies.setdefault(kind, Tally()).sent += size
+        self._total.sent += size
 
     def drain(self) -> Iterator[tuple[str, Tally]]:
         tallies, self._tallies = self._tallies, {}

@@ -1,0 +1,1 @@
+"""Standard objects as any device has them; what they measure is simulated."""
