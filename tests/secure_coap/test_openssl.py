@@ -1,4 +1,4 @@
-"""Against the openssl command, an OpenSSL other than the one pyOpenSSL carries, in both roles and both suites."""
+"""Against the openssl command, an OpenSSL other than the one pyOpenSSL carries, in both roles and every suite."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from secure_coap.association import Association
+from secure_coap.channels.dtls import DtlsClientConfig, DtlsServerConfig, PskCredential
 from secure_coap.channels.dtls.session import DtlsSession
-from secure_coap.channels.dtls.suites import CERTIFICATE_SUITES, Suite
+from secure_coap.channels.dtls.suites import Suite
 from secure_coap.endpoint import CoapClient, CoapServer
 from secure_coap.errors import HandshakeFailed, TransportError
 from secure_coap.exchange import Request, Response
@@ -20,7 +21,9 @@ from secure_coap.message import Message, MessageType
 from secure_coap.numbers import Code
 from tests.secure_coap.pki import HOST, Identity, hierarchy
 
-SUITES = pytest.mark.parametrize("suite", CERTIFICATE_SUITES)
+SUITES = pytest.mark.parametrize("suite", Suite)
+KEY = bytes(range(16))
+IDENTITY = "device-2"
 
 
 def write(folder: Path, identity: Identity) -> list[str]:
@@ -33,6 +36,20 @@ def write(folder: Path, identity: Identity) -> list[str]:
     (folder / "root.pem").write_bytes(hierarchy().root.public_bytes(Encoding.PEM))
     names = {"-cert": "leaf.pem", "-cert_chain": "chain.pem", "-key": "key.pem", "-CAfile": "root.pem"}
     return [part for option, name in names.items() for part in (option, str(folder / name))]
+
+
+def credentials(suite: Suite, folder: Path, identity: Identity) -> list[str]:
+    """The openssl options for a suite."""
+    if suite.by_key:
+        return ["-psk", KEY.hex(), "-psk_identity", IDENTITY]
+    return write(folder, identity)
+
+
+def server_config() -> DtlsServerConfig:
+    """For certificates and one pre-shared key."""
+    own = hierarchy().server
+    keys = {IDENTITY.encode(): PskCredential(KEY, IDENTITY)}
+    return DtlsServerConfig(own.chain, own.key, hierarchy().verify_device, psk=keys.get)
 
 
 async def openssl(*arguments: str) -> Process:
@@ -65,10 +82,10 @@ async def test_its_client_with_our_server(tmp_path: Path, suite: Suite) -> None:
         requests.append((request, association))
         return Response(Code.CONTENT, b"hello from the other side")
 
-    server = await CoapServer.bind(HOST, 0, dtls=hierarchy().server_config(), handler=handler)
+    server = await CoapServer.bind(HOST, 0, dtls=server_config(), handler=handler)
     process = await openssl(
         "s_client", "-dtls1_2", "-quiet", "-verify_return_error", "-cipher", f"{suite.value}:@SECLEVEL=0",
-        "-connect", f"{HOST}:{server.address[1]}", *write(tmp_path, hierarchy().device),
+        "-connect", f"{HOST}:{server.address[1]}", *credentials(suite, tmp_path, hierarchy().device),
     )  # fmt: skip
     assert process.stdin is not None
     process.stdin.write(Message(MessageType.CON, Code.GET, 1, b"tok").encode())
@@ -77,20 +94,21 @@ async def test_its_client_with_our_server(tmp_path: Path, suite: Suite) -> None:
     assert isinstance(association, DtlsSession)
     assert association.suite is suite
     assert association.peer is not None
-    assert association.peer.endpoint == "device-1"
+    assert association.peer.endpoint == (IDENTITY if suite.by_key else "device-1")
     await end(process)
     await server.close()
 
 
 @SUITES
 async def test_our_client_with_its_server(tmp_path: Path, suite: Suite, unused_udp_port: int) -> None:
+    demand = ["-nocert"] if suite.by_key else ["-Verify", "4", "-verify_return_error"]
     process = await openssl(
-        "s_server", "-dtls1_2", "-listen", "-Verify", "4", "-verify_return_error",
-        "-cipher", f"{suite.value}:@SECLEVEL=0", "-accept", f"{HOST}:{unused_udp_port}",
-        *write(tmp_path, hierarchy().server),
+        "s_server", "-dtls1_2", "-listen", *demand, "-cipher", f"{suite.value}:@SECLEVEL=0",
+        "-accept", f"{HOST}:{unused_udp_port}", *credentials(suite, tmp_path, hierarchy().server),
     )  # fmt: skip
     await until(process, b"ACCEPT")
-    client = await CoapClient.connect(HOST, unused_udp_port, dtls=hierarchy().client_config())
+    config = DtlsClientConfig(psk=(IDENTITY, KEY)) if suite.by_key else hierarchy().client_config()
+    client = await CoapClient.connect(HOST, unused_udp_port, dtls=config)
     assert isinstance(client.association, DtlsSession)
     assert client.association.suite is suite
     with pytest.raises(TransportError):
@@ -104,7 +122,7 @@ async def test_our_client_with_its_server(tmp_path: Path, suite: Suite, unused_u
     "arguments",
     {
         "another suite": ["-dtls1_2", "-cipher", "ECDHE-ECDSA-AES256-SHA:@SECLEVEL=0"],
-        "PSK": ["-dtls1_2", "-cipher", "PSK-AES128-CCM8:@SECLEVEL=0", "-psk", "00" * 16],
+        "a key where none is taken": ["-dtls1_2", "-cipher", "PSK-AES128-CCM8:@SECLEVEL=0", "-psk", "00" * 16],
         "DTLS 1.0": ["-dtls1", "-cipher", "ALL:@SECLEVEL=0"],
         "another curve": ["-dtls1_2", "-groups", "X25519"],
     }.values(),
@@ -117,6 +135,20 @@ async def test_weaker_handshakes_are_refused(tmp_path: Path, arguments: list[str
     async with asyncio.timeout(10):
         output, _ = await process.communicate()
     assert b"alert" in output or b"handshake failure" in output or b"no protocols" in output, output
+    assert server.associations == []
+    await server.close()
+
+
+@pytest.mark.parametrize("suite", ["PSK-AES128-CBC-SHA256", "PSK-NULL-SHA256", "ECDHE-PSK-AES128-CBC-SHA256"])
+async def test_weaker_suites_of_pre_shared_keys_are_refused(suite: str) -> None:
+    server = await CoapServer.bind(HOST, 0, dtls=server_config(), handler=never)
+    process = await openssl(
+        "s_client", "-dtls1_2", "-cipher", f"{suite}:@SECLEVEL=0", "-psk", KEY.hex(), "-psk_identity", IDENTITY,
+        "-connect", f"{HOST}:{server.address[1]}",
+    )  # fmt: skip
+    async with asyncio.timeout(10):
+        output, _ = await process.communicate()
+    assert b"alert" in output
     assert server.associations == []
     await server.close()
 
