@@ -9,7 +9,7 @@ The HTTPS certificate is self-signed at once: partners pin the very certificate.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -103,6 +103,11 @@ def load_credential(data: Path, role: KeyRole) -> Credential:
     return Credential(key, chain)
 
 
+def presented(chain: Sequence[x509.Certificate]) -> tuple[x509.Certificate, ...]:
+    """What a peer is shown: the certificate and the CAs above it, without a root, which it has or does not trust."""
+    return tuple(certificate for certificate in chain if certificate.issuer != certificate.subject)
+
+
 def read_chain(path: Path) -> tuple[x509.Certificate, ...]:
     """Read one to four PEM certificates."""
     try:
@@ -114,14 +119,14 @@ def read_chain(path: Path) -> tuple[x509.Certificate, ...]:
     return chain
 
 
-def create(data: Path, name: str, hosts: Sequence[str]) -> list[Path]:
+def create(data: Path, name: str, hosts: Sequence[str], roles: Collection[KeyRole] = tuple(KeyRole)) -> list[Path]:
     """Make what is missing of keys, requests and the HTTPS certificate; return the requests to be certified.
 
     Repeating it changes nothing that is there: a key once made is never replaced.
     """
     for folder in ("keys", "requests", "certificates"):
         (data / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
-    for role in KeyRole:
+    for role in roles:
         if not key_path(data, role).exists():
             save_private_key(key_path(data, role), generate_private_key())
         key = load_private_key(key_path(data, role))
@@ -129,7 +134,7 @@ def create(data: Path, name: str, hosts: Sequence[str]) -> list[Path]:
             _self_sign(data, key, name, hosts)
         else:
             _write_request(request_path(data, role), key, f"{name} {role}", hosts if role is KeyRole.DTLS else ())
-    return [request_path(data, role) for role in KeyRole if role is not KeyRole.HTTPS]
+    return [request_path(data, role) for role in roles if role is not KeyRole.HTTPS]
 
 
 def _self_sign(data: Path, key: PrivateKey, name: str, hosts: Sequence[str]) -> None:

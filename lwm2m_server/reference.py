@@ -21,17 +21,19 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from lwm2m_server import settings
-from lwm2m_server.api.admin import PREFIX, ROUTERS
+from lwm2m_server.api.admin import DEVICE_MANAGEMENT, EVERYWHERE, PREFIX, SERVICE_PROVIDER, metrics
 from lwm2m_server.cli.main import app
 from lwm2m_server.protocol import firmware_page
 
 # ---- settings -----------------------------------------------------------------------------------
 
 _SECTIONS = (
+    ("dm", settings.DmSettings),
     ("sp", settings.SpSettings),
     ("sp.ca", settings.CaClientSettings),
     ("ca", settings.CaSettings),
-    ("sp.coap] and [ca.coap", settings.CoapSettings),
+    ("dm.registration] and [sp.registration", settings.RegistrationSettings),
+    ("dm.coap], [sp.coap] and [ca.coap", settings.CoapSettings),
 )
 
 
@@ -47,7 +49,7 @@ def render_settings() -> str:
         "",
         "| setting | default | meaning |",
         "| --- | --- | --- |",
-        '| `roles` | required | What to run: `["sp"]`, `["ca"]` or both. |',
+        '| `roles` | required | What to run: `["dm"]`, `["sp"]`, `["ca"]` or several of them. |',
     ]
     for name, model in _SECTIONS:
         lines += ["", f"## [{name}]", "", _first_line(model.__doc__), "", "| setting | default | meaning |"]
@@ -77,6 +79,8 @@ def _attribute_docstrings(model: type[BaseModel]) -> dict[str, str]:
 
 
 def _toml(value: object) -> str:
+    if value is None:
+        return "none"
     if isinstance(value, settings.Address):
         return f'"{value.host}:{value.port}"'
     if isinstance(value, bool):
@@ -163,13 +167,22 @@ def render_admin_api() -> str:
         "404 unknown, 409 it contradicts what is stored or something else has to come first, 413 too large,",
         "422 the request is wrong, 502 the device refused, 504 the device could not be reached.",
     ]
-    for router in ROUTERS:
-        for route in router.routes:
+    for title, routers, prefix in _ROUTES:
+        lines += ["", f"## {title}"]
+        for route in (route for router in routers for route in router.routes):
             assert isinstance(route, APIRoute)
             (method,) = route.methods or {"GET"}
-            lines += ["", f"## {method} {PREFIX}{route.path}", "", _cell(route.endpoint.__doc__ or "")]
+            lines += ["", f"### {method} {prefix}{route.path}", "", _cell(route.endpoint.__doc__ or "")]
             lines += list(_body(route))
     return "\n".join(lines) + "\n"
+
+
+_ROUTES = (
+    ("Every LwM2M server", EVERYWHERE, PREFIX),
+    ("Role dm", DEVICE_MANAGEMENT, PREFIX),
+    ("Role sp", SERVICE_PROVIDER, PREFIX),
+    ("Without a token", (metrics.router,), ""),
+)
 
 
 def _body(route: APIRoute) -> Iterator[str]:

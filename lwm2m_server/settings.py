@@ -38,6 +38,7 @@ class Address(NamedTuple):
         return cls(host.removeprefix("[").removesuffix("]"), int(port))
 
 
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 BindAddress = Annotated[Address, BeforeValidator(Address.parse)]
 _folder: ContextVar[Path] = ContextVar("_folder", default=Path())
 LocalPath = Annotated[Path, AfterValidator(lambda path: _folder.get() / path)]
@@ -47,6 +48,7 @@ LocalPath = Annotated[Path, AfterValidator(lambda path: _folder.get() / path)]
 class Role(StrEnum):
     """What this process is."""
 
+    DEVICE_MANAGEMENT = "dm"
     SERVICE_PROVIDER = "sp"
     CERTIFICATION_AUTHORITY = "ca"
 
@@ -71,6 +73,19 @@ class CoapSettings(_Section):
     """Seconds before the first retransmission."""
     max_retransmit: int = Field(default=4, ge=0, le=10)
     """Retransmissions of one confirmable message."""
+
+
+class RegistrationSettings(_Section):
+    """Bounds of the registration interface; 0 is no limit, for laboratories and measurements."""
+
+    registrations_per_minute: int = Field(default=10, ge=0)
+    """Registrations of one identity in a minute; without security, of one endpoint name."""
+    endpoints_per_minute: int = Field(default=6000, ge=0)
+    """New endpoint names from one IP address in a minute."""
+    registrations_per_address: int = Field(default=100_000, ge=0)
+    """Registered devices behind one IP address."""
+    max_registrations: int = Field(default=1_000_000, ge=0)
+    """Registered devices in all."""
 
 
 class CaSettings(_Section):
@@ -142,12 +157,50 @@ class SpSettings(_Section):
     """Seconds a receipt or release waits for others to travel in the same document."""
     retry_max: float = Field(default=30, gt=0)
     """Longest pause, seconds, between two tries of a duty towards a partner, CA or device."""
+    registration: RegistrationSettings = RegistrationSettings()
     coap: CoapSettings = CoapSettings()
 
     @model_validator(mode="after")
     def _loopback_only(self) -> Self:
-        if self.admin_bind.host not in {"127.0.0.1", "::1", "localhost"}:
+        if self.admin_bind.host not in LOOPBACK:
             raise ValueError("admin_bind must be a loopback address: the admin API has a bearer token and no TLS")
+        return self
+
+
+class DmSettings(_Section):
+    """A plain device-management server: LwM2M for devices with keys, certificates or (on loopback) neither."""
+
+    data: LocalPath
+    """Folder of the database and, unless named below, of the server's key and certificate."""
+    nosec_bind: BindAddress | None = None
+    """UDP address without security; a loopback address."""
+    nosec_anywhere: bool = False
+    """Allow `nosec_bind` to be any address. Whoever reaches it may be any device that has no key or certificate."""
+    dtls_bind: BindAddress | None = Address("127.0.0.1", 5684)
+    """UDP address with DTLS."""
+    admin_bind: BindAddress = Address("127.0.0.1", 8080)
+    """TCP address of the admin API; loopback only."""
+    certificate: LocalPath | None = None
+    """The server's certificate and the CAs above it, PEM. Default: `<data>/certificates/dtls.pem`, if it is there."""
+    key: LocalPath | None = None
+    """Its private key, PEM, P-256, mode 0600. Default: `<data>/keys/dtls.pem`."""
+    device_anchors: tuple[LocalPath, ...] = ()
+    """PEM certificates of the CAs whose device certificates are believed. Without any, only pre-shared keys count."""
+    endpoint_rule: EndpointRule = EndpointRule.CERTIFICATE
+    """What a device with an identity may call itself: `certificate`, that name only; `any`, whatever is free."""
+    definitions: LocalPath | None = None
+    """Folder of further object definitions (XML); they come before the built-in ones."""
+    registration: RegistrationSettings = RegistrationSettings()
+    coap: CoapSettings = CoapSettings()
+
+    @model_validator(mode="after")
+    def _reachable_and_safe(self) -> Self:
+        if self.admin_bind.host not in LOOPBACK:
+            raise ValueError("admin_bind must be a loopback address: the admin API has a bearer token and no TLS")
+        if self.nosec_bind is None and self.dtls_bind is None:
+            raise ValueError("devices need nosec_bind or dtls_bind")
+        if self.nosec_bind is not None and self.nosec_bind.host not in LOOPBACK and not self.nosec_anywhere:
+            raise ValueError("nosec_bind must be a loopback address, or set nosec_anywhere = true")
         return self
 
 
@@ -159,7 +212,8 @@ class Settings(BaseSettings):
     )
 
     roles: tuple[Role, ...] = Field(min_length=1)
-    """What to run: `["sp"]`, `["ca"]` or both."""
+    """What to run: `["dm"]`, `["sp"]`, `["ca"]` or several of them."""
+    dm: DmSettings | None = None
     sp: SpSettings | None = None
     ca: CaSettings | None = None
 

@@ -43,16 +43,18 @@ class CoapServer:
         on_open: Notify | None = None,
         on_close: Notify | None = None,
         prove_addresses: bool = True,
+        nosec_anywhere: bool = False,
     ) -> CoapServer:
         """Open the socket; port 0 takes a free one.
 
         `handler` answers requests; it may raise `CoapError`. `on_open` and `on_close` are called for every verified
         association, before its first and after its last request. Without `dtls` the host must be a loopback address
-        (security rule 30), and large answers to unproven addresses ask for an Echo first (RFC 9175) unless
-        `prove_addresses` is off for peers that do not know it. Raises OSError, or ValueError for a bad configuration.
+        (security rule 30) unless `nosec_anywhere` is set, and large answers to unproven addresses ask for an Echo
+        first (RFC 9175) unless `prove_addresses` is off for peers that do not know it. Raises OSError, or ValueError
+        for a bad configuration.
         """
         rng = random.SystemRandom()
-        if dtls is None:
+        if dtls is None and not nosec_anywhere:
             _require_loopback(host)
         driver = Driver(
             DtlsServer(dtls, rng, limits)

@@ -19,7 +19,7 @@ import typer
 if TYPE_CHECKING:
     import httpx
 
-    from lwm2m_server.settings import SpSettings
+    from lwm2m_server.settings import DmSettings, Settings, SpSettings
 
 
 class Exit(IntEnum):
@@ -50,7 +50,7 @@ class Output(StrEnum):
 
 Config = Annotated[
     Path,
-    typer.Option("--config", help="The server's settings file; its [sp] section.", envvar="LWM2M_SERVER_CONFIG"),
+    typer.Option("--config", help="The server's settings file.", envvar="LWM2M_SERVER_CONFIG"),
 ]
 Format = Annotated[Output, typer.Option("-o", "--output", help="How to print the result.")]
 
@@ -70,7 +70,7 @@ class Server:
 
     def __init__(self, config: Path) -> None:
         self._config = config
-        self._settings = load_sp_settings(config)
+        self._settings = load_server_settings(config)
 
     def get(self, path: str, **query: Any) -> Any:
         """GET; returns the JSON value."""
@@ -92,6 +92,14 @@ class Server:
     def put(self, path: str, content: bytes = b"") -> Any:
         """PUT bytes; returns the JSON value."""
         return self._call("PUT", path, content=content).json()
+
+    def put_json(self, path: str, body: Mapping[str, Any]) -> Any:
+        """PUT JSON; returns the JSON value."""
+        return self._call("PUT", path, json=dict(body)).json()
+
+    def delete(self, path: str) -> Any:
+        """DELETE; returns the JSON value."""
+        return self._call("DELETE", path).json()
 
     def _call(self, method: str, path: str, **arguments: Any) -> "httpx.Response":
         import httpx
@@ -127,15 +135,28 @@ class Server:
 
 def load_sp_settings(config: Path) -> "SpSettings":
     """The [sp] section of a settings file, or the end of the command."""
-    from lwm2m_server.settings import SettingsError, load_settings
-
-    try:
-        settings = load_settings(config)
-    except SettingsError as error:
-        fail(Exit.SETTINGS, str(error))
+    settings = _load(config)
     if settings.sp is None:
         fail(Exit.SETTINGS, f"{config} has no section [sp]: this command is for service providers")
     return settings.sp
+
+
+def load_server_settings(config: Path) -> "SpSettings | DmSettings":
+    """The section of the LwM2M server a settings file describes, or the end of the command."""
+    settings = _load(config)
+    found = settings.sp or settings.dm
+    if found is None:
+        fail(Exit.SETTINGS, f"{config} has no section [sp] or [dm]: this command is for LwM2M servers")
+    return found
+
+
+def _load(config: Path) -> "Settings":
+    from lwm2m_server.settings import SettingsError, load_settings
+
+    try:
+        return load_settings(config)
+    except SettingsError as error:
+        fail(Exit.SETTINGS, str(error))
 
 
 def _given(query: Mapping[str, Any]) -> dict[str, Any]:

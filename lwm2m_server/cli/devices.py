@@ -13,7 +13,10 @@ Endpoint = Annotated[str, typer.Argument(help="Endpoint name of the device.")]
 ObjectPath = Annotated[str, typer.Argument(help="Where: /object/instance/resource.")]
 Wait = Annotated[float, typer.Option(help="Seconds to wait for a device that is not connected.")]
 
-_COLUMNS = ("endpoint", "group", "book", "registered", "online", "state", "result")
+_FLEET = ("endpoint", "group", "book", "registered", "online", "state", "result")
+"""Columns of a service provider's devices."""
+_REGISTERED = ("endpoint", "online", "version", "binding", "queue_mode", "transport", "address", "identity")
+"""Columns of registered devices, where there is no book."""
 
 
 @app.command("list")
@@ -22,8 +25,9 @@ def list_devices(
     group: Annotated[str | None, typer.Option(help="Only this group.")] = None,
     output: Format = Output.TABLE,
 ) -> None:
-    """List devices with what the book says of them."""
-    show(output, Server(config).get("devices", group=group), _COLUMNS)
+    """List devices: a service provider's with what the book says of them, else those that are registered."""
+    devices = Server(config).get("devices", group=group)
+    show(output, devices, _FLEET if any("book" in device for device in devices) else _REGISTERED)
 
 
 @app.command("show")

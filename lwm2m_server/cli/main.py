@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lwm2m_server.cli import setup
+from lwm2m_server.cli.common import Exit, fail
 
 app = typer.Typer(
     name="lwm2m-server",
@@ -24,12 +25,19 @@ def _group() -> None:
 
 @app.command()
 def serve(
-    config: Annotated[Path, typer.Option("--config", help="Settings file (TOML).", envvar="LWM2M_SERVER_CONFIG")],
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Settings file (TOML).", envvar="LWM2M_SERVER_CONFIG")
+    ] = None,
+    dev: Annotated[
+        bool, typer.Option("--dev", help="Without a settings file: make all a first try needs in ./data.")
+    ] = False,
 ) -> None:
     """Run the roles of the settings file until SIGTERM or SIGINT."""
-    from lwm2m_server.roles.process import serve_until_signal
+    from lwm2m_server.roles.process import serve_for_development, serve_until_signal
 
-    raise typer.Exit(serve_until_signal(config))
+    if dev == (config is not None):
+        fail(Exit.USAGE, "name a settings file by --config, or give --dev and none")
+    raise typer.Exit(serve_for_development(Path("data")) if config is None else serve_until_signal(config))
 
 
 app.command()(setup.init)
@@ -37,7 +45,7 @@ app.command("install-certificate")(setup.install_certificate)
 
 
 def _add_subcommands() -> None:
-    for name in ("ca", "factory", "devices", "groups", "partners", "firmware", "transfer"):
+    for name in ("ca", "factory", "devices", "groups", "partners", "firmware", "transfer", "credentials"):
         if find_spec(f"lwm2m_server.cli.{name}") is not None:
             app.add_typer(import_module(f"lwm2m_server.cli.{name}").app, name=name)
     if find_spec("lwm2m_server.demo") is not None and find_spec("lwm2m_server.demo.command") is not None:

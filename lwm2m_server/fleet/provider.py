@@ -32,6 +32,7 @@ from lwm2m_server.fleet.partners import NamedAnchor, PartnerProfile
 from lwm2m_server.fleet.pushes import Pushes
 from lwm2m_server.fleet.trust import DeviceTrust
 from lwm2m_server.fleet.workers import Workers
+from lwm2m_server.protocol.registration_limits import RegistrationLimits
 from lwm2m_server.provider_keys import Credential, KeyRole, ProviderKeys, certificate_path, key_path, read_chain
 from lwm2m_server.server.events import Registered, Updated
 from lwm2m_server.server.server import Lwm2mServer
@@ -110,6 +111,7 @@ class ServiceProvider:
         self.server = Lwm2mServer(
             database,
             admission=BookAdmission(database, self.trust, clock, backdate=settings.ca.backdate),
+            limits=RegistrationLimits(**settings.registration.model_dump()),
             clock=clock,
             parameters=TransmissionParameters(
                 ack_timeout=settings.coap.ack_timeout, max_retransmit=settings.coap.max_retransmit

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf
 
-from secure_coap.association import Transport
+from secure_coap.association import Address, Transport
 
 
 @dataclass(slots=True, eq=False)
@@ -24,8 +24,8 @@ class Registration:
     """The name its identity proved when it registered; empty without security."""
     credential: bytes
     """Digest of the certificate or pre-shared key identity it registered with; empty without security."""
-    address: str
-    """The IP address it was last heard from."""
+    remote: Address
+    """Where it was last heard from."""
     transport: Transport
     """What it was last heard over."""
     lifetime: int

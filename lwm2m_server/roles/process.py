@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
+import uvloop
 
 from lwm2m_server.logging import configure_logging
 from lwm2m_server.settings import Role, Settings, SettingsError, load_settings
 
 log = structlog.get_logger()
+
+Announce = Callable[[Any], None]
+"""Told what runs, once it does."""
 
 EXIT_SETTINGS = 78
 """sysexits.h EX_CONFIG: the settings are wrong."""
@@ -27,22 +33,39 @@ class NotReadyError(Exception):
 
 
 def serve_until_signal(config: Path) -> int:
-    """Run; returns the process's exit code."""
+    """Run the roles of a settings file; returns the process's exit code."""
+    return _run_process(config, None)
+
+
+def serve_for_development(folder: Path) -> int:
+    """Run from a folder where everything that is missing is made; returns the process's exit code."""
+    from lwm2m_server.roles import dev
+
+    try:
+        config = dev.prepare(folder)
+    except Exception as error:
+        print(f"{folder}: {error}", file=sys.stderr)
+        return EXIT_SETTINGS
+    return _run_process(config, partial(dev.announce, folder))
+
+
+def _run_process(config: Path, announce: Announce | None) -> int:
     configure_logging()
     try:
         settings = load_settings(config)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return EXIT_SETTINGS
-    return asyncio.run(_serve(settings))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(settings, announce))
 
 
-async def _serve(settings: Settings) -> int:
+async def _serve(settings: Settings, announce: Announce | None) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    roles = {asyncio.create_task(_run(role, settings), name=role.value) for role in settings.roles}
+    roles = {asyncio.create_task(_run(role, settings, announce), name=role.value) for role in settings.roles}
     stopping = asyncio.create_task(stop.wait(), name="stop")
     await asyncio.wait(roles | {stopping}, return_when=asyncio.FIRST_COMPLETED)
     failed = [task for task in roles if task.done() and not task.cancelled() and task.exception() is not None]
@@ -63,9 +86,16 @@ def _report(task: asyncio.Task[None]) -> int:
     return EXIT_FAILURE
 
 
-async def _run(role: Role, settings: Settings) -> None:
+async def _run(role: Role, settings: Settings, announce: Announce | None) -> None:
     """Run one role until cancelled; its module is imported only when it is needed."""
-    if role is Role.SERVICE_PROVIDER and settings.sp is not None:
+    if role is Role.DEVICE_MANAGEMENT and settings.dm is not None:
+        from lwm2m_server.provider_keys import KeysError
+        from lwm2m_server.roles.dm import run_dm
+        from objects.errors import InvalidDefinition
+
+        with _not_ready(role, KeysError, InvalidDefinition):
+            await run_dm(settings.dm, announce)
+    elif role is Role.SERVICE_PROVIDER and settings.sp is not None:
         from lwm2m_server.provider_keys import KeysError
         from lwm2m_server.roles.sp import run_sp
 
@@ -80,9 +110,11 @@ async def _run(role: Role, settings: Settings) -> None:
 
 
 @contextmanager
-def _not_ready(role: Role, expected: type[Exception]) -> Iterator[None]:
+def _not_ready(role: Role, *expected: type[Exception]) -> Iterator[None]:
     """What an operator has to mend, told without a traceback: a data folder that is not ready, a port that is taken."""
     try:
         yield
-    except (expected, OSError) as error:
+    except OSError as error:
+        raise NotReadyError(f"role {role}: {error}") from error
+    except expected as error:
         raise NotReadyError(f"role {role}: {error}") from error

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from device_pki.identity import PeerIdentity
@@ -20,7 +19,7 @@ from lwm2m_server.api.partner import create_app as create_partner_app
 from lwm2m_server.api.serving import serving
 from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.provider import DATABASE, ServiceProvider
-from lwm2m_server.provider_keys import Credential, KeyRole, KeysError, ProviderKeys, certificate_path, key_path
+from lwm2m_server.provider_keys import KeyRole, KeysError, ProviderKeys, certificate_path, key_path, presented
 from lwm2m_server.settings import SpSettings
 from lwm2m_server.store.database import Database
 from secure_coap.channels.dtls import DtlsServerConfig
@@ -62,7 +61,9 @@ async def running_sp(settings: SpSettings, clock: Clock | None = None) -> AsyncI
         await provider.resume()
         partner = await stack.enter_async_context(_partner_api(provider))
         await renew_token(database, settings.data, provider.clock.seconds(), at_start=True)
-        admin = await stack.enter_async_context(serving(create_admin_app(provider), *settings.admin_bind))
+        admin = await stack.enter_async_context(
+            serving(create_admin_app(provider.server, provider), *settings.admin_bind)
+        )
         upkeep = [asyncio.create_task(_upkeep(provider)), asyncio.create_task(_crl(provider))]
         try:
             yield RunningSp(lwm2m, partner, admin, provider)
@@ -76,12 +77,7 @@ def _dtls(provider: ServiceProvider) -> DtlsServerConfig:
     key = provider.keys.dtls.private_key
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise KeysError("the dtls key must be a P-256 key: remove it and run `lwm2m-server init` again")
-    return DtlsServerConfig(presented_chain(provider.keys.dtls), key, provider.trust.verify)
-
-
-def presented_chain(credential: Credential) -> tuple[x509.Certificate, ...]:
-    """What a peer is shown: the certificate and the CAs above it, without a root, which it has or does not trust."""
-    return tuple(certificate for certificate in credential.chain if certificate.issuer != certificate.subject)
+    return DtlsServerConfig(presented(provider.keys.dtls.chain), key, provider.trust.verify)
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from device_pki.fingerprints import fingerprint
 from device_pki.identity import PeerIdentity
 from lwm2m_server.protocol.registration import Register
 from lwm2m_server.protocol.registrations import Registration
+from lwm2m_server.server.credentials import Credentials
 from lwm2m_server.settings import EndpointRule
 from secure_coap.association import Association
 from secure_coap.errors import BadRequest, Forbidden
@@ -64,9 +65,14 @@ class Admission(Protocol):
 
 
 class EndpointAdmission:
-    """The plain rule: every verified peer may register, under its own name."""
+    """The plain rule: every verified peer may register, under its own name.
 
-    def __init__(self, rule: EndpointRule = EndpointRule.CERTIFICATE) -> None:
+    Without security any name may be used that no device with an identity has: none it is registered under, and none
+    that a pre-shared key was stored for.
+    """
+
+    def __init__(self, credentials: Credentials, rule: EndpointRule = EndpointRule.CERTIFICATE) -> None:
+        self._credentials = credentials
         self._rule = rule
 
     def check(self, association: Association) -> None:
@@ -83,6 +89,8 @@ class EndpointAdmission:
         name = asked.endpoint or own
         if name is None:
             raise BadRequest("ep is missing")
+        if peer is None and self._credentials.protects(name):
+            raise Forbidden("this name is for a device with a key")
         return name
 
     def keeps(self, registration: Registration, association: Association) -> bool:

@@ -13,26 +13,25 @@ from collections.abc import Awaitable
 from secrets import token_bytes
 from typing import Final
 
-import structlog
-
 from lwm2m_server.clock import Clock
 from lwm2m_server.protocol import registration as interface
 from lwm2m_server.protocol.registration import Deregister, Register, Update
-from lwm2m_server.protocol.registration_rate import RegistrationRate
+from lwm2m_server.protocol.registration_limits import Refusal, RegistrationGuard, RegistrationLimits
 from lwm2m_server.protocol.registrations import Registration, RegistrationTable
-from lwm2m_server.server.admission import NOBODY, Admission, identity_of
+from lwm2m_server.server.admission import Admission, Identity, identity_of
+from lwm2m_server.server.counters import RegistrationCounters
 from lwm2m_server.server.events import Deregistered, Event, Events, Expired, Registered, Updated
 from lwm2m_server.server.sessions import Sessions
-from lwm2m_server.store.registrations import FLUSH, RegistrationStore
+from lwm2m_server.store.registrations import FLUSH, RegistrationStore, Stored
 from secure_coap.association import Association
-from secure_coap.errors import Forbidden, NotFound, TooManyRequests
+from secure_coap.errors import CoapError, Forbidden, NotFound, ServiceUnavailable, TooManyRequests
 from secure_coap.exchange import Request, Response
 from secure_coap.numbers.codes import Code
 
-log = structlog.get_logger()
-
 HANDLE_SIZE: Final = 16
 """Random bytes of a handle: without security it is all that proves whose registration an Update is about."""
+RETRY_AFTER: Final = 60
+"""Seconds a device that met a limit is asked to wait (Max-Age)."""
 _CHANGED: Final = Response(Code.CHANGED)
 _DELETED: Final = Response(Code.DELETED)
 
@@ -48,6 +47,7 @@ class Registrar:
         events: Events,
         *,
         admission: Admission,
+        limits: RegistrationLimits,
         clock: Clock,
     ) -> None:
         self._table = table
@@ -56,10 +56,18 @@ class Registrar:
         self._events = events
         self._admission = admission
         self._clock = clock
-        self._rate = RegistrationRate()
+        self._guard = RegistrationGuard(limits)
+        self.counters = RegistrationCounters()
 
     def handle(self, request: Request, association: Association) -> Response | Awaitable[Response]:
         """Answer one request of a device; raises `CoapError` for a refusal."""
+        try:
+            return self._handle(request, association)
+        except CoapError as error:
+            self._refused(error)
+            raise
+
+    def _handle(self, request: Request, association: Association) -> Response | Awaitable[Response]:
         self._admission.check(association)
         asked = interface.parse(request)
         if isinstance(asked, Update):
@@ -68,37 +76,48 @@ class Registrar:
             return self._register(asked, association)
         return self._deregister(asked, association)
 
+    async def _later(self, answer: Awaitable[Response]) -> Response:
+        """An answer that is decided by what is stored, with its refusals counted."""
+        try:
+            return await answer
+        except CoapError as error:
+            self._refused(error)
+            raise
+
+    def _refused(self, error: CoapError) -> None:
+        self.counters.refused[error.code.name.lower()] += 1
+
     # ---- Register ---------------------------------------------------------------------------
 
     def _register(self, asked: Register, association: Association) -> Response | Awaitable[Response]:
         identity = identity_of(association)
-        if identity.owner is not NOBODY:
-            self._limit_rate(identity.owner)
+        if identity.owner:
+            self._limit(identity.owner, association)
         name = self._admission.admit(asked, association)
         if isinstance(name, str):
-            return self._registered(name, asked, association)
-        return self._register_when_admitted(name, asked, association)
+            return self._registered(name, identity, asked, association)
+        return self._later(self._register_when_admitted(name, identity, asked, association))
 
     async def _register_when_admitted(
-        self, name: Awaitable[str], asked: Register, association: Association
+        self, name: Awaitable[str], identity: Identity, asked: Register, association: Association
     ) -> Response:
-        return await self._registered(await name, asked, association)
+        return await self._registered(await name, identity, asked, association)
 
-    def _registered(self, endpoint: str, asked: Register, association: Association) -> asyncio.Future[Response]:
-        identity = identity_of(association)
+    def _registered(
+        self, endpoint: str, identity: Identity, asked: Register, association: Association
+    ) -> asyncio.Future[Response]:
         former = self._table.get(endpoint)
-        if former is not None and former.owner != identity.owner and former.expires_at >= self._clock.now():
-            log.warning("registration_refused", endpoint=endpoint, reason="registered under another identity")
+        if former is not None and former.owner and former.owner != identity.owner:
             raise Forbidden("this name is registered under another identity")
-        if identity.owner is NOBODY:
-            self._limit_rate(endpoint)
+        if not identity.owner:
+            self._limit(endpoint, association)
         now = self._clock.now()
         registration = Registration(
             endpoint,
             urlsafe_b64encode(token_bytes(HANDLE_SIZE))[:-2].decode(),
             identity.owner,
             identity.credential,
-            association.remote[0],
+            association.remote,
             association.transport,
             asked.lifetime,
             asked.version,
@@ -108,13 +127,23 @@ class Registrar:
             now,
             now,
         )
+        if former is not None:
+            self._guard.ended(former.remote[0])
+        self._guard.began(registration.remote[0])
         self._table.put(registration)
+        self.counters.registered += 1
         created = Response(Code.CREATED, location_path=(interface.PATH, registration.handle))
         return self._answer_when_stored(created, registration, association, Registered)
 
-    def _limit_rate(self, identity: str) -> None:
-        if not self._rate.admit(identity, time.monotonic()):
-            raise TooManyRequests("too many registrations", max_age=60)
+    def _limit(self, name: str, association: Association) -> None:
+        registered = len(self._table) if self._table.get(name) is None else None
+        refusal = self._guard.refusal(name, association.remote[0], registered, time.monotonic())
+        if refusal is None:
+            return
+        self.counters.refused[refusal.value] += 1
+        if refusal is Refusal.SERVER_FULL:
+            raise ServiceUnavailable("this server has as many devices as it takes", max_age=RETRY_AFTER)
+        raise TooManyRequests("too many registrations", max_age=RETRY_AFTER)
 
     def _answer_when_stored(
         self, response: Response, registration: Registration, association: Association, event: type[Event]
@@ -149,7 +178,7 @@ class Registrar:
         kept = self._admission.keeps(registration, association)
         if isinstance(kept, bool):
             return self._updated(registration, asked, association, kept=kept)
-        return self._update_when_kept(kept, registration, asked, association)
+        return self._later(self._update_when_kept(kept, registration, asked, association))
 
     async def _update_when_kept(
         self, kept: Awaitable[bool], registration: Registration, asked: Update, association: Association
@@ -161,11 +190,13 @@ class Registrar:
         self, registration: Registration, asked: Update, association: Association, *, kept: bool
     ) -> Response | asyncio.Future[Response]:
         if not kept:
-            self._end(registration)
+            self._end(registration, Deregistered)
             raise NotFound("no such registration")
         now = self._clock.now()
-        if self._sessions.session(registration.endpoint) is not association:
-            registration.address, registration.transport = association.remote[0], association.transport
+        self.counters.updated += 1
+        if registration.remote is not association.remote:
+            self._guard.moved(registration.remote[0], association.remote[0])
+            registration.remote, registration.transport = association.remote, association.transport
         if asked.changes_nothing:
             self._table.update(registration, now)
             self._store.touch(registration)
@@ -187,10 +218,8 @@ class Registrar:
             else:
                 answer.set_exception(failure)
 
-        self._table.remove(registration)
-        self._store.remove(registration, stored)
-        self._sessions.forget(registration.endpoint)
-        self._events.emit(Deregistered(registration))
+        self.counters.deregistered += 1
+        self._end(registration, Deregistered, stored)
         return answer
 
     def _own(self, handle: str, association: Association) -> Registration:
@@ -213,16 +242,17 @@ class Registrar:
         for registration in await self._store.load():
             registration.updated_at += FLUSH
             self._table.put(registration)
+            self._guard.began(registration.remote[0])
 
     def expire(self) -> None:
         """End registrations whose lifetime has passed."""
         for registration in self._table.expire(self._clock.now()):
-            self._store.remove(registration)
-            self._sessions.forget(registration.endpoint)
-            self._events.emit(Expired(registration))
+            self.counters.expired += 1
+            self._end(registration, Expired)
 
-    def _end(self, registration: Registration) -> None:
-        if self._table.remove(registration):
-            self._store.remove(registration)
-            self._sessions.forget(registration.endpoint)
-            self._events.emit(Deregistered(registration))
+    def _end(self, registration: Registration, event: type[Event], stored: Stored | None = None) -> None:
+        self._table.remove(registration)
+        self._guard.ended(registration.remote[0])
+        self._store.remove(registration, stored)
+        self._sessions.forget(registration.endpoint)
+        self._events.emit(event(registration))

@@ -14,14 +14,19 @@ from typing import Final, Self
 
 import structlog
 
+from device_pki.identity import PskIdentity
 from lwm2m_server.clock import Clock
 from lwm2m_server.protocol import registration
+from lwm2m_server.protocol.registration_limits import RegistrationLimits
 from lwm2m_server.protocol.registrations import Registration, RegistrationTable
 from lwm2m_server.server.admission import Admission, EndpointAdmission
+from lwm2m_server.server.counters import RegistrationCounters
+from lwm2m_server.server.credentials import Credentials
 from lwm2m_server.server.device import Device
 from lwm2m_server.server.events import Events
 from lwm2m_server.server.registrar import Registrar
 from lwm2m_server.server.sessions import Sessions
+from lwm2m_server.settings import EndpointRule
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.registrations import RegistrationStore
 from objects.model import MODEL, ObjectModel
@@ -42,7 +47,8 @@ UPKEEP: Final = 1.0
 class Lwm2mServer:
     """An LwM2M server on a store. Enter it before binding: registrations of before a restart are known then.
 
-    `model` holds the object definitions, `admission` decides who may register.
+    `model` holds the object definitions, `limits` bounds registrations. Who may register under
+    which name follows `endpoint_rule` unless another `admission` decides.
     """
 
     def __init__(
@@ -50,6 +56,8 @@ class Lwm2mServer:
         database: Database,
         *,
         admission: Admission | None = None,
+        endpoint_rule: EndpointRule = EndpointRule.CERTIFICATE,
+        limits: RegistrationLimits | None = None,
         model: ObjectModel = MODEL,
         clock: Clock | None = None,
         parameters: TransmissionParameters = STANDARD,
@@ -60,6 +68,7 @@ class Lwm2mServer:
         self.events = Events()
         self.sessions = Sessions()
         self.registrations = RegistrationTable()
+        self.credentials = Credentials(database, self.clock)
         self._store = RegistrationStore(database)
         self._parameters = parameters
         self._coap: list[CoapServer] = []
@@ -70,12 +79,14 @@ class Lwm2mServer:
             self._store,
             self.sessions,
             self.events,
-            admission=admission or EndpointAdmission(),
+            admission=admission or EndpointAdmission(self.credentials, endpoint_rule),
+            limits=limits or RegistrationLimits(),
             clock=self.clock,
         )
         self.route(registration.PATH, self._registrar.handle)
 
     async def __aenter__(self) -> Self:
+        await self.credentials.load()
         await self._registrar.restore()
         self._upkeep = asyncio.create_task(self._keep_up(), name="registrations")
         return self
@@ -90,10 +101,13 @@ class Lwm2mServer:
             await coap.close()
         await self._store.flush()
 
-    async def bind(self, host: str, port: int, *, dtls: DtlsServerConfig | None = None) -> tuple[str, int]:
-        """Listen on a UDP address, with DTLS or, on loopback, without security; returns the address.
+    async def bind(
+        self, host: str, port: int, *, dtls: DtlsServerConfig | None = None, nosec_anywhere: bool = False
+    ) -> tuple[str, int]:
+        """Listen on a UDP address, with DTLS or without security; returns the address.
 
-        Raises OSError, or ValueError for a bad configuration.
+        Without security it must be a loopback address unless `nosec_anywhere` is set. Raises OSError, or ValueError
+        for a bad configuration.
         """
         coap = await CoapServer.bind(
             host,
@@ -102,6 +116,7 @@ class Lwm2mServer:
             handler=self._dispatch,
             parameters=self._parameters,
             on_close=self.sessions.detach,
+            nosec_anywhere=nosec_anywhere,
         )
         self._coap.append(coap)
         self.sessions.add(coap)
@@ -110,6 +125,16 @@ class Lwm2mServer:
     def route(self, segment: str, handler: Handler) -> None:
         """Have `handler` answer the requests whose path begins with `segment`."""
         self._routes[segment] = handler
+
+    @property
+    def registration_counters(self) -> RegistrationCounters:
+        """What the registration interface has done."""
+        return self._registrar.counters
+
+    @property
+    def store_waiting(self) -> int:
+        """Registrations on their way to the disk."""
+        return self._store.waiting
 
     @property
     def associations(self) -> Collection[Association]:
@@ -121,6 +146,15 @@ class Lwm2mServer:
         for coap in self._coap:
             if coap.holds(association):
                 coap.drop(association)
+
+    async def withdraw_key(self, identity: str) -> bool:
+        """Forget a pre-shared key and end the sessions it opened; False when there is none."""
+        if not await self.credentials.remove(identity):
+            return False
+        for association in self.associations:
+            if isinstance(association.peer, PskIdentity) and association.peer.identity == identity:
+                self.drop(association)
+        return True
 
     def device(self, endpoint: str, *, wait: float = 0) -> Device:
         """A device to operate on; `wait`: seconds to wait for it when it is not connected."""

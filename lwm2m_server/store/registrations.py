@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from sys import intern
 from typing import Any, Final
 
@@ -27,7 +26,7 @@ log = structlog.get_logger()
 FLUSH: Final = 5.0
 """Seconds by which the stored time of the last Update may lag behind."""
 
-_COLUMNS: Final = tuple(field.name for field in fields(Registration))
+_COLUMNS: Final = tuple(registrations.c.keys())
 _PUT: Final = f"INSERT OR REPLACE INTO registrations ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - no value in it
 _REMOVE: Final = "DELETE FROM registrations WHERE endpoint = ?"
 
@@ -49,7 +48,7 @@ class RegistrationStore:
     async def load(self) -> list[Registration]:
         """All registrations; each may have been updated up to `FLUSH` seconds after its `updated_at`."""
         async with self._database.reading() as connection:
-            rows = await connection.execute(select(*(registrations.c[name] for name in _COLUMNS)))
+            rows = await connection.execute(select(registrations))
             return [_registration(row) for row in rows]
 
     def put(self, registration: Registration, stored: Stored) -> None:
@@ -124,12 +123,13 @@ class RegistrationStore:
 
 
 def _row(one: Registration) -> tuple[Any, ...]:
+    """In the order of the table's columns."""
     return (
         one.endpoint,
         one.handle,
         one.owner,
         one.credential,
-        one.address,
+        *one.remote,
         one.transport.value,
         one.lifetime,
         one.version,
@@ -142,6 +142,21 @@ def _row(one: Registration) -> tuple[Any, ...]:
 
 
 def _registration(row: Sequence[Any]) -> Registration:
-    """Lists that are equal become one string again."""
-    values = dict(zip(_COLUMNS, row, strict=True))
-    return Registration(**values | {"transport": Transport(values["transport"]), "links": intern(values["links"])})
+    """What is equal in many rows becomes one object again."""
+    endpoint, handle, owner, credential, address, port, transport, lifetime, version, binding, queue, links, *times = (
+        row
+    )
+    return Registration(
+        endpoint,
+        handle,
+        endpoint if owner == endpoint else owner,
+        credential,
+        (address, port),
+        Transport(transport),
+        lifetime,
+        intern(version),
+        intern(binding),
+        bool(queue),
+        intern(links),
+        *times,
+    )

@@ -46,6 +46,7 @@ registrations = Table(
     Column("owner", String(255), nullable=False),
     Column("credential", LargeBinary(32), nullable=False),
     Column("address", String(64), nullable=False),
+    Column("port", Integer, nullable=False),
     Column("transport", String(8), nullable=False),
     Column("lifetime", Integer, nullable=False),
     Column("version", String(8), nullable=False),

@@ -15,7 +15,7 @@ from lwm2m_server.protocol.registration import (
     Update,
     parse,
 )
-from lwm2m_server.protocol.registration_rate import RegistrationRate
+from lwm2m_server.protocol.registration_limits import PerMinute
 from secure_coap.errors import CoapError
 from secure_coap.exchange import Request
 from secure_coap.numbers.codes import Code
@@ -125,10 +125,10 @@ def test_equal_lists_share_one_string() -> None:
 
 
 def test_ten_registrations_a_minute() -> None:
-    rate = RegistrationRate()
+    rate = PerMinute(10)
     assert all(rate.admit("dev-1", float(second)) for second in range(10))
     assert not rate.admit("dev-1", 10.0)
     assert rate.admit("dev-2", 10.0)
     assert rate.admit("dev-1", 60.0)
     assert rate._counts == {"dev-1": 1}
-    assert all(RegistrationRate(0).admit("dev-1", 0.0) for _ in range(100))
+    assert all(PerMinute(0).admit("dev-1", 0.0) for _ in range(100))

@@ -5,28 +5,35 @@ from __future__ import annotations
 from fastapi import Depends, FastAPI
 
 from lwm2m_server.api import errors
-from lwm2m_server.api.admin import devices, firmware, partners, transfers
+from lwm2m_server.api.admin import credentials, devices, firmware, metrics, partners, registered, transfers
 from lwm2m_server.api.admin.common import MAX_UPLOAD
 from lwm2m_server.api.operator_token import TokenCheck
 from lwm2m_server.fleet.provider import ServiceProvider
+from lwm2m_server.server.server import Lwm2mServer
 
 PREFIX = "/api/v1"
-ROUTERS = tuple(module.router for module in (devices, firmware, partners, transfers))
+EVERYWHERE = tuple(module.router for module in (credentials,))
+"""Routes of every LwM2M server."""
+DEVICE_MANAGEMENT = tuple(module.router for module in (registered,))
+"""Routes of role dm only."""
+SERVICE_PROVIDER = tuple(module.router for module in (devices, firmware, partners, transfers))
+"""Routes of role sp only."""
 
 
-def create_app(provider: ServiceProvider) -> FastAPI:
-    """The application of one service provider."""
-    check = TokenCheck(provider.database)
+def create_app(server: Lwm2mServer, provider: ServiceProvider | None = None) -> FastAPI:
+    """The application of an LwM2M server, and of the service provider it belongs to."""
     app = FastAPI(
         title="Admin API",
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        dependencies=[Depends(check)],
         max_body_size=MAX_UPLOAD,  # a JSON body is read before the token is checked
     )
+    app.state.server = server
     app.state.provider = provider
     errors.install(app)
-    for router in ROUTERS:
-        app.include_router(router, prefix=PREFIX)
+    check = Depends(TokenCheck(server.database))
+    for router in (*EVERYWHERE, *(DEVICE_MANAGEMENT if provider is None else SERVICE_PROVIDER)):
+        app.include_router(router, prefix=PREFIX, dependencies=[check])
+    app.include_router(metrics.router)
     return app

@@ -8,9 +8,16 @@ from fastapi import Depends, Request
 
 from lwm2m_server.fleet.errors import Rejected
 from lwm2m_server.fleet.provider import ServiceProvider
+from lwm2m_server.server.server import Lwm2mServer
 
 MAX_UPLOAD: Final = 8 * 1024 * 1024
 """Bytes of the largest file an operator uploads."""
+
+
+def _server(request: Request) -> Lwm2mServer:
+    server = request.app.state.server
+    assert isinstance(server, Lwm2mServer)
+    return server
 
 
 def _provider(request: Request) -> ServiceProvider:
@@ -19,7 +26,16 @@ def _provider(request: Request) -> ServiceProvider:
     return provider
 
 
+Server = Annotated[Lwm2mServer, Depends(_server)]
 Provider = Annotated[ServiceProvider, Depends(_provider)]
+
+
+def hex_value(text: str, name: str) -> bytes:
+    """A value of any size written in hex."""
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise Rejected(f"{name} is written in hex digits") from None
 
 
 def hex_bytes(text: str, size: int, name: str) -> bytes:

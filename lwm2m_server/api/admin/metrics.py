@@ -1,0 +1,59 @@
+"""`GET /metrics` for Prometheus and `GET /health`; no token, no device's words in them (security rule 33)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fastapi import APIRouter
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from lwm2m_server.api.admin.common import Server
+from lwm2m_server.server.server import Lwm2mServer
+
+router = APIRouter()
+
+
+@router.get("/health")
+async def health(server: Server) -> dict[str, str | int]:
+    """Says that the process answers, and how many devices are registered."""
+    return {"status": "ok", "registrations": len(server.registrations)}
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+async def metrics(server: Server) -> PlainTextResponse:
+    """Everything that is counted, in Prometheus' text format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(ServerCollector(server))
+    return PlainTextResponse(generate_latest(registry), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+class ServerCollector(Collector):
+    """Reads the server's own counters when Prometheus asks; nothing is counted twice."""
+
+    def __init__(self, server: Lwm2mServer) -> None:
+        self._server = server
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics of this moment."""
+        server = self._server
+        counters = server.registration_counters
+        yield GaugeMetricFamily("lwm2m_registrations", "Registered devices.", len(server.registrations))
+        yield GaugeMetricFamily("lwm2m_sessions", "Open CoAP associations.", len(server.associations))
+        yield GaugeMetricFamily("lwm2m_store_waiting", "Registrations on their way to the disk.", server.store_waiting)
+        done = CounterMetricFamily(
+            "lwm2m_registration_requests", "Requests of the registration interface that succeeded.", labels=["kind"]
+        )
+        done.add_metric(["register"], counters.registered)
+        done.add_metric(["update"], counters.updated)
+        done.add_metric(["deregister"], counters.deregistered)
+        yield done
+        yield CounterMetricFamily("lwm2m_registrations_expired", "Registrations that ran out.", counters.expired)
+        refused = CounterMetricFamily(
+            "lwm2m_registration_refusals", "Refused requests, by response code or limit.", labels=["reason"]
+        )
+        for reason, count in sorted(counters.refused.items()):
+            refused.add_metric([reason], count)
+        yield refused

@@ -1,0 +1,60 @@
+"""Registered devices, as they describe themselves."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query
+
+from lwm2m_server.api.admin.common import Server
+from lwm2m_server.fleet.errors import Unknown
+from lwm2m_server.protocol.object_links import links_of
+from lwm2m_server.protocol.registrations import Registration
+
+router = APIRouter()
+
+MAX_PAGE: Final = 10_000
+"""Devices in one answer."""
+
+View = dict[str, Any]
+
+
+@router.get("/devices")
+async def list_registered(
+    server: Server, after: str = "", limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = MAX_PAGE
+) -> list[View]:
+    """Registered devices by endpoint name, beginning after the name `after`; at most `limit`."""
+    found = [one for one in server.devices() if one.endpoint > after][:limit]
+    return [_view(one, online=server.sessions.is_online(one.endpoint)) for one in found]
+
+
+@router.get("/devices/{endpoint:path}")
+async def show_registered(server: Server, endpoint: str) -> View:
+    """One registered device with what it lists."""
+    found = server.registrations.get(endpoint)
+    if found is None:
+        raise Unknown(f"a registered device {endpoint!r}")
+    links = links_of(found.links)
+    objects = [
+        {"object": number, "version": version, "instances": list(links.instances_of(number))}
+        for number, version in sorted(links.versions.items())
+    ]
+    return _view(found, online=server.sessions.is_online(endpoint)) | {"objects": objects, "links": found.links}
+
+
+def _view(one: Registration, *, online: bool) -> View:
+    host, port = one.remote
+    return {
+        "endpoint": one.endpoint,
+        "online": online,
+        "version": one.version,
+        "binding": one.binding,
+        "queue_mode": one.queue_mode,
+        "transport": one.transport.value,
+        "address": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+        "identity": one.owner or None,
+        "lifetime": one.lifetime,
+        "registered_at": int(one.registered_at),
+        "updated_at": int(one.updated_at),
+        "expires_at": int(one.expires_at),
+    }

@@ -1,0 +1,150 @@
+"""The device-management role: the LwM2M server for devices with keys, certificates or neither, and its admin API."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from cose.keys import UnusableKey, load_private_key, same_key
+from device_pki.identity import PeerIdentity
+from device_pki.keys import public_key
+from device_pki.path import PathError, PathReason, verify_path
+from device_pki.roles import Role
+from lwm2m_server.api.admin import create_app
+from lwm2m_server.api.operator_token import renew as renew_token
+from lwm2m_server.api.serving import serving
+from lwm2m_server.clock import Clock
+from lwm2m_server.protocol.registration_limits import RegistrationLimits
+from lwm2m_server.provider_keys import KeyRole, KeysError, certificate_path, key_path, presented, read_chain
+from lwm2m_server.server.server import Lwm2mServer
+from lwm2m_server.settings import DmSettings
+from lwm2m_server.store.database import Database
+from objects.model import MODEL, ObjectModel
+from secure_coap.channels.dtls import DtlsServerConfig
+from secure_coap.numbers.parameters import TransmissionParameters
+
+log = structlog.get_logger()
+
+DATABASE: Final = "server.db"
+UPKEEP: Final = 60.0
+"""Seconds between two looks at the operator's token."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningDm:
+    """Where a started server listens (None: not at all), and the server itself."""
+
+    nosec: tuple[str, int] | None
+    dtls: tuple[str, int] | None
+    admin: tuple[str, int]
+    server: Lwm2mServer
+
+
+async def run_dm(settings: DmSettings, announce: Callable[[RunningDm], None] | None = None) -> None:
+    """Run until cancelled. Raises `KeysError` when a key or certificate is wrong, OSError when a port is taken."""
+    async with running_dm(settings) as running:
+        log.info("dm_ready", nosec=running.nosec, dtls=running.dtls, admin=running.admin)
+        if announce is not None:
+            announce(running)
+        await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def running_dm(settings: DmSettings, clock: Clock | None = None) -> AsyncIterator[RunningDm]:
+    """Serve inside the block. Raises like `run_dm`."""
+    clock = clock or Clock()
+    database = await Database.open(settings.data / DATABASE)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(database.close)
+        server = Lwm2mServer(
+            database,
+            endpoint_rule=settings.endpoint_rule,
+            model=_model(settings),
+            limits=RegistrationLimits(**settings.registration.model_dump()),
+            clock=clock,
+            parameters=TransmissionParameters(
+                ack_timeout=settings.coap.ack_timeout, max_retransmit=settings.coap.max_retransmit
+            ),
+        )
+        await stack.enter_async_context(server)
+        nosec = dtls = None
+        if settings.nosec_bind is not None:
+            nosec = await server.bind(*settings.nosec_bind, nosec_anywhere=settings.nosec_anywhere)
+        if settings.dtls_bind is not None:
+            dtls = await server.bind(*settings.dtls_bind, dtls=_dtls(settings, server, clock))
+        await renew_token(database, settings.data, clock.seconds(), at_start=True)
+        admin = await stack.enter_async_context(serving(create_app(server), *settings.admin_bind))
+        upkeep = asyncio.create_task(_upkeep(settings, server))
+        try:
+            yield RunningDm(nosec, dtls, admin, server)
+        finally:
+            upkeep.cancel()
+            await asyncio.gather(upkeep, return_exceptions=True)
+
+
+def _model(settings: DmSettings) -> ObjectModel:
+    return MODEL if settings.definitions is None else MODEL.extended(ObjectModel.load(settings.definitions))
+
+
+def _dtls(settings: DmSettings, server: Lwm2mServer, clock: Clock) -> DtlsServerConfig:
+    """Pre-shared keys always; certificates too once the server has one."""
+    certificate = settings.certificate or certificate_path(settings.data, KeyRole.DTLS)
+    if settings.certificate is None and not certificate.exists():
+        return DtlsServerConfig(psk=server.credentials.find)
+    chain = read_chain(certificate)
+    key = _key(settings.key or key_path(settings.data, KeyRole.DTLS))
+    if not same_key(key.public_key(), public_key(chain[0])):
+        raise KeysError(f"{certificate} is not the certificate of the server's key")
+    anchors = [anchor for path in settings.device_anchors for anchor in read_chain(path)]
+    return DtlsServerConfig(presented(chain), key, DeviceVerifier(anchors, clock), server.credentials.find)
+
+
+def _key(path: Path) -> ec.EllipticCurvePrivateKey:
+    try:
+        key = load_private_key(path)
+    except UnusableKey as error:
+        raise KeysError(str(error)) from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise KeysError(f"{path} must be a P-256 key")
+    return key
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceVerifier:
+    """Lets in devices whose certificate the anchors issued: for clientAuth, or directly and for nothing special."""
+
+    anchors: Sequence[x509.Certificate]
+    clock: Clock
+
+    def __call__(self, chain: Sequence[x509.Certificate]) -> PeerIdentity:
+        """The identity a presented chain (leaf first) proves; raises `PathError`."""
+        if not chain:
+            raise PathError(PathReason.NO_CERTIFICATE)
+        try:
+            return self._identity(chain, Role.OPERATIONAL_DEVICE)
+        except PathError as error:
+            if error.reason is not PathReason.EXTENDED_KEY_USAGE:
+                log.warning("handshake_refused", reason=error.reason.value)
+                raise
+        return self._identity(chain, Role.FACTORY_DEVICE)
+
+    def _identity(self, chain: Sequence[x509.Certificate], role: Role) -> PeerIdentity:
+        now = self.clock.datetime()
+        return PeerIdentity.of(verify_path(chain[0], chain[1:], anchors=self.anchors, role=role, now=now))
+
+
+async def _upkeep(settings: DmSettings, server: Lwm2mServer) -> None:
+    while True:
+        await asyncio.sleep(UPKEEP)
+        try:
+            await renew_token(server.database, settings.data, server.clock.seconds())
+        except Exception:
+            log.exception("upkeep_failed")
