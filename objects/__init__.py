@@ -22,7 +22,8 @@ from objects.nodes import (
     walk,
 )
 from objects.path import MAX_ID, UNASSIGNED, Path
-from objects.values import ObjectLink, Range, ResourceType, Value
+from objects.ranges import Range
+from objects.values import ObjectLink, ResourceType, Value
 
 __all__ = [
     "MAX_ID",

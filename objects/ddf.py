@@ -1,4 +1,7 @@
-"""Object definition files: the OMA form (LWM2M.xsd), read with limits and without entities or external references."""
+"""Object definition files: the OMA form (LWM2M.xsd), read with limits and without entities or external references.
+
+What people get wrong without changing the meaning is taken: capitals, and elements for people that are missing.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ from defusedxml.ElementTree import fromstring  # type: ignore[import-untyped]
 from objects.definition import ObjectDefinition, Operations, ResourceDefinition
 from objects.errors import InvalidDefinition
 from objects.path import MAX_ID
-from objects.values import Range, ResourceType
+from objects.ranges import Range
+from objects.values import ResourceType
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -26,6 +30,7 @@ MAX_RESOURCES: Final = 1024
 MAX_TEXT: Final = 65536
 """Characters of one element."""
 
+_TYPES: Final = {kind.value.lower(): kind for kind in ResourceType}
 _FLAGS: Final = {"R": Operations.READ, "W": Operations.WRITE, "E": Operations.EXECUTE}
 
 
@@ -77,7 +82,7 @@ def _object(element: Element, source: str) -> ObjectDefinition:
         urn=_text(element, "ObjectURN", source),
         multiple=_choice(element, "MultipleInstances", "Multiple", "Single", source),
         mandatory=_choice(element, "Mandatory", "Mandatory", "Optional", source),
-        description=_text(element, "Description1", source),
+        description=_text(element, "Description1", source, default=""),
         resources=by_id,
     )
 
@@ -92,9 +97,9 @@ def _resource(item: Element, object_id: int, object_name: str, source: str) -> R
         multiple=_choice(item, "MultipleInstances", "Multiple", "Single", source),
         mandatory=_choice(item, "Mandatory", "Mandatory", "Optional", source),
         type=_type(_text(item, "Type", source), source),
-        range=Range.parse(_text(item, "RangeEnumeration", source)),
-        units=_text(item, "Units", source),
-        description=_text(item, "Description", source),
+        range=Range.parse(_text(item, "RangeEnumeration", source, default="")),
+        units=_text(item, "Units", source, default=""),
+        description=_text(item, "Description", source, default=""),
     )
 
 
@@ -122,7 +127,7 @@ def _id(text: str, source: str) -> int:
 
 
 def _choice(element: Element, tag: str, yes: str, no: str, source: str) -> bool:
-    text = _text(element, tag, source)
+    text = _text(element, tag, source).capitalize()
     if text not in (yes, no):
         raise InvalidDefinition(f"{source}: {tag} is {yes} or {no}, not {text[:20]!r}")
     return text == yes
@@ -138,7 +143,7 @@ def _operations(text: str, source: str) -> Operations:
 
 
 def _type(text: str, source: str) -> ResourceType:
-    try:
-        return ResourceType(text)
-    except ValueError:
-        raise InvalidDefinition(f"{source}: unknown Type {text[:20]!r}") from None
+    kind = _TYPES.get(text.lower())
+    if kind is None:
+        raise InvalidDefinition(f"{source}: unknown Type {text[:20]!r}")
+    return kind

@@ -8,7 +8,8 @@ from enum import Flag
 
 from objects.errors import InvalidValue, UnknownDefinition
 from objects.path import Path
-from objects.values import Range, ResourceType, Value, type_rule_broken
+from objects.ranges import Range
+from objects.values import ResourceType, Value, type_rule_broken
 
 
 class Operations(Flag):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, TypeAlias
@@ -74,46 +73,3 @@ def type_rule_broken(kind: ResourceType, value: Value) -> str | None:
     if isinstance(value, int) and kind is not ResourceType.UNSIGNED and not INTEGER_MIN <= value <= INTEGER_MAX:
         return "must fit a signed 64-bit integer"
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """The range of a definition: bounds or a list of what is allowed, for numbers of the value, else of its length.
-
-    Text that says neither (`8-Bits`, a sentence) restricts nothing by program; `text` keeps it for people.
-    """
-
-    text: str
-    low: float | None = None
-    high: float | None = None
-    allowed: tuple[int, ...] = ()
-
-    @classmethod
-    def parse(cls, text: str) -> Range:
-        """From a definition's RangeEnumeration."""
-        text = text.strip()
-        if bounds := _BOUNDS.fullmatch(text):
-            return cls(text, float(bounds[1]), float(bounds[2]))
-        if _LIST.fullmatch(text):
-            return cls(text, allowed=tuple(int(n) for n in _NUMBER.findall(text)))
-        return cls(text)
-
-    def admits(self, number: float) -> bool:
-        """Whether a value (numbers) or a length in bytes (strings, opaque) is within."""
-        if self.allowed:
-            return number in self.allowed
-        return self.low is None or self.high is None or self.low <= number <= self.high
-
-    def rule_broken(self, value: Value) -> str | None:
-        """The rule that `value` breaks, or None. Booleans and links have no range."""
-        if isinstance(value, bool | ObjectLink):
-            return None
-        if isinstance(value, int | float):
-            return None if self.admits(value) else f"must be within {self.text}, is {value}"
-        size = len(value.encode()) if isinstance(value, str) else len(value)
-        return None if self.admits(size) else f"must be {self.text} bytes long, is {size}"
-
-
-_BOUNDS: Final = re.compile(r"(-?\d{1,20}(?:\.\d{1,10})?)\.{2,3}(-?\d{1,20}(?:\.\d{1,10})?)(?: bytes)?")
-_LIST: Final = re.compile(r"-?\d{1,10}(?:\s*,\s*-?\d{1,10}){0,255}(?: bytes)?")
-_NUMBER: Final = re.compile(r"-?\d+")

@@ -138,6 +138,21 @@ def test_a_file_without_version_is_1_0_and_names_have_single_spaces() -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
+        (">String<", ">STRING<"),
+        (">Single</MultipleInstances>", ">single</MultipleInstances>"),
+        ("<RangeEnumeration/><Units/><Description/>", ""),
+        ("<Description1/>", ""),
+    ],
+)
+def test_slips_that_change_no_meaning_are_taken(old: str, new: str) -> None:
+    assert old in SMALL
+    (definition,) = ddf.parse(SMALL.replace(old, new).encode(), "small.xml")
+    assert definition == ddf.parse(SMALL.encode(), "small.xml")[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
         ("33999", "65535"),
         ("33999", "x"),
         ('ID="1"', 'ID="-1"'),
