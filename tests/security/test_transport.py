@@ -14,6 +14,7 @@ from OpenSSL import SSL
 
 from device_pki.identity import PeerIdentity
 from secure_coap.association import Address
+from secure_coap.channels.dtls import DtlsClientConfig, DtlsServerConfig, PskCredential, psk
 from secure_coap.channels.dtls.cookies import CookieListener
 from secure_coap.channels.dtls.peer_check import PeerCheck
 from secure_coap.channels.dtls.records import HANDSHAKE_HEADER, RECORD_HEADER, split_records
@@ -32,9 +33,25 @@ VICTIM: Address = ("203.0.113.9", 5683)
 _RANDOM = RECORD_HEADER + HANDSHAKE_HEADER + 2
 
 
-def client_hello(link: Link, address: Address = DEVICE) -> bytes:
+KEY = bytes(range(16))
+
+
+def by_certificate_or_key() -> DtlsServerConfig:
+    own = hierarchy().server
+    keys = {b"device-1": PskCredential(KEY, "device-1")}
+    return DtlsServerConfig(own.chain, own.key, hierarchy().verify_device, psk=keys.get)
+
+
+def client_of(kind: str) -> DtlsClientConfig:
+    return hierarchy().client_config() if kind == "certificate" else DtlsClientConfig(psk=("device-1", KEY))
+
+
+KINDS = pytest.mark.parametrize("kind", ["certificate", "key"])
+
+
+def client_hello(link: Link, address: Address = DEVICE, kind: str = "certificate") -> bytes:
     """A real ClientHello without cookie."""
-    client = link.connect(address, hierarchy().client_config())
+    client = link.connect(address, client_of(kind))
     ((_, hello),) = client.datagrams()
     del link.clients[address]
     return hello
@@ -49,9 +66,10 @@ def spoofed(hello: bytes, rng: random.Random) -> tuple[bytes, Address]:
 # --- 30 ---
 
 
-def test_30_spoofed_client_hellos_leave_no_state_and_amplify_little() -> None:
-    link = Link(hierarchy().server_config())
-    hello, rng, process = client_hello(link), random.Random(30), psutil.Process()
+@KINDS
+def test_30_spoofed_client_hellos_leave_no_state_and_amplify_little(kind: str) -> None:
+    link = Link(by_certificate_or_key())
+    hello, rng, process = client_hello(link, kind=kind), random.Random(30), psutil.Process()
 
     def flood(count: int) -> None:
         for _ in range(count):
@@ -84,9 +102,9 @@ def test_30_garbage_gets_no_reply_at_all() -> None:
 # --- 31 ---
 
 
-def hello_with_cookie(link: Link) -> bytes:
+def hello_with_cookie(link: Link, kind: str = "certificate") -> bytes:
     """A ClientHello whose cookie is good for DEVICE."""
-    client = link.connect(DEVICE, hierarchy().client_config())
+    client = link.connect(DEVICE, client_of(kind))
     ((_, first),) = client.datagrams()
     link.server.receive(first, DEVICE, link.now)
     ((_, verify_request),) = link.server.datagrams()
@@ -178,10 +196,11 @@ def test_32_strange_fragments_do_no_harm(name: str) -> None:
     assert link.received() == [b"unmoved"]
 
 
+@KINDS
 @pytest.mark.parametrize("name", FRAGMENTS)
-def test_32_strange_fragments_in_a_handshake_are_bounded(name: str) -> None:
-    link = Link(hierarchy().server_config())
-    link.server.receive(hello_with_cookie(link), DEVICE, link.now)
+def test_32_strange_fragments_in_a_handshake_are_bounded(name: str, kind: str) -> None:
+    link = Link(by_certificate_or_key())
+    link.server.receive(hello_with_cookie(link, kind), DEVICE, link.now)
     link.server.datagrams()
     began = time.process_time()
     for _ in range(1000):
@@ -214,6 +233,50 @@ def test_33_an_exception_in_verify_fails_the_handshake_on_either_side() -> None:
         link.connect(DEVICE, hierarchy().client_config(verify=client_verify))
         link.run()
         assert link.opened() == []
+
+
+@pytest.mark.parametrize("callback", ["key_of_peer", "own_key"])
+@pytest.mark.parametrize("error", [ZeroDivisionError, MemoryError, KeyboardInterrupt])
+def test_33_an_exception_in_a_key_callback_fails_the_handshake(
+    monkeypatch: pytest.MonkeyPatch, callback: str, error: type[BaseException], capfd: pytest.CaptureFixture[str]
+) -> None:
+    def broken(self: PeerCheck, *_: object) -> bytes:
+        raise error("never to be printed")
+
+    link = Link(by_certificate_or_key())
+    with monkeypatch.context() as patched:
+        patched.setattr(PeerCheck, callback, broken)
+        link.connect(DEVICE, client_of("key"))
+        link.run()
+    assert link.opened() == []
+    assert link.server.next_timer(link.now) is None or callback == "own_key"
+    assert "never to be printed" not in "".join(capfd.readouterr())
+    link.connect(DEVICE, client_of("key"))
+    link.run()
+    assert len(link.opened()) == 1, "the next handshake is not affected"
+
+
+def test_33_a_key_without_a_check_is_refused() -> None:
+    """A connection of our context that nobody gave a `PeerCheck`."""
+    link = Link(by_certificate_or_key())
+    hello = hello_with_cookie(link, "key")
+    connection, _ = link.server._listener.listen(hello, DEVICE, link.now)
+    assert connection is not None
+    with pytest.raises(TypeError, match="without a check"):
+        psk._check_of(connection._ssl)
+
+
+@pytest.mark.parametrize("key", [b"", bytes(1000)])
+def test_33_a_lookup_that_gives_a_useless_key_fails_the_handshake(key: bytes) -> None:
+    class Useless:
+        endpoint = "device-1"
+
+    useless = Useless()
+    useless.key = key  # type: ignore[attr-defined]
+    link = Link(DtlsServerConfig(psk=lambda _: useless))  # type: ignore[arg-type, return-value]
+    link.connect(DEVICE, client_of("key"))
+    link.run()
+    assert link.opened() == []
 
 
 def test_33_an_exception_in_the_cookie_callbacks_fails_the_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
