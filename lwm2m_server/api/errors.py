@@ -13,7 +13,7 @@ from lwm2m_server.api.mutual_tls import PinError
 from lwm2m_server.fleet.errors import Contradiction, FleetError, NotReady, Rejected, Unknown
 from lwm2m_server.fleet.partners import ProfileError
 from lwm2m_server.problem import Problem
-from lwm2m_server.server.credentials import CredentialError
+from lwm2m_server.server.credentials import CredentialError, IdentityTaken
 from lwm2m_server.server.device import DeviceRefused
 from lwm2m_server.server.sessions import DeviceOffline
 from objects.errors import ObjectsError
@@ -29,6 +29,7 @@ STATUS: Final[tuple[tuple[type[Exception], HTTPStatus, str], ...]] = (
     (ProfileError, HTTPStatus.UNPROCESSABLE_ENTITY, "profile"),
     (PinError, HTTPStatus.UNPROCESSABLE_ENTITY, "profile"),
     (ObjectsError, HTTPStatus.UNPROCESSABLE_ENTITY, "value"),
+    (IdentityTaken, HTTPStatus.CONFLICT, "identity_taken"),
     (CredentialError, HTTPStatus.UNPROCESSABLE_ENTITY, "credential"),
     (DeviceRefused, HTTPStatus.BAD_GATEWAY, "device_refused"),
     (DeviceOffline, HTTPStatus.GATEWAY_TIMEOUT, "device_offline"),

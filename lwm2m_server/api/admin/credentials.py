@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lwm2m_server.api.admin.common import Server, hex_value
 from lwm2m_server.fleet.errors import Unknown
+from lwm2m_server.store.credentials import StoredKey
 
 router = APIRouter()
 
@@ -25,9 +26,10 @@ class NewKey(BaseModel):
 
 
 @router.get("/credentials")
-async def list_keys(server: Server) -> list[View]:
-    """PSK identities and the endpoint names they prove."""
-    return [{"identity": stored.identity, "endpoint": stored.endpoint} for stored in server.credentials]
+async def list_keys(server: Server, endpoint: str | None = None) -> list[View]:
+    """PSK identities and the endpoint names they prove; all, or those of one device."""
+    keys = server.credentials if endpoint is None else server.credentials.of(endpoint)
+    return [_view(stored) for stored in keys]
 
 
 @router.put("/credentials/{identity:path}")
@@ -35,8 +37,7 @@ async def put_key(server: Server, identity: str, new: NewKey) -> View:
     """Store a key for a PSK identity; one that is there is replaced. The answer has the key if it was made here."""
     given = None if new.key is None else hex_value(new.key, "a key")
     stored = await server.credentials.put(identity, new.endpoint or identity, given)
-    view = {"identity": stored.identity, "endpoint": stored.endpoint}
-    return view if given is not None else view | {"key": stored.key.hex()}
+    return _view(stored) if given is not None else _view(stored) | {"key": stored.key.hex()}
 
 
 @router.delete("/credentials/{identity:path}")
@@ -45,3 +46,7 @@ async def remove_key(server: Server, identity: str) -> View:
     if not await server.withdraw_key(identity):
         raise Unknown(f"a key of {identity!r}")
     return {"removed": identity}
+
+
+def _view(stored: StoredKey) -> View:
+    return {"identity": stored.identity, "endpoint": stored.endpoint, "created_at": stored.created_at}
