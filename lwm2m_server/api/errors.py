@@ -13,8 +13,10 @@ from lwm2m_server.api.mutual_tls import PinError
 from lwm2m_server.fleet.errors import Contradiction, FleetError, NotReady, Rejected, Unknown
 from lwm2m_server.fleet.partners import ProfileError
 from lwm2m_server.problem import Problem
+from lwm2m_server.protocol.errors import AnswerUnusable, DeviceRefused, FormatRefused
+from lwm2m_server.protocol.observations import NotObservable
 from lwm2m_server.server.credentials import CredentialError, IdentityTaken
-from lwm2m_server.server.device import DeviceRefused
+from lwm2m_server.server.observing import TooManyObservations, UnknownObservation
 from lwm2m_server.server.sessions import DeviceOffline
 from objects.errors import ObjectsError
 from trust_transfer.provider.book import BookError
@@ -31,7 +33,12 @@ STATUS: Final[tuple[tuple[type[Exception], HTTPStatus, str], ...]] = (
     (ObjectsError, HTTPStatus.UNPROCESSABLE_ENTITY, "value"),
     (IdentityTaken, HTTPStatus.CONFLICT, "identity_taken"),
     (CredentialError, HTTPStatus.UNPROCESSABLE_ENTITY, "credential"),
+    (UnknownObservation, HTTPStatus.NOT_FOUND, "unknown"),
+    (TooManyObservations, HTTPStatus.CONFLICT, "too_many"),
+    (FormatRefused, HTTPStatus.BAD_GATEWAY, "format_refused"),
     (DeviceRefused, HTTPStatus.BAD_GATEWAY, "device_refused"),
+    (NotObservable, HTTPStatus.BAD_GATEWAY, "not_observable"),
+    (AnswerUnusable, HTTPStatus.BAD_GATEWAY, "answer_unusable"),
     (DeviceOffline, HTTPStatus.GATEWAY_TIMEOUT, "device_offline"),
 )
 """Error, HTTP status, and the word for programs where the error has none of its own."""

@@ -19,10 +19,12 @@ from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.admission import admission_of
 from lwm2m_server.fleet.books import Books
 from lwm2m_server.fleet.comparison import arrival_deviations
+from lwm2m_server.fleet.definitions import ENROLLMENT, TRANSFER
 from lwm2m_server.fleet.offer_delivery import OfferDelivery, account_instance
 from lwm2m_server.fleet.pushes import Pushes
+from lwm2m_server.protocol.errors import DeviceError, DeviceRefused
 from lwm2m_server.protocol.object_links import links_of
-from lwm2m_server.server.device import ENROLLMENT, TRANSFER, Device, DeviceRefused
+from lwm2m_server.server.device import Device
 from lwm2m_server.server.server import Lwm2mServer
 from lwm2m_server.server.sessions import DeviceOffline
 from lwm2m_server.store import fleet as fleet_store
@@ -98,7 +100,7 @@ class DeviceWork:
         except DeviceOffline as offline:
             log.info("device_offline", endpoint=endpoint, reason=str(offline))
             return False
-        except (DeviceRefused, ObjectsError) as error:
+        except (DeviceError, ObjectsError) as error:
             event = "device_refused" if isinstance(error, DeviceRefused) else "device_answer_unusable"
             log.warning(event, endpoint=endpoint, error=str(error)[:300])
             return True

@@ -12,9 +12,11 @@ import structlog
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from lwm2m_server.fleet.books import Books
+from lwm2m_server.fleet.definitions import ENROLLMENT, TRANSFER
 from lwm2m_server.fleet.partners import PartnerProfile
+from lwm2m_server.protocol.errors import DeviceRefused
 from lwm2m_server.protocol.object_links import links_of
-from lwm2m_server.server.device import ENROLLMENT, TRANSFER, Device, DeviceRefused
+from lwm2m_server.server.device import Device
 from lwm2m_server.store import partners as partner_store
 from lwm2m_server.store import transfers as store
 from lwm2m_server.store.database import Database
@@ -100,4 +102,4 @@ async def _install_anchors(device: Device, profile: PartnerProfile, links: str) 
     missing = [der for der in needed if der not in present.values()]
     free = (number for number in range(MAX_ID) if number not in present)
     if missing:
-        await device.add_values(_ANCHORS, dict(zip(free, missing, strict=False)), instance)
+        await device.update(ENROLLMENT.path(instance), {_ANCHORS.id: dict(zip(free, missing, strict=False))})

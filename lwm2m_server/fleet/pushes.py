@@ -10,7 +10,9 @@ from enum import IntEnum
 import structlog
 
 from lwm2m_server.clock import Clock
-from lwm2m_server.server.device import FIRMWARE, Device, DeviceRefused
+from lwm2m_server.fleet.definitions import FIRMWARE
+from lwm2m_server.protocol.errors import DeviceRefused
+from lwm2m_server.server.device import Device
 from lwm2m_server.store import firmware as store
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.firmware import Push, PushState

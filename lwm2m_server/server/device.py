@@ -1,105 +1,168 @@
-"""Operations on one device, in terms of the data model instead of CoAP."""
+"""Operations on one device, in terms of its data model (LwM2M Core 1.2, 6.3).
+
+device = server.device("ep")
+await device.read("/3/0/0")                            # "Example Ltd"
+await device.write("/3/0/14", "+02")
+await device.update("/3/0", {14: "+02", 15: "Europe/Helsinki"})
+await device.execute("/3/0/4")
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeAlias, TypeVar
 
 from lwm2m_server.protocol import operations
+from lwm2m_server.protocol.errors import DeviceRefused
+from lwm2m_server.protocol.observations import Subject
+from lwm2m_server.protocol.operations import Found, Steps, Target
+from lwm2m_server.protocol.trees import AnyTree, Tree, node_at, plain
+from lwm2m_server.server.observing import Observing
 from lwm2m_server.server.sessions import Sessions
-from objects.definition import ObjectDefinition, ResourceDefinition
-from objects.formats import Format, decode, encode
-from objects.formats.link_format import Link, parse
-from objects.model import MODEL
-from objects.nodes import MultipleResource, Node, ObjectInstance, Resource, walk
-from objects.path import Path
-from objects.values import ResourceType, Value
-from secure_coap.errors import CoapError, NotFound
+from lwm2m_server.server.steps import run
+from lwm2m_server.server.subscriptions import Subscription
+from lwm2m_server.server.targets import Targets
+from objects.attributes import Attributes
+from objects.definition import ResourceDefinition
+from objects.errors import InvalidPath
+from objects.nodes import ObjectInstance
+from objects.path import UNASSIGNED, Path
+from objects.values import Value
+from secure_coap.errors import NotFound
 from secure_coap.exchange import Request, Response
-from secure_coap.numbers.content_formats import ContentFormat
 
-TRANSFER: ObjectDefinition = MODEL["Trust Transfer"]
-ENROLLMENT: ObjectDefinition = MODEL["Enrollment"]
-FIRMWARE: ObjectDefinition = MODEL["Firmware Update"]
-
-
-class DeviceRefused(Exception):
-    """The device answered with an error code; its state is as its object says."""
-
-    def __init__(self, error: CoapError) -> None:
-        super().__init__(str(error))
-        self.code = error.code
-        self.diagnostic = error.diagnostic
+T = TypeVar("T")
+Place: TypeAlias = str | Path | ResourceDefinition
+"""A path, written `/3/0/1` or as a value, or a resource of an object's instance 0."""
 
 
 class Device:
-    """One device. Every method raises `DeviceOffline` without an answer and `DeviceRefused` for an error answer.
+    """One device. Every method raises `DeviceOffline` without an answer, `DeviceRefused` for an error answer and
+    `AnswerUnusable` for one that cannot be understood; what is wrong with a value or path raises `ObjectsError` before
+    anything is sent.
 
-    `wait`: seconds to wait for the device when it has no session.
+    `wait`: seconds to wait for the device when it is not reachable now. `timeout`: seconds to wait for its answer.
     """
 
-    def __init__(self, sessions: Sessions, endpoint: str, *, wait: float = 0) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        sessions: Sessions,
+        targets: Targets,
+        observing: Observing,
+        *,
+        wait: float = 0,
+        timeout: float | None = None,
+    ) -> None:
+        self.endpoint = endpoint
         self._sessions = sessions
-        self._endpoint = endpoint
+        self._targets = targets
+        self._observing = observing
         self._wait = wait
+        self._timeout = timeout
 
-    async def read(self, path: Path) -> Node:
-        """Read whatever is at `path`."""
-        definition = MODEL.resource(path)
-        accept = _format(definition) if definition is not None and not definition.multiple else Format.TLV
-        response = await self._request(operations.read(path, ContentFormat(accept)))
-        used = accept if response.content_format is None else response.content_format
-        return decode(used, path, response.payload, MODEL)
+    async def read(self, path: Place) -> Tree:
+        """What is at `path`: the value of a single resource, a dict by id of anything else."""
+        where = _path(path)
+        return plain(await self._run(lambda target: operations.read(target, where)))
+
+    async def write(self, path: Place, value: AnyTree) -> None:
+        """Replace a resource, a resource instance, or a whole object instance."""
+        where = _path(path)
+        await self._run(lambda target: operations.write(target, where, node_at(where, value)))
+
+    async def update(self, path: Place, values: AnyTree) -> None:
+        """Change what `values` names in an object instance or a multiple resource; the rest stays."""
+        where = _path(path)
+        await self._run(lambda target: operations.update(target, where, node_at(where, values)))
+
+    async def execute(self, path: Place, *arguments: str | int) -> None:
+        """Run a resource with arguments 0, 1, …"""
+        where = _path(path)
+        given = {number: str(argument) for number, argument in enumerate(arguments)}
+        await self._run(lambda target: operations.execute(target, where, given))
+
+    async def create(self, path: Place, values: AnyTree) -> Path:
+        """Make an object instance: `path` is its object's, and the device numbers it, or its own. Returns its path."""
+        where = _path(path)
+        if where.level > 2:
+            raise InvalidPath(f"an instance is created at /object or /object/instance, not at {where}")
+        place = where if where.level == 2 else where.child(UNASSIGNED)
+        instance = node_at(place, values)
+        assert isinstance(instance, ObjectInstance), "of a path of two levels"
+        return await self._run(lambda target: operations.create(target, where.object, instance))
+
+    async def delete(self, path: Place) -> None:
+        """Remove an object instance, or from LwM2M 1.2 on a resource instance."""
+        where = _path(path)
+        await self._run(lambda target: operations.delete(target, where))
+
+    async def discover(self, path: Place, depth: int | None = None) -> tuple[Found, ...]:
+        """What is beneath `path`, and the attributes in force. `depth`: levels, for devices of LwM2M 1.2."""
+        where = _path(path)
+        return await self._run(lambda target: operations.discover(target, where, depth))
+
+    async def write_attributes(self, path: Place, attributes: Attributes) -> None:
+        """Set how the device notifies of what is at `path`."""
+        where = _path(path)
+        await self._run(lambda target: operations.write_attributes(target, where, attributes))
+
+    async def read_composite(self, *paths: Place) -> dict[Path, Value | None]:
+        """The values at and beneath several paths in one exchange, by path."""
+        places = [_path(path) for path in paths]
+        return await self._run(lambda target: operations.read_composite(target, places))
+
+    async def write_composite(self, values: Mapping[str | Path, Value | None]) -> None:
+        """Write several resources at once: all or none. None removes a resource instance."""
+        given = {_path(path): value for path, value in values.items()}
+        await self._run(lambda target: operations.write_composite(target, given))
+
+    async def observe(self, path: Place, attributes: Attributes | None = None) -> Subscription:
+        """Be told of every change at `path`: an iterator of notifications, the present value first.
+
+        The observation stands, over restarts and registrations, until the subscription or the device cancels it.
+        """
+        return await self._observe(Subject.of(_path(path), attributes=attributes))
+
+    async def observe_composite(self, *paths: Place, attributes: Attributes | None = None) -> Subscription:
+        """Be told of changes at several paths, together."""
+        return await self._observe(Subject.of(*map(_path, paths), composite=True, attributes=attributes))
 
     async def read_value(self, resource: ResourceDefinition, instance: int = 0) -> Value | None:
-        """Read a single resource; None when the device does not have it now."""
+        """The value of a single resource; None when the device does not have it now."""
+        value = await self._read_or_none(resource.path(instance))
+        return None if isinstance(value, dict) else value
+
+    async def read_values(self, resource: ResourceDefinition, instance: int = 0) -> dict[int, Value]:
+        """The values of a multiple resource by resource-instance id; empty when the device has none."""
+        values = await self._read_or_none(resource.path(instance))
+        return {} if not isinstance(values, dict) else {i: v for i, v in values.items() if not isinstance(v, dict)}
+
+    async def _read_or_none(self, path: Path) -> Tree | None:
         try:
-            node = await self.read(resource.path(instance))
+            return await self.read(path)
         except DeviceRefused as refused:
             if refused.code is NotFound.CODE:
                 return None
             raise
-        return node.value if isinstance(node, Resource) else None
 
-    async def read_values(self, resource: ResourceDefinition, instance: int = 0) -> dict[int, Value]:
-        """Read a multiple resource: values by resource-instance id; empty when the device has none."""
+    async def _observe(self, subject: Subject) -> Subscription:
+        await self._sessions.appear(self.endpoint, self._wait)
+        return await self._observing.begin(self.endpoint, subject, timeout=self._timeout)
+
+    async def _run(self, operation: Callable[[Target], Steps[T]]) -> T:
+        await self._sessions.appear(self.endpoint, self._wait)
+        target = await self._targets.of(self.endpoint)
         try:
-            node = await self.read(resource.path(instance))
-        except DeviceRefused as refused:
-            if refused.code is NotFound.CODE:
-                return {}
-            raise
-        return {path.ids[-1]: value for path, value in walk(resource.path(instance), node)}
+            return await run(operation(target), self._send)
+        finally:
+            await self._targets.keep(self.endpoint)
 
-    async def write(self, resource: ResourceDefinition, value: Value, instance: int = 0) -> None:
-        """Write a single resource; raises `InvalidValue` for a value of another type or out of range."""
-        resource.check(value)
-        path = resource.path(instance)
-        chosen = _format(resource)
-        payload = encode(chosen, path, Resource(resource.id, value), MODEL)
-        await self._request(operations.write(path, payload, ContentFormat(chosen)))
-
-    async def add_values(self, resource: ResourceDefinition, values: Mapping[int, Value], instance: int = 0) -> None:
-        """Add instances to a multiple resource; those that are there stay."""
-        path = Path(resource.object_id, instance)
-        node = ObjectInstance(instance, {resource.id: MultipleResource(resource.id, dict(values))})
-        payload = encode(Format.TLV, path, node, MODEL)
-        await self._request(operations.write_partial(path, payload, ContentFormat.LWM2M_TLV))
-
-    async def execute(self, path: Path, *arguments: str) -> None:
-        """Execute a resource with arguments 0, 1, …"""
-        await self._request(operations.execute(path, dict(enumerate(arguments))))
-
-    async def discover(self, path: Path) -> tuple[Link, ...]:
-        """What is at `path`."""
-        return parse((await self._request(operations.discover(path))).payload)
-
-    async def _request(self, request: Request) -> Response:
-        response = await self._sessions.request(self._endpoint, request, wait=self._wait)
-        try:
-            return response.raise_for_code()
-        except CoapError as error:
-            raise DeviceRefused(error) from error
+    async def _send(self, request: Request) -> Response:
+        return await self._sessions.request(self.endpoint, request, timeout=self._timeout)
 
 
-def _format(resource: ResourceDefinition) -> Format:
-    return Format.OPAQUE if resource.type is ResourceType.OPAQUE else Format.TEXT
+def _path(place: Place) -> Path:
+    if isinstance(place, ResourceDefinition):
+        return place.path()
+    return place if isinstance(place, Path) else Path.parse(place)

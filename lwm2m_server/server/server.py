@@ -2,7 +2,7 @@
 
 async with Lwm2mServer(database) as server:
     await server.bind("127.0.0.1", 5683)
-    await server.device("ep").read(Path.parse("/3/0/0"))
+    await server.device("ep").read("/3/0/0")
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import structlog
 
 from device_pki.identity import PskIdentity
 from lwm2m_server.clock import Clock
-from lwm2m_server.protocol import registration
+from lwm2m_server.protocol import registration, send
 from lwm2m_server.protocol.registration_limits import RegistrationLimits
 from lwm2m_server.protocol.registrations import Registration, RegistrationTable
 from lwm2m_server.server.admission import Admission, EndpointAdmission
@@ -24,8 +24,12 @@ from lwm2m_server.server.counters import RegistrationCounters
 from lwm2m_server.server.credentials import Credentials
 from lwm2m_server.server.device import Device
 from lwm2m_server.server.events import Events
+from lwm2m_server.server.latest import LatestValues
+from lwm2m_server.server.observing import Observing
 from lwm2m_server.server.registrar import Registrar
+from lwm2m_server.server.sending import Sending
 from lwm2m_server.server.sessions import Sessions
+from lwm2m_server.server.targets import Targets
 from lwm2m_server.settings import EndpointRule
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.registrations import RegistrationStore
@@ -83,11 +87,19 @@ class Lwm2mServer:
             limits=limits or RegistrationLimits(),
             clock=self.clock,
         )
+        self.targets = Targets(database, model, self.registrations.get)
+        self.latest = LatestValues(database, self.events)
+        self.observing = Observing(
+            database, self.sessions, self.targets, self.latest, events=self.events, clock=self.clock
+        )
+        self._sending = Sending(self.targets, self.latest, self.events, self.clock, self._sender)
         self.route(registration.PATH, self._registrar.handle)
+        self.route(send.PATH, self._sending.handle)
 
     async def __aenter__(self) -> Self:
         await self.credentials.load()
         await self._registrar.restore()
+        await self.observing.resume()
         self._upkeep = asyncio.create_task(self._keep_up(), name="registrations")
         return self
 
@@ -97,8 +109,10 @@ class Lwm2mServer:
         if self._upkeep is not None:
             self._upkeep.cancel()
             await asyncio.gather(self._upkeep, return_exceptions=True)
+        await self.observing.close()
         for coap in self._coap:
             await coap.close()
+        await self.latest.flush()
         await self._store.flush()
 
     async def bind(
@@ -156,9 +170,13 @@ class Lwm2mServer:
                 self.drop(association)
         return True
 
-    def device(self, endpoint: str, *, wait: float = 0) -> Device:
-        """A device to operate on; `wait`: seconds to wait for it when it is not connected."""
-        return Device(self.sessions, endpoint, wait=wait)
+    def device(self, endpoint: str, *, wait: float = 0, timeout: float | None = None) -> Device:
+        """A device to operate on.
+
+        `wait`: seconds to wait for it when it is not connected. `timeout`: seconds to wait for an answer; without it
+        as long as CoAP does (about 90 s when nothing comes at all).
+        """
+        return Device(endpoint, self.sessions, self.targets, self.observing, wait=wait, timeout=timeout)
 
     def devices(self) -> list[Registration]:
         """Every registered device, by endpoint name."""
@@ -169,6 +187,10 @@ class Lwm2mServer:
         if route is None:
             raise NotFound("no such interface")
         return route(request, association)
+
+    def _sender(self, association: Association) -> Registration | None:
+        endpoint = self.sessions.endpoint_of(association)
+        return None if endpoint is None else self.registrations.get(endpoint)
 
     async def _keep_up(self) -> None:
         while True:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from typing import Protocol
 
+from lwm2m_server.protocol.errors import AnswerUnusable
 from secure_coap.association import Association
-from secure_coap.errors import AssociationLost, TransportError
+from secure_coap.errors import AssociationLost, RequestTimeout, ResponseRejected, ResponseTooLarge, TransportError
 from secure_coap.exchange import Request, Response
+from secure_coap.observation import Observation, OnNotification
 
 
 class DeviceOffline(Exception):
@@ -25,8 +28,29 @@ class CoapEndpoint(Protocol):
     def holds(self, association: Association) -> bool:
         """Whether an association is one of this endpoint's, and open."""
 
-    async def request(self, association: Association, request: Request) -> Response:
+    async def request(
+        self,
+        association: Association,
+        request: Request,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> Response:
         """Send a request over an association."""
+
+    async def observe(
+        self,
+        association: Association,
+        request: Request,
+        on_notification: OnNotification,
+        *,
+        token: bytes | None = None,
+    ) -> tuple[Response, Observation]:
+        """Observe over an association."""
+
+    def adopt(
+        self, association: Association, token: bytes, request: Request, on_notification: OnNotification
+    ) -> Observation:
+        """Take up an observation begun earlier."""
 
     def drop(self, association: Association) -> None:
         """Close an association."""
@@ -41,7 +65,7 @@ class Sessions:
     def __init__(self) -> None:
         self._coap: list[CoapEndpoint] = []
         self._sessions: dict[str, Association] = {}
-        self._secured: dict[bytes, str] = {}
+        self._endpoints: dict[bytes, str] = {}
         self._arrivals: dict[str, asyncio.Event] = {}
 
     def add(self, coap: CoapEndpoint) -> None:
@@ -54,8 +78,7 @@ class Sessions:
         if previous is association:
             return
         self._sessions[endpoint] = association
-        if association.peer is not None:
-            self._secured[association.key] = endpoint
+        self._endpoints[association.key] = endpoint
         if previous is not None and previous.peer is not None and (coap := self._holder(previous)) is not None:
             coap.drop(previous)
         if (arrival := self._arrivals.pop(endpoint, None)) is not None:
@@ -63,7 +86,7 @@ class Sessions:
 
     def detach(self, association: Association) -> None:
         """A session ended; a newer one of the same device stays."""
-        endpoint = self._secured.pop(association.key, None)
+        endpoint = self._endpoints.pop(association.key, None)
         if endpoint is not None and self._sessions.get(endpoint) is association:
             del self._sessions[endpoint]
 
@@ -75,18 +98,73 @@ class Sessions:
         """The device's session."""
         return self._sessions.get(endpoint)
 
+    def endpoint_of(self, association: Association) -> str | None:
+        """The device last heard over an association."""
+        endpoint = self._endpoints.get(association.key)
+        return endpoint if endpoint is not None and self._sessions.get(endpoint) is association else None
+
     def forget(self, endpoint: str) -> None:
         """The device's registration has ended; its session may stay open, but nothing is sent over it any more."""
         self._sessions.pop(endpoint, None)
 
-    async def request(self, endpoint: str, request: Request, *, wait: float = 0) -> Response:
-        """Send a request, waiting up to `wait` seconds for the device to appear; raises `DeviceOffline`."""
+    async def request(
+        self,
+        endpoint: str,
+        request: Request,
+        *,
+        wait: float = 0,
+        timeout: float | None = None,  # noqa: ASYNC109 - the outcome is DeviceOffline, like that of the protocol
+    ) -> Response:
+        """Send a request, waiting up to `wait` seconds for the device to appear and `timeout` for its answer.
+
+        Raises `DeviceOffline`, or `AnswerUnusable` when the answer breaks the protocol.
+        """
+        async with self._used(endpoint, wait, patient=timeout is None) as association:
+            return await self._holding(association).request(association, request, timeout=timeout)
+
+    async def observe(
+        self,
+        endpoint: str,
+        request: Request,
+        on_notification: OnNotification,
+        *,
+        token: bytes | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> tuple[Response, Observation]:
+        """Begin or refresh an observation over the device's session. Raises like `request`."""
+        async with self._used(endpoint, 0, patient=timeout is None) as association:
+            holder = self._holding(association)
+            try:
+                async with asyncio.timeout(timeout):
+                    return await holder.observe(association, request, on_notification, token=token)
+            except TimeoutError:
+                raise RequestTimeout("no answer in time") from None
+
+    def adopt(self, endpoint: str, token: bytes, request: Request, on_notification: OnNotification) -> Observation:
+        """Take notifications with this token over the device's session. Raises `DeviceOffline`."""
+        association = self._sessions.get(endpoint)
+        try:
+            if association is None:
+                raise AssociationLost("not connected")
+            return self._holding(association).adopt(association, token, request, on_notification)
+        except TransportError as error:
+            raise DeviceOffline(f"{endpoint}: {error}") from error
+
+    @contextlib.asynccontextmanager
+    async def _used(self, endpoint: str, wait: float, *, patient: bool) -> AsyncIterator[Association]:
+        """The device's session; what fails over it becomes an error of the device.
+
+        `patient`: the protocol's own patience counts, so that a timeout says that the device is not there.
+        """
         association = await self.appear(endpoint, wait)
         try:
-            return await self._holding(association).request(association, request)
+            yield association
+        except (ResponseRejected, ResponseTooLarge) as error:
+            raise AnswerUnusable(f"{endpoint}: {error}") from error
         except TransportError as error:
+            gone = isinstance(error, AssociationLost) or (patient and isinstance(error, RequestTimeout))
             # Not dropped: the device may still use the session, and is attached again when it does.
-            if self._sessions.get(endpoint) is association:
+            if gone and self._sessions.get(endpoint) is association:
                 del self._sessions[endpoint]
             raise DeviceOffline(f"{endpoint} did not answer: {error}") from error
 

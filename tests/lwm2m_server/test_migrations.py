@@ -11,11 +11,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, inspect, text
 
-from lwm2m_server.store import ca_tables, migrations, tables
+from lwm2m_server.store import ca_tables, device_tables, migrations, tables
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.metadata import metadata
 
 assert ca_tables
+assert device_tables
 assert tables
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lwm2m_server.fleet.offer_delivery import _result_of
-from lwm2m_server.server.device import DeviceRefused
+from lwm2m_server.protocol.errors import DeviceRefused
 from secure_coap.errors import BadRequest, CoapError, InternalServerError, MethodNotAllowed, RequestEntityTooLarge
 from trust_transfer.messages.numbers import Result
 

@@ -11,7 +11,8 @@ import pytest
 
 from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.pushes import Pushes, UpdateState
-from lwm2m_server.server.device import Device, DeviceRefused
+from lwm2m_server.protocol.errors import DeviceRefused
+from lwm2m_server.server.device import Device
 from lwm2m_server.server.sessions import DeviceOffline
 from lwm2m_server.store import firmware, fleet
 from lwm2m_server.store.database import Database

@@ -15,11 +15,11 @@ from lwm2m_server.api.body import bounded_body
 from lwm2m_server.fleet.errors import NotReady, Rejected, Unknown
 from lwm2m_server.fleet.provider import ServiceProvider
 from lwm2m_server.fleet.views import View, device_view
+from lwm2m_server.protocol.trees import flat
 from lwm2m_server.server.device import Device
 from lwm2m_server.store import fleet as store
 from objects.formats.text import decode as decode_text
 from objects.model import MODEL
-from objects.nodes import walk
 from objects.path import Path
 from objects.values import ObjectLink, Value
 
@@ -106,8 +106,8 @@ async def show_device(provider: Provider, endpoint: str) -> View:
 async def read(provider: Provider, endpoint: str, operation: Operation) -> View:
     """Read whatever is at a path; opaque values are answered in hex."""
     path = Path.parse(operation.path)
-    node = await (await _device(provider, endpoint, operation)).read(path)
-    return {"values": {str(where): _plain(value) for where, value in walk(path, node)}}
+    tree = await (await _device(provider, endpoint, operation)).read(path)
+    return {"values": {str(where): _plain(value) for where, value in flat(path, tree).items()}}
 
 
 @router.post("/devices/{endpoint}/write")
@@ -119,7 +119,7 @@ async def write(provider: Provider, endpoint: str, operation: Operation) -> View
         raise Rejected("write a single resource that has a definition: /object/instance/resource")
     text = operation.value or ""
     value = bytes.fromhex(text) if operation.hex else decode_text(text.encode(), definition.type)
-    await (await _device(provider, endpoint, operation)).write(definition, value, path.instance)
+    await (await _device(provider, endpoint, operation)).write(path, value)
     return {"written": str(path)}
 
 
@@ -135,7 +135,7 @@ async def execute(provider: Provider, endpoint: str, operation: Operation) -> Vi
 async def discover(provider: Provider, endpoint: str, operation: Operation) -> View:
     """What is at a path."""
     links = await (await _device(provider, endpoint, operation)).discover(Path.parse(operation.path))
-    return {"links": [{"target": link.target, **link.attributes} for link in links]}
+    return {"links": [{"target": str(found.path), **found.attributes.link()} for found in links]}
 
 
 async def _device(provider: Provider, endpoint: str, operation: Operation) -> Device:

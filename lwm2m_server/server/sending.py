@@ -1,0 +1,58 @@
+"""The Send operation at work: a device's own report, stored before it is acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lwm2m_server.clock import Clock
+from lwm2m_server.protocol import send
+from lwm2m_server.protocol.object_links import links_of
+from lwm2m_server.protocol.registrations import Registration
+from lwm2m_server.protocol.samples import Sample
+from lwm2m_server.server.events import Events
+from lwm2m_server.server.latest import LatestValues
+from lwm2m_server.server.targets import Targets
+from secure_coap.association import Association
+from secure_coap.errors import NotFound
+from secure_coap.exchange import Request, Response
+from secure_coap.numbers.codes import Code
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A device reported values by itself."""
+
+    endpoint: str
+    samples: tuple[Sample, ...]
+
+
+class Sending:
+    """Answers /dp. `sender` tells which registered device an association belongs to, None for nobody."""
+
+    def __init__(
+        self,
+        targets: Targets,
+        latest: LatestValues,
+        events: Events,
+        clock: Clock,
+        sender: Callable[[Association], Registration | None],
+    ) -> None:
+        self._targets = targets
+        self._latest = latest
+        self._events = events
+        self._clock = clock
+        self._sender = sender
+
+    async def handle(self, request: Request, association: Association) -> Response:
+        """Answer one Send; raises `CoapError` for a refusal."""
+        registration = self._sender(association)
+        if registration is None:
+            raise NotFound("register before you send")
+        target = await self._targets.of(registration.endpoint)
+        samples = send.parse(request, links_of(registration.links).versions, target.model, self._clock.now())
+        written = self._latest.keep(registration.endpoint, samples)
+        self._events.emit(Sent(registration.endpoint, samples))
+        await asyncio.shield(written)
+        return Response(Code.CHANGED)
