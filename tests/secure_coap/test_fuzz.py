@@ -74,7 +74,7 @@ def test_records_are_cut_without_error(data: bytes) -> None:
 @given(st.lists(st.binary(max_size=1500), max_size=12))
 def test_packing_keeps_records_whole_and_in_order(bodies: list[bytes]) -> None:
     records = [b"\x17\xfe\xfd" + bytes(8) + len(body).to_bytes(2, "big") + body for body in bodies]
-    datagrams = pack(b"".join(records), 1200)
+    datagrams = pack(split_records(b"".join(records)), 1200)
     assert b"".join(datagrams) == b"".join(records)
     assert [record.data for datagram in datagrams for record in split_records(datagram)] == records
     assert all(len(datagram) <= 1200 or len(list(split_records(datagram))) == 1 for datagram in datagrams)

@@ -14,7 +14,7 @@ from OpenSSL import SSL
 
 from secure_coap.association import Address
 from secure_coap.channels.dtls.handshake import MTU
-from secure_coap.channels.dtls.records import pack
+from secure_coap.channels.dtls.records import pack, split_records
 
 _PERIOD: Final = 60.0
 _READ: Final = 4096
@@ -56,7 +56,7 @@ class CookieListener:
 
     def _output(self) -> list[bytes]:
         try:
-            return pack(self._connection.bio_read(_READ), MTU)
+            return pack(split_records(self._connection.bio_read(_READ)), MTU)
         except SSL.WantReadError:
             return []
 

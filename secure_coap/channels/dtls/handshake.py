@@ -16,7 +16,8 @@ from secure_coap.channels.dtls.suites import Suite
 
 MTU: Final = 1200
 """Bytes per datagram of a handshake; larger messages are fragmented by DTLS, not by IP."""
-_READ: Final = 1 << 16
+_READ: Final = 1 << 17
+"""Bytes; more than any flight has."""
 
 
 class HandshakeRefused(Exception):
@@ -124,14 +125,15 @@ class Handshake:
 
     def _collect(self) -> None:
         """OpenSSL's output is a stream of records."""
-        output = bytearray()
-        with suppress(SSL.WantReadError):
-            while True:
-                output += self._connection.bio_read(_READ)
-        for record in split_records(bytes(output)):
+        try:
+            output = self._connection.bio_read(_READ)
+        except SSL.WantReadError:
+            return
+        records = list(split_records(output))
+        for record in records:
             if record.epoch:
                 self._last_protected = record.data
-        self._output += pack(bytes(output), MTU)
+        self._output += pack(records, MTU)
 
 
 def _reason(error: SSL.Error) -> str:

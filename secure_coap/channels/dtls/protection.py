@@ -89,25 +89,21 @@ class RecordProtection:
         """Content type and plaintext of one whole record; None for a forged or repeated one, which is ignored."""
         content_type, version, number, length = _HEADER.unpack_from(record)
         size = length - self._overhead
-        if number >> 48 != EPOCH or version != DTLS_1_2 or size < 0 or self._is_old(number):
+        ahead = number - self._highest
+        if number >> 48 != EPOCH or version != DTLS_1_2 or size < 0 or (ahead <= 0 and self._has_come(-ahead)):
             return None
         aad = _AAD.pack(number, content_type, version, size)
         try:
             plaintext = self._read.decrypt(self._read_salt + record[RECORD_HEADER:_NONCE], record[_NONCE:], aad)
         except InvalidTag:
             return None
-        self._remember(number)
-        return content_type, plaintext
-
-    def _is_old(self, number: int) -> bool:
-        """Whether it came before, or is too old to tell (RFC 6347 section 4.1.2.6)."""
-        age = self._highest - number
-        return age >= 0 and (age >= _WINDOW or bool(self._seen >> age & 1))
-
-    def _remember(self, number: int) -> None:
-        ahead = number - self._highest
         if ahead > 0:
             self._seen = (self._seen << min(ahead, _WINDOW) | 1) & _SEEN
             self._highest = number
         else:
             self._seen |= 1 << -ahead
+        return content_type, plaintext
+
+    def _has_come(self, age: int) -> bool:
+        """Whether a record came before, or is too old to tell (RFC 6347 section 4.1.2.6)."""
+        return age >= _WINDOW or bool(self._seen >> age & 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -94,6 +94,15 @@ class Record:
         return position == len(self.data) > RECORD_HEADER
 
 
+def is_one_record_of_data(datagram: bytes) -> bool:
+    """Whether this is one whole record of application data, as nearly every datagram of an open session is."""
+    return (
+        len(datagram) > RECORD_HEADER
+        and datagram[0] == ContentType.APPLICATION_DATA
+        and int.from_bytes(datagram[11:13], "big") == len(datagram) - RECORD_HEADER
+    )
+
+
 def split_records(data: bytes) -> Iterator[Record]:
     """The records of a datagram, or of OpenSSL's output. Ends silently at what is no DTLS 1.x record."""
     position = 0
@@ -105,10 +114,10 @@ def split_records(data: bytes) -> Iterator[Record]:
         position = end
 
 
-def pack(output: bytes, mtu: int) -> list[bytes]:
-    """OpenSSL's output stream as datagrams of whole records, filled up to `mtu` bytes where records allow it."""
+def pack(records: Iterable[Record], mtu: int) -> list[bytes]:
+    """Datagrams of whole records, filled up to `mtu` bytes where records allow it."""
     datagrams: list[bytearray] = []
-    for record in split_records(output):
+    for record in records:
         if not datagrams or len(datagrams[-1]) + len(record.data) > mtu:
             datagrams.append(bytearray())
         datagrams[-1] += record.data

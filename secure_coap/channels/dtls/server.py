@@ -18,7 +18,7 @@ from secure_coap.channels.dtls.counters import DtlsCounters
 from secure_coap.channels.dtls.guesses import Guesses, source_of
 from secure_coap.channels.dtls.handshake import Handshake
 from secure_coap.channels.dtls.peer_check import PeerCheck
-from secure_coap.channels.dtls.records import ContentType, Record, split_records
+from secure_coap.channels.dtls.records import ContentType, Record, is_one_record_of_data, split_records
 from secure_coap.channels.dtls.session import DtlsSession, SessionState
 from secure_coap.engine.rng import Rng
 from secure_coap.limits import Limits
@@ -62,6 +62,12 @@ class DtlsServer:
 
     def receive(self, datagram: bytes, remote: Address, now: float) -> None:
         """See `Channel`. Records that no session can decrypt disappear."""
+        current = self._open.get(remote)
+        if current is not None and is_one_record_of_data(datagram):
+            received = current.receive(datagram)
+            if received is not None:
+                self._events.append(Received(current, received))
+            return
         for record in split_records(datagram):
             client_random = record.client_random
             if client_random is not None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
+from typing import Final
 
 from device_pki.identity import Peer
 from secure_coap.association import Address, Transport
@@ -11,6 +12,8 @@ from secure_coap.channels.dtls.handshake import Handshake, HandshakeRefused
 from secure_coap.channels.dtls.protection import RecordProtection
 from secure_coap.channels.dtls.records import Alert, AlertLevel, ContentType, HandshakeType, Record
 from secure_coap.channels.dtls.suites import Suite
+
+_NO_FLIGHT: Final = ()
 
 
 class SessionState(Enum):
@@ -44,7 +47,7 @@ class DtlsSession:
     def __init__(self, handshake: Handshake, *, key: bytes, remote: Address, now: float) -> None:
         self._handshake: Handshake | None = handshake
         self._protection: RecordProtection | None = None
-        self._last_flight: list[bytes] = []
+        self._last_flight: Sequence[bytes] = _NO_FLIGHT
         self._output: list[bytes] = []
         self.key = key
         self.remote = remote
@@ -66,7 +69,7 @@ class DtlsSession:
     def feed(self, record: Record, now: float) -> bytes | None:
         """One record of the peer; the application's datagram it held, if any."""
         if self._protection is not None:
-            return self._receive(self._protection, record.data)
+            return self.receive(record.data)
         if self._handshake is not None:
             self.received_bytes += len(record.data)
             self._step(self._handshake, now, lambda handshake: handshake.feed(record))
@@ -130,13 +133,15 @@ class DtlsSession:
         assert self._protection is not None, "only an open session sends"
         return self._protection.seal(ContentType.APPLICATION_DATA, datagram)
 
-    def _receive(self, protection: RecordProtection, record: bytes) -> bytes | None:
-        opened = protection.open(record)
-        if opened is None:
+    def receive(self, record: bytes) -> bytes | None:
+        """One whole record of the peer of an open session; the application's datagram it held, if any."""
+        protection = self._protection
+        opened = None if protection is None else protection.open(record)
+        if protection is None or opened is None:
             return None
         content_type, plaintext = opened
         if content_type == ContentType.APPLICATION_DATA:
-            self._last_flight = []  # who sends data has our Finished
+            self._last_flight = _NO_FLIGHT  # who sends data has our Finished
             return plaintext
         if content_type == ContentType.ALERT:
             self._alerted(plaintext)
