@@ -3,10 +3,10 @@ PYTHON  ?= python3
 DEVICES ?= 8
 VENV    := .venv
 BIN     := $(VENV)/bin
-# The independent implementations that the tests meet: OpenSSL's and libcoap's commands, Leshan's Java libraries.
+# The independent implementations that tests and benchmarks meet: OpenSSL's and libcoap's commands, Leshan's Java libraries.
 TEST_PACKAGES := openssl libcoap3-bin default-jdk-headless maven
 
-.PHONY: demo test lint soak clean
+.PHONY: demo test lint soak bench clean
 
 demo: $(VENV)/.ready
 	@$(BIN)/lwm2m-server demo --devices $(DEVICES)
@@ -25,6 +25,10 @@ lint: $(VENV)/.ready-dev
 soak: $(VENV)/.ready-dev
 	@tools/debian-packages $(TEST_PACKAGES)
 	$(BIN)/python -m pytest tests -n 2 --dist worksteal -m soak --timeout 3600
+
+bench: $(VENV)/.ready-dev
+	@tools/debian-packages $(TEST_PACKAGES)
+	$(BIN)/python -m benchmarks
 
 # The virtual environment is complete or it is not there: the stamps are written last.
 $(VENV)/.ready: pyproject.toml constraints.txt

@@ -1,0 +1,95 @@
+"""The two servers under test, each a process of its own on the server's core."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.process import SERVER_CORE, pinned
+from tests.interop.leshan_peer import LeshanPeer
+
+JVM: Final = ("-XX:+UseSerialGC",)
+START: Final = 60.0
+"""Seconds a server may take to start."""
+_SETTINGS: Final = """\
+roles = ["dm"]
+[dm]
+data = "data"
+nosec_bind = "127.0.0.1:0"
+dtls_bind = "127.0.0.1:0"
+admin_bind = "127.0.0.1:0"
+[dm.registration]
+registrations_per_minute = 0
+endpoints_per_minute = 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server: its process, its CoAP port without security, and what to say of its configuration."""
+
+    name: str
+    pid: int
+    port: int
+    configuration: str
+
+
+@asynccontextmanager
+async def leshan() -> AsyncIterator[Server]:
+    """Leshan's libraries as they come; they keep registrations in memory only."""
+    async with LeshanPeer(pinned(SERVER_CORE), JVM) as peer:
+        server = await peer.server("server", quiet=True)
+        yield Server(
+            "Leshan", peer.pid, server.ports["coap"], f"java {' '.join(JVM)}, its defaults, nothing persistent"
+        )
+
+
+@asynccontextmanager
+async def ours(folder: Path | None = None) -> AsyncIterator[Server]:
+    """`lwm2m-server serve` with its database in `folder`, or in one that is removed afterwards."""
+    if folder is None:
+        with tempfile.TemporaryDirectory() as made:
+            async with ours(Path(made)) as server:
+                yield server
+        return
+    config, log = folder / "settings.toml", folder / "log"
+    config.write_text(_SETTINGS)
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *pinned(SERVER_CORE), sys.executable, "-c", "from lwm2m_server.cli.main import main; main()",
+            "serve", "--config", str(config), stdout=output, stderr=output,
+        )  # fmt: skip
+    try:
+        ready = await _ready(process, log)
+        configuration = "lwm2m-server serve, role dm, SQLite synced per commit, uvloop; no limit of registrations"
+        yield Server("ours", process.pid, ready["nosec"][1], configuration)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def _ready(process: asyncio.subprocess.Process, log: Path) -> dict[str, Any]:
+    """What the server logs once it listens."""
+    async with asyncio.timeout(START):
+        while process.returncode is None:
+            for line in log.read_text().splitlines():
+                if '"dm_ready"' in line:
+                    found: dict[str, Any] = json.loads(line)
+                    return found
+            await asyncio.sleep(0.05)
+    raise RuntimeError(f"lwm2m-server ended: {log.read_text()}")
+
+
+@asynccontextmanager
+async def both() -> AsyncIterator[tuple[Server, Server]]:
+    """Ours and Leshan's, side by side."""
+    async with ours() as one, leshan() as other:
+        yield one, other

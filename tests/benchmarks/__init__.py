@@ -1,0 +1,1 @@
+"""The benchmarks in small, so that they cannot rot."""

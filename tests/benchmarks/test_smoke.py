@@ -1,0 +1,25 @@
+"""Each benchmark runs through with a handful of devices; the figures mean nothing then, but they are all there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks import registration, results
+from benchmarks.results import Result
+
+
+def check(result: Result, folder: Path) -> None:
+    """Every figure has both sides where it should, survives its file, and can be printed."""
+    assert all(figure.our_median >= 0 for figure in result.figures)
+    result.save(folder)
+    assert results.load(folder) == [result]
+    results.print_table(result)
+
+
+async def test_registration(tmp_path: Path) -> None:
+    result = await registration.run(registration.SMOKE)
+    check(result, tmp_path)
+    rate, _, lost, burst_lost = result.figures
+    assert rate.our_median > 0
+    assert rate.their_median
+    assert (lost.our_median, burst_lost.our_median) == (0, 0)
