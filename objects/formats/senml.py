@@ -7,7 +7,7 @@ A pack is a list of records, a record a mapping from labels, as in CBOR, to fiel
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, Final, TypeAlias
 
@@ -17,11 +17,13 @@ from objects.formats.tree import Entry, RecordFormat, on_the_wire, type_for_writ
 from objects.formats.typed import typed
 from objects.model import ObjectModel
 from objects.path import Path
-from objects.values import ObjectLink, ResourceType, Value
+from objects.values import ObjectLink, ResourceType
 
 MAX_RECORDS: Final = 16384
 MAX_NAME: Final = 64
 """Characters of a name with its base; the longest path has 24."""
+MAX_TIME: Final = 253402300799
+"""Seconds from 1970 to the end of the year 9999; calendars of programs end there."""
 VERSION: Final = 10
 """Version of SenML this reader knows."""
 OBJECT_LINK: Final = "vlo"
@@ -56,6 +58,7 @@ _VALUES: Final[Mapping[int | str, tuple[type, ...]]] = {
     Label.DATA_VALUE: (bytes,),
     OBJECT_LINK: (str,),
 }
+_BASE: Final = frozenset(label for label in Label if label < 0)
 _LABEL_OF: Final[Mapping[ResourceType, int | str]] = {
     ResourceType.STRING: Label.STRING_VALUE,
     ResourceType.CORELNK: Label.STRING_VALUE,
@@ -69,6 +72,10 @@ _LABEL_OF: Final[Mapping[ResourceType, int | str]] = {
 }
 
 
+Resolved: TypeAlias = tuple[str, int | str | None, Any, float | None]
+"""A record on its own (RFC 8428, 4.6): whole name, label of its value or None, value, time or None."""
+
+
 def in_syntax(
     load: Callable[[bytes], object],
     dump: Callable[[list[dict[int | str, Any]]], bytes],
@@ -78,9 +85,7 @@ def in_syntax(
     """SenML with these two functions between bytes and packs. `text_for_opaque`: opaque values are base64 text."""
 
     def read(request: Path | None, data: bytes, model: ObjectModel) -> list[Entry]:
-        reader = _Reader(request, model, text_for_opaque)
-        entries = (reader.entry(raw) for raw in _records(load(data)))
-        return [entry for entry in entries if entry is not None]
+        return [_entry(one, request, model, text_for_opaque) for one in resolve(load(data))]
 
     def write(request: Path | None, entries: Sequence[Entry], model: ObjectModel) -> bytes:
         return dump(_pack(request, entries, model))
@@ -91,25 +96,28 @@ def in_syntax(
 # ---- reading ------------------------------------------------------------------------------------
 
 
-def _records(pack: object) -> list[Any]:
+def resolve(pack: object) -> Iterator[Resolved]:
+    """The records of a pack one after the other, base fields worked in; those of base fields alone left out.
+
+    Raises FormatError.
+    """
     if not isinstance(pack, list) or len(pack) > MAX_RECORDS:
         raise FormatError(FormatReason.MALFORMED, f"a SenML pack is an array of at most {MAX_RECORDS} records")
-    return pack
+    resolver = _Resolver()
+    for raw in pack:
+        if (record := resolver.record(raw)) is not None:
+            yield record
 
 
-class _Reader:
-    """Reads the records of one pack in their order; base fields hold until they are given again."""
+class _Resolver:
+    """Reads records in their order; base fields hold until they are given again."""
 
-    def __init__(self, request: Path | None, model: ObjectModel, text_for_opaque: bool) -> None:
-        self._request = request
-        self._model = model
-        self._text_for_opaque = text_for_opaque
+    def __init__(self) -> None:
         self._name = ""
         self._time: float | None = None
         self._value: float | None = None
 
-    def entry(self, raw: object) -> Entry | None:
-        """What one record says; None of a record of base fields alone."""
+    def record(self, raw: object) -> Resolved | None:
         if not isinstance(raw, dict):
             raise FormatError(FormatReason.MALFORMED, "a SenML record is a map")
         name: str | None = None
@@ -126,10 +134,12 @@ class _Reader:
                 time = _finite(content, Label.TIME)
             else:
                 self._other(label, content)
-        if name is None and kind is None:
+        if name is None and kind is None and (self._value is None or raw.keys() <= _BASE):
             return None
-        path = _place(self._name + (name or ""), self._request)
-        return path, self._content(path, kind, raw.get(kind)), self._moment(time)
+        whole = self._name + (name or "")
+        if kind is None and self._value is None:
+            return whole, None, None, self._moment(time)
+        return whole, kind or Label.VALUE, self._content(kind, raw.get(kind)), self._moment(time)
 
     def _other(self, label: int | str, content: object) -> None:
         match label:
@@ -141,32 +151,39 @@ class _Reader:
                 self._value = _finite(content, Label.BASE_VALUE)
             case Label.SUM | Label.BASE_SUM:
                 raise FormatError(FormatReason.UNSUPPORTED, "sums have no place in the data model")
-            case Label.BASE_VERSION if content != VERSION:
-                raise FormatError(FormatReason.UNSUPPORTED, f"SenML version {content!r}, not {VERSION}")
+            case Label.BASE_VERSION if not (isinstance(content, int) and content <= VERSION):
+                raise FormatError(FormatReason.UNSUPPORTED, f"SenML version {content!r}, at most {VERSION}")
             case str() if label.endswith("_"):
                 raise FormatError(FormatReason.UNSUPPORTED, f"SenML field {label[:20]!r} must be understood and is not")
 
-    def _content(self, path: Path, label: int | str | None, content: Any) -> Value | None:
+    def _content(self, label: int | str | None, content: Any) -> Any:
         if label is None:
-            if self._value is None:
-                return None
-            label, content = Label.VALUE, 0
+            return self._value
         if type(content) not in _VALUES[label]:
             raise FormatError(FormatReason.WRONG_TYPE, f"SenML field {label} holds {type(content).__name__}")
-        definition = self._model.resource(path)
-        kind = None if definition is None else definition.type
-        if label == Label.VALUE and self._value is not None:
-            content += self._value
-        elif label == OBJECT_LINK:
-            content = text.link(content)
-        elif self._text_for_opaque and kind is ResourceType.OPAQUE and label == Label.STRING_VALUE:
-            content = text.decode(content.encode(), kind)
-        return typed(content, kind, path)
+        return content if self._value is None or label != Label.VALUE else content + self._value
 
     def _moment(self, time: float | None) -> float | None:
-        if time is None or self._time is None:
-            return self._time if time is None else time
-        return self._time + time
+        if time is None and self._time is None:
+            return None
+        moment = (self._time or 0) + (time or 0)
+        if abs(moment) > MAX_TIME:
+            raise FormatError(FormatReason.WRONG_TYPE, f"a SenML time of {moment} s")
+        return moment
+
+
+def _entry(record: Resolved, request: Path | None, model: ObjectModel, text_for_opaque: bool) -> Entry:
+    name, label, content, time = record
+    path = _place(name, request)
+    if label is None:
+        return path, None, time
+    definition = model.resource(path)
+    kind = None if definition is None else definition.type
+    if label == OBJECT_LINK:
+        content = text.link(content)
+    elif text_for_opaque and kind is ResourceType.OPAQUE and label == Label.STRING_VALUE:
+        content = text.decode(content.encode(), kind)
+    return path, typed(content, kind, path), time
 
 
 def _place(name: str, request: Path | None) -> Path:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cose import cbor
 from objects import (
     MODEL,
     MultipleResource,
@@ -20,7 +22,7 @@ from objects import (
     Value,
 )
 from objects.definition import ResourceDefinition
-from objects.formats import Format, decode, encode, lenient_cbor, link_format, tlv
+from objects.formats import Format, composite, decode, encode, lenient_cbor, lenient_json, link_format, records, tlv
 
 VALUES: Mapping[ResourceType, st.SearchStrategy[Value]] = {
     ResourceType.STRING: st.text(max_size=300),
@@ -30,7 +32,8 @@ VALUES: Mapping[ResourceType, st.SearchStrategy[Value]] = {
     ResourceType.OPAQUE: st.binary(max_size=300),
     ResourceType.OBJLNK: st.builds(ObjectLink, st.integers(0, 65535), st.integers(0, 65535)),
 }
-TREE_FORMATS = [Format.TLV, Format.SENML_JSON, Format.SENML_CBOR, Format.LWM2M_JSON, Format.LWM2M_CBOR]
+RECORD_FORMATS = [Format.SENML_JSON, Format.SENML_CBOR, Format.LWM2M_JSON, Format.LWM2M_CBOR]
+TREE_FORMATS = [Format.TLV, *RECORD_FORMATS]
 
 
 def _resource(definition: ResourceDefinition) -> st.SearchStrategy[Value | Mapping[int, Value]]:
@@ -81,10 +84,68 @@ def test_mutated_bytes_too(content_format: Format, pair: tuple[int, ObjectInstan
     _value_or_typed_error(lambda d: decode(content_format, path, d, MODEL), bytes(data))
 
 
+@pytest.mark.parametrize("content_format", RECORD_FORMATS)
+@given(st.binary(max_size=200))
+def test_composite_payloads_too(content_format: Format, data: bytes) -> None:
+    _value_or_typed_error(lambda d: composite.decode_paths(content_format, d), data)
+    _value_or_typed_error(lambda d: composite.decode_values(content_format, d, MODEL), data)
+    _value_or_typed_error(lambda d: records.decode(content_format, None, d, MODEL), data)
+
+
+NAMES = st.sampled_from(["bn", "bt", "bv", "bver", "n", "v", "vs", "vb", "vd", "vlo", "t", "s", "e", "sv", "ov", "x_"])
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**65), 2**65)
+    | st.floats()
+    | st.sampled_from(["/3/0/9", "/3/0/", "9", "6/0", "/33001/0/13", "q83v", "3:0", "", "\ud800"])
+)
+FIELDS = st.dictionaries(NAMES, LEAVES | st.lists(LEAVES, max_size=2), max_size=5)
+
+
+@pytest.mark.parametrize("content_format", [Format.SENML_JSON, Format.LWM2M_JSON])
+@given(st.lists(FIELDS, max_size=4))
+def test_packs_of_any_fields(content_format: Format, pack: list[object]) -> None:
+    data = json.dumps(pack if content_format is Format.SENML_JSON else {"e": pack}).encode()
+    _value_or_typed_error(lambda d: decode(content_format, Path(3, 0), d, MODEL), data)
+    _value_or_typed_error(lambda d: records.decode(content_format, None, d, MODEL), data)
+
+
+LABELS = st.integers(-7, 9) | st.sampled_from(["vlo", "x_", "x"])
+CBOR_LEAVES = st.none() | st.booleans() | st.integers(-(2**64), 2**64 - 1) | st.floats() | st.binary(max_size=3)
+CBOR_TEXTS = st.sampled_from(["/3/0/9", "/3/0/", "9", "6/0", "3:0", ""])
+
+
+@given(st.lists(st.dictionaries(LABELS, CBOR_LEAVES | CBOR_TEXTS, max_size=5), max_size=4))
+def test_packs_of_any_labels(pack: object) -> None:
+    _value_or_typed_error(lambda d: decode(Format.SENML_CBOR, Path(3, 0), d, MODEL), cbor.encode(pack))
+
+
+@given(st.recursive(CBOR_LEAVES, lambda below: st.dictionaries(st.integers(-1, 70000), below, max_size=3)))
+def test_trees_of_any_ids(tree: object) -> None:
+    _value_or_typed_error(lambda d: composite.decode_values(Format.LWM2M_CBOR, d, MODEL), cbor.encode(tree))
+    _value_or_typed_error(lambda d: composite.decode_paths(Format.LWM2M_CBOR, d), cbor.encode(tree))
+
+
+VALUES_ANYWHERE = st.dictionaries(
+    st.sampled_from([Path(3, 0, 9), Path(3, 0, 6, 1), Path(3, 0, 6, 2), Path(1, 1, 1), Path(33001, 0, 2)]),
+    st.none() | VALUES[ResourceType.INTEGER],
+    max_size=5,
+)
+
+
+@pytest.mark.parametrize("content_format", RECORD_FORMATS)
+@given(VALUES_ANYWHERE)
+def test_values_anywhere(content_format: Format, values: dict[Path, Value | None]) -> None:
+    data = composite.encode_values(content_format, values, MODEL)
+    assert composite.decode_values(content_format, data, MODEL) == values
+
+
 @given(st.binary(max_size=200))
 def test_parsers_below_too(data: bytes) -> None:
     _value_or_typed_error(lambda d: list(tlv.read(d)), data)
     _value_or_typed_error(lambda d: lenient_cbor.decode(d, max_size=100), data)
+    _value_or_typed_error(lenient_json.load, data)
     _value_or_typed_error(link_format.parse, data)
 
 
