@@ -79,14 +79,21 @@ class EndpointAdmission:
         """Whoever got a session may use it."""
 
     def admit(self, asked: Register, association: Association) -> str:
-        """The name of the identity; without security, or if any name will do, the one the device gives."""
+        """Everyone with a name."""
+        return self.name(asked.endpoint, association)
+
+    def name(self, asked: str | None, association: Association) -> str:
+        """The name of the identity; without security, or if any name will do, the one the device gives.
+
+        Raises `Forbidden`, `BadRequest`.
+        """
         peer = association.peer
         own = None if peer is None else peer.endpoint
         if peer is not None and self._rule is EndpointRule.CERTIFICATE:
-            if own is None or asked.endpoint not in {None, own}:
+            if own is None or asked not in {None, own}:
                 raise Forbidden("ep is not the name of the identity")
             return own
-        name = asked.endpoint or own
+        name = asked or own
         if name is None:
             raise BadRequest("ep is missing")
         if peer is None and self._credentials.protects(name):

@@ -168,6 +168,10 @@ class Sessions:
                 del self._sessions[endpoint]
             raise DeviceOffline(f"{endpoint} did not answer: {error}") from error
 
+    async def request_over(self, association: Association, request: Request) -> Response:
+        """Send a request to whoever is behind an association, registered or not; raises `TransportError`."""
+        return await self._holding(association).request(association, request)
+
     async def appear(self, endpoint: str, wait: float) -> Association:
         """The device's session, waiting up to `wait` seconds for one; raises `DeviceOffline`."""
         if wait > 0 and endpoint not in self._sessions:

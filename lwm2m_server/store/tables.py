@@ -139,3 +139,28 @@ messages = Table(
     Index(None, "endpoint", "start"),
 )
 """Every TransferMessage made here, as evidence. `start`: the operator wants it begun as soon as its window is open."""
+
+bootstrap_profiles = Table(
+    "bootstrap_profiles",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("profile", Text, nullable=False),
+)
+
+bootstrap_assignments = Table(
+    "bootstrap_assignments",
+    metadata,
+    Column("subject", String(272), primary_key=True),
+    Column("profile", ForeignKey(bootstrap_profiles.c.name), nullable=False),
+)
+"""Who gets which profile: `device <endpoint>`, `group <name>`, or `*`."""
+
+bootstrap_outcomes = Table(
+    "bootstrap_outcomes",
+    metadata,
+    Column("endpoint", String(255), primary_key=True),
+    Column("profile", String(64), nullable=False),
+    Column("at", Integer, nullable=False),
+    Column("success", Boolean, nullable=False),
+    Column("detail", Text, nullable=False),
+)

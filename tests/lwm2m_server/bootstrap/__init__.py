@@ -1,0 +1,1 @@
+"""Bootstrap: profiles, sessions, the interface over real sockets."""
