@@ -13,6 +13,7 @@ from lwm2m_server.api.mutual_tls import PinError
 from lwm2m_server.fleet.errors import Contradiction, FleetError, NotReady, Rejected, Unknown
 from lwm2m_server.fleet.partners import ProfileError
 from lwm2m_server.problem import Problem
+from lwm2m_server.protocol.bootstrap.profile import InvalidProfile
 from lwm2m_server.protocol.errors import AnswerUnusable, DeviceRefused, FormatRefused
 from lwm2m_server.protocol.observations import NotObservable
 from lwm2m_server.server.credentials import CredentialError, IdentityTaken
@@ -31,6 +32,7 @@ STATUS: Final[tuple[tuple[type[Exception], HTTPStatus, str], ...]] = (
     (ProfileError, HTTPStatus.UNPROCESSABLE_ENTITY, "profile"),
     (PinError, HTTPStatus.UNPROCESSABLE_ENTITY, "profile"),
     (ObjectsError, HTTPStatus.UNPROCESSABLE_ENTITY, "value"),
+    (InvalidProfile, HTTPStatus.UNPROCESSABLE_ENTITY, "profile"),
     (IdentityTaken, HTTPStatus.CONFLICT, "identity_taken"),
     (CredentialError, HTTPStatus.UNPROCESSABLE_ENTITY, "credential"),
     (UnknownObservation, HTTPStatus.NOT_FOUND, "unknown"),

@@ -42,6 +42,30 @@ def execute(  # noqa: PLR0917 - one parameter per argument and option
 
 
 @app.command()
+def join(
+    name: Name,
+    endpoints: Annotated[list[str], typer.Argument(help="Endpoint names of devices.")],
+    config: Config,
+    output: Format = Output.TABLE,
+) -> None:
+    """Put devices of a plain device-management server into a group; one that is in another one leaves it."""
+    server = Server(config)
+    show(output, [server.put(f"groups/{segment(name)}/members/{segment(one)}") for one in endpoints])
+
+
+@app.command()
+def leave(
+    name: Name,
+    endpoints: Annotated[list[str], typer.Argument(help="Endpoint names of devices.")],
+    config: Config,
+    output: Format = Output.TABLE,
+) -> None:
+    """Take devices of a plain device-management server out of a group."""
+    server = Server(config)
+    show(output, [server.delete(f"groups/{segment(name)}/members/{segment(one)}") for one in endpoints])
+
+
+@app.command()
 def add(name: Name, config: Config, output: Format = Output.TABLE) -> None:
     """Create a group; one that exists stays."""
     show(output, Server(config).put(f"groups/{segment(name)}"))

@@ -24,6 +24,7 @@ from lwm2m_server.api.serving import serving
 from lwm2m_server.clock import Clock
 from lwm2m_server.protocol.registration_limits import RegistrationLimits
 from lwm2m_server.provider_keys import KeyRole, KeysError, certificate_path, key_path, presented, read_chain
+from lwm2m_server.server.bootstrapping import Bootstrapper
 from lwm2m_server.server.server import Lwm2mServer
 from lwm2m_server.settings import DmSettings
 from lwm2m_server.store.database import Database
@@ -75,13 +76,17 @@ async def running_dm(settings: DmSettings, clock: Clock | None = None) -> AsyncI
             ),
         )
         await stack.enter_async_context(server)
+        bootstrapper = Bootstrapper(server, settings.endpoint_rule)
+        stack.push_async_callback(bootstrapper.close)
         nosec = dtls = None
         if settings.nosec_bind is not None:
             nosec = await server.bind(*settings.nosec_bind, nosec_anywhere=settings.nosec_anywhere)
         if settings.dtls_bind is not None:
             dtls = await server.bind(*settings.dtls_bind, dtls=_dtls(settings, server, clock))
         await renew_token(database, settings.data, clock.seconds(), at_start=True)
-        admin = await stack.enter_async_context(serving(create_app(server), *settings.admin_bind))
+        admin = await stack.enter_async_context(
+            serving(create_app(server, bootstrapper=bootstrapper), *settings.admin_bind)
+        )
         upkeep = asyncio.create_task(_upkeep(settings, server))
         try:
             yield RunningDm(nosec, dtls, admin, server)

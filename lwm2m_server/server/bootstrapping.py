@@ -11,19 +11,18 @@ from typing import Final
 
 import structlog
 
-from lwm2m_server.clock import Clock
 from lwm2m_server.protocol.bootstrap import interface
 from lwm2m_server.protocol.bootstrap.instances import SERVER
 from lwm2m_server.protocol.bootstrap.interface import BootstrapRequest
 from lwm2m_server.protocol.bootstrap.pack import pack
 from lwm2m_server.protocol.bootstrap.profile import Profile
 from lwm2m_server.protocol.bootstrap.session import MAX_SECONDS, BootstrapSession, Outcome
+from lwm2m_server.protocol.errors import DeviceRefused
 from lwm2m_server.protocol.object_links import links_of
-from lwm2m_server.protocol.registration_rate import RegistrationRate
+from lwm2m_server.protocol.registration_limits import PerMinute
 from lwm2m_server.server.admission import EndpointAdmission
-from lwm2m_server.server.credentials import Credentials
-from lwm2m_server.server.device import DeviceRefused
 from lwm2m_server.server.server import Lwm2mServer
+from lwm2m_server.settings import EndpointRule
 from lwm2m_server.store import bootstrap as store
 from objects.formats import Format
 from objects.model import MODEL
@@ -44,6 +43,8 @@ log = structlog.get_logger()
 
 MAX_SESSIONS: Final = 256
 """Devices bootstrapped at the same time; others are asked to come again."""
+REQUESTS_PER_MINUTE: Final = 10
+"""Of one device."""
 _TRIGGER: Final = MODEL["LwM2M Server"]["Bootstrap-Request Trigger"].id
 _NO_TRIGGER: Final = frozenset({NotFound.CODE, MethodNotAllowed.CODE})
 
@@ -51,14 +52,10 @@ _NO_TRIGGER: Final = frozenset({NotFound.CODE, MethodNotAllowed.CODE})
 class Bootstrapper:
     """Answers `/bs` and `/bspack` of a server."""
 
-    def __init__(
-        self, server: Lwm2mServer, credentials: Credentials, clock: Clock, *, admission: EndpointAdmission | None = None
-    ) -> None:
+    def __init__(self, server: Lwm2mServer, rule: EndpointRule = EndpointRule.CERTIFICATE) -> None:
         self._server = server
-        self._credentials = credentials
-        self._clock = clock
-        self._admission = admission or EndpointAdmission()
-        self._rate = RegistrationRate()
+        self._admission = EndpointAdmission(server.credentials, rule)
+        self._rate = PerMinute(REQUESTS_PER_MINUTE)
         self._conversing: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         for path in interface.PATHS:
@@ -69,7 +66,7 @@ class Bootstrapper:
         self._admission.check(association)
         asked = interface.parse(request)
         endpoint = self._admission.name(asked.endpoint, association)
-        if not self._rate.admit(endpoint, self._clock.now()):
+        if not self._rate.admit(endpoint, self._server.clock.now()):
             raise TooManyRequests("too many bootstrap requests", max_age=60)
         name, profile = await self._profile(endpoint)
         if isinstance(asked, BootstrapRequest):
@@ -112,7 +109,7 @@ class Bootstrapper:
         name, profile = found
         if not profile.needs_credential:
             return found
-        own = self._credentials.of(endpoint)
+        own = self._server.credentials.of(endpoint)
         if not own:
             log.warning("bootstrap_refused", endpoint=endpoint, profile=name, reason="no credential in the store")
             raise Forbidden("no credential for this device")
@@ -142,9 +139,7 @@ class Bootstrapper:
     async def _converse(self, endpoint: str, session: BootstrapSession, association: Association) -> Outcome:
         try:
             async with asyncio.timeout(MAX_SECONDS):
-                while session.outcome is None:
-                    session.answered(await self._server.sessions.request_over(association, session.request))
-            return session.outcome
+                return await self._until_the_end(session, association)
         except TransportError as error:
             why = str(error)
         except TimeoutError:
@@ -154,9 +149,14 @@ class Bootstrapper:
             why = "a defect of the server; see its log"
         return Outcome(success=False, detail=f"{session.step.value}: {why}")
 
+    async def _until_the_end(self, session: BootstrapSession, association: Association) -> Outcome:
+        while session.outcome is None:
+            session.answered(await self._server.sessions.request_over(association, session.request))
+        return session.outcome
+
     async def _ended(self, endpoint: str, name: str, outcome: Outcome) -> None:
         log.info("bootstrapped", endpoint=endpoint, profile=name, success=outcome.success, detail=outcome.detail)
-        row = store.Outcome(endpoint, name, self._clock.seconds(), outcome.success, outcome.detail)
+        row = store.Outcome(endpoint, name, self._server.clock.seconds(), outcome.success, outcome.detail)
         async with self._server.database.transaction() as connection:
             await store.put_outcome(connection, row)
 

@@ -13,7 +13,8 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lwm2m_server.protocol.bootstrap.profile import Profile
-from lwm2m_server.store.tables import bootstrap_assignments, bootstrap_outcomes, bootstrap_profiles, devices
+from lwm2m_server.store import groups
+from lwm2m_server.store.tables import bootstrap_assignments, bootstrap_outcomes, bootstrap_profiles
 
 EVERYONE: Final = "*"
 """The subject of the profile for devices that have none of their own and none of their group's."""
@@ -86,7 +87,7 @@ async def assignments(connection: AsyncConnection) -> dict[str, str]:
 
 async def profile_of(connection: AsyncConnection, endpoint: str) -> tuple[str, Profile] | None:
     """The profile a device gets: its own, else its group's, else everyone's."""
-    group = (await connection.execute(select(devices.c.group_name).where(devices.c.endpoint == endpoint))).scalar()
+    group = await groups.group_of(connection, endpoint)
     subjects = [device_subject(endpoint), *([] if group is None else [group_subject(group)]), EVERYONE]
     table = bootstrap_assignments
     rows = await connection.execute(select(table).where(table.c.subject.in_(subjects)))

@@ -17,6 +17,14 @@ operator_tokens = Table(
 
 groups = Table("device_groups", metadata, Column("name", String(64), primary_key=True))
 
+group_members = Table(
+    "group_members",
+    metadata,
+    Column("endpoint", String(255), primary_key=True),
+    Column("group_name", ForeignKey(groups.c.name), nullable=False, index=True),
+)
+"""Groups of devices that are in no provider's books: those of a plain device-management server."""
+
 devices = Table(
     "devices",
     metadata,

@@ -5,23 +5,36 @@ from __future__ import annotations
 from fastapi import Depends, FastAPI
 
 from lwm2m_server.api import errors
-from lwm2m_server.api.admin import credentials, devices, firmware, metrics, partners, registered, transfers
+from lwm2m_server.api.admin import (
+    bootstrap,
+    credentials,
+    devices,
+    firmware,
+    groups,
+    metrics,
+    partners,
+    registered,
+    transfers,
+)
 from lwm2m_server.api.admin.common import MAX_UPLOAD
 from lwm2m_server.api.operator_token import TokenCheck
 from lwm2m_server.fleet.provider import ServiceProvider
+from lwm2m_server.server.bootstrapping import Bootstrapper
 from lwm2m_server.server.server import Lwm2mServer
 
 PREFIX = "/api/v1"
 EVERYWHERE = tuple(module.router for module in (credentials,))
 """Routes of every LwM2M server."""
-DEVICE_MANAGEMENT = tuple(module.router for module in (registered,))
+DEVICE_MANAGEMENT = tuple(module.router for module in (bootstrap, groups, registered))
 """Routes of role dm only."""
 SERVICE_PROVIDER = tuple(module.router for module in (devices, firmware, partners, transfers))
 """Routes of role sp only."""
 
 
-def create_app(server: Lwm2mServer, provider: ServiceProvider | None = None) -> FastAPI:
-    """The application of an LwM2M server, and of the service provider it belongs to."""
+def create_app(
+    server: Lwm2mServer, provider: ServiceProvider | None = None, bootstrapper: Bootstrapper | None = None
+) -> FastAPI:
+    """The application of an LwM2M server, and of the service provider or bootstrap server it belongs to."""
     app = FastAPI(
         title="Admin API",
         docs_url=None,
@@ -31,6 +44,7 @@ def create_app(server: Lwm2mServer, provider: ServiceProvider | None = None) -> 
     )
     app.state.server = server
     app.state.provider = provider
+    app.state.bootstrapper = bootstrapper
     errors.install(app)
     check = Depends(TokenCheck(server.database))
     for router in (*EVERYWHERE, *(DEVICE_MANAGEMENT if provider is None else SERVICE_PROVIDER)):

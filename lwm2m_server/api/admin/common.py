@@ -30,6 +30,12 @@ Server = Annotated[Lwm2mServer, Depends(_server)]
 Provider = Annotated[ServiceProvider, Depends(_provider)]
 
 
+def check_group_name(name: str) -> None:
+    """Raise `Rejected` for what is no name of a group."""
+    if not 1 <= len(name) <= 64 or not name.isprintable():
+        raise Rejected("a group's name has 1 to 64 printable characters")
+
+
 def hex_value(text: str, name: str) -> bytes:
     """A value of any size written in hex."""
     try:

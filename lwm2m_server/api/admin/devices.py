@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from device_pki.identity import PeerIdentity
 from device_pki.roles import Role
-from lwm2m_server.api.admin.common import MAX_UPLOAD, Provider
+from lwm2m_server.api.admin.common import MAX_UPLOAD, Provider, check_group_name
 from lwm2m_server.api.body import bounded_body
 from lwm2m_server.fleet.errors import NotReady, Rejected, Unknown
 from lwm2m_server.fleet.provider import ServiceProvider
@@ -53,8 +53,7 @@ async def list_groups(provider: Provider) -> list[View]:
 @router.put("/groups/{group}")
 async def add_group(provider: Provider, group: str) -> View:
     """Create a group; one that exists stays."""
-    if not 1 <= len(group) <= 64 or not group.isprintable():
-        raise Rejected("a group's name has 1 to 64 printable characters")
+    check_group_name(group)
     async with provider.database.transaction() as connection:
         await store.add_group(connection, group)
     return {"group": group}

@@ -10,7 +10,6 @@ from pathlib import Path as FilePath
 
 import pytest
 
-from lwm2m_server.clock import Clock
 from lwm2m_server.protocol.bootstrap.profile import Profile
 from lwm2m_server.server.bootstrapping import Bootstrapper
 from lwm2m_server.server.credentials import Credentials
@@ -73,13 +72,11 @@ class World:
 @pytest.fixture
 async def world(tmp_path: FilePath) -> AsyncIterator[World]:
     database = await Database.open(tmp_path / "server.db")
-    clock = Clock()
-    credentials = Credentials(database, clock)
     async with Lwm2mServer(database) as server:
-        bootstrapper = Bootstrapper(server, credentials, clock)
+        bootstrapper = Bootstrapper(server)
         plain = await server.bind("127.0.0.1", 0)
-        secure = await server.bind("127.0.0.1", 0, dtls=DtlsServerConfig(psk=credentials.find))
-        yield World(database, server, credentials, bootstrapper, plain, secure)
+        secure = await server.bind("127.0.0.1", 0, dtls=DtlsServerConfig(psk=server.credentials.find))
+        yield World(database, server, server.credentials, bootstrapper, plain, secure)
         await bootstrapper.close()
     await database.close()
 

@@ -1,16 +1,26 @@
-"""Bootstrap profiles, who gets which, and how the last bootstrap of each device ended."""
+"""Groups of any device, bootstrap profiles, who gets which, and how the last bootstrap of each device ended."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
     """Apply."""
+    op.create_table(
+        "group_members",
+        sa.Column("endpoint", sa.String(length=255), nullable=False),
+        sa.Column("group_name", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["group_name"], ["device_groups.name"], name=op.f("fk_group_members_group_name_device_groups")
+        ),
+        sa.PrimaryKeyConstraint("endpoint", name=op.f("pk_group_members")),
+    )
+    op.create_index(op.f("ix_group_members_group_name"), "group_members", ["group_name"])
     op.create_table(
         "bootstrap_outcomes",
         sa.Column("endpoint", sa.String(length=255), nullable=False),
