@@ -2,7 +2,8 @@
 
 POST /rd?ep=…&lt=…&lwm2m=…&b=…&Q   Register        POST /rd/{handle}   Update        DELETE /rd/{handle}   Deregister
 
-Devices of one kind send the same parameters and the same links: both are read once and then known.
+Devices of one kind send the same parameters and the same links: both are read once and then known. What is made for
+each request is a tuple, which costs a third of a frozen dataclass.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from lwm2m_server.protocol.object_links import MAX_BODY, links_of
 from objects.errors import ObjectsError
@@ -40,8 +41,7 @@ _KINDS_KEPT: Final = 1024
 """Different parameter and link lists remembered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Register:
+class Register(NamedTuple):
     """A device introduces itself. `endpoint` is None where it relies on the name its identity gives."""
 
     endpoint: str | None
@@ -52,8 +52,7 @@ class Register:
     links: str
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(NamedTuple):
     """A device is still there; None: unchanged.
 
     `queue_mode` is False where a binding without `Q` was given; that says something in LwM2M 1.0 only, where the
@@ -69,11 +68,10 @@ class Update:
     @property
     def changes_nothing(self) -> bool:
         """Whether it says no more than that the device is there."""
-        return self.lifetime is None and self.binding is None and self.queue_mode is None and self.links is None
+        return self == (self.handle, None, None, None, None)
 
 
-@dataclass(frozen=True, slots=True)
-class Deregister:
+class Deregister(NamedTuple):
     """A device leaves."""
 
     handle: str

@@ -37,6 +37,8 @@ class Registration:
     """Its objects, as the link list it sent; equal lists share one string."""
     registered_at: float
     updated_at: float
+    serial: int = 0
+    """Number of its row in the store; a later change has a higher one."""
 
     @property
     def expires_at(self) -> float:
@@ -73,7 +75,7 @@ class RegistrationTable:
             del self._by_handle[former.handle]
         self._by_endpoint[registration.endpoint] = registration
         self._by_handle[registration.handle] = registration
-        self._expects(registration)
+        self.touch(registration, registration.updated_at)
         return former
 
     def remove(self, registration: Registration) -> bool:
@@ -84,6 +86,11 @@ class RegistrationTable:
         del self._by_endpoint[registration.endpoint]
         return True
 
+    def touch(self, registration: Registration, now: float) -> None:
+        """The device is still there."""
+        registration.updated_at = now
+        self._none_expires_before = min(self._none_expires_before, now + registration.lifetime)
+
     def update(  # noqa: PLR0917 - one parameter per thing an Update may say
         self,
         registration: Registration,
@@ -93,8 +100,7 @@ class RegistrationTable:
         queue_mode: bool | None = None,
         links: str | None = None,
     ) -> None:
-        """The device is still there; None: unchanged."""
-        registration.updated_at = now
+        """The device is still there, and has changed; None: unchanged."""
         if lifetime is not None:
             registration.lifetime = lifetime
         if binding is not None:
@@ -103,7 +109,7 @@ class RegistrationTable:
             registration.queue_mode = queue_mode
         if links is not None:
             registration.links = links
-        self._expects(registration)
+        self.touch(registration, now)
 
     def expire(self, now: float) -> list[Registration]:
         """End and return every registration whose lifetime has passed.
@@ -117,6 +123,3 @@ class RegistrationTable:
             self.remove(registration)
         self._none_expires_before = min((registration.expires_at for registration in self), default=inf)
         return ended
-
-    def _expects(self, registration: Registration) -> None:
-        self._none_expires_before = min(self._none_expires_before, registration.updated_at + registration.lifetime)

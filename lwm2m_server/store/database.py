@@ -8,7 +8,7 @@ beside a running CA) waits on SQLite's own, at most `BUSY_TIMEOUT` seconds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,19 @@ from typing import Any
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from lwm2m_server.store.batches import Batches, ManyRows, Row
 from lwm2m_server.store.migrations import upgrade
 
 BUSY_TIMEOUT = 30.0
 """Seconds to wait for another process's write lock."""
 
 _BEGIN = "lwm2m_begin"
+_PRAGMAS = (
+    f"busy_timeout={int(BUSY_TIMEOUT * 1000)}",
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+)
 
 
 def _create_private(path: Path) -> None:
@@ -33,12 +40,7 @@ def _on_connect(connection: Any, _record: object) -> None:
     """Durability first: `FULL` syncs the log at each commit, so that an answered change survives a power cut."""
     connection.isolation_level = None  # the driver must not begin transactions behind our back
     cursor = connection.cursor()
-    for pragma in (
-        f"busy_timeout={int(BUSY_TIMEOUT * 1000)}",
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-    ):
+    for pragma in _PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
@@ -48,10 +50,14 @@ def _on_begin(connection: Connection) -> None:
 
 
 class Database:
-    """One database file. `transaction()` writes, `reading()` sees one consistent state without blocking writers."""
+    """One database file. `transaction()` writes, `reading()` sees one consistent state without blocking writers.
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    `write_many` is for what comes in thousands.
+    """
+
+    def __init__(self, engine: AsyncEngine, batches: Batches) -> None:
         self._engine = engine
+        self._batches = batches
         self._writer = asyncio.Lock()
 
     @classmethod
@@ -61,7 +67,7 @@ class Database:
         engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=4, max_overflow=4)
         event.listen(engine.sync_engine, "connect", _on_connect)
         event.listen(engine.sync_engine, "begin", _on_begin)
-        database = cls(engine)
+        database = cls(engine, Batches(path, _PRAGMAS))
         await database._prepare()
         return database
 
@@ -74,6 +80,11 @@ class Database:
         """A writing transaction: committed and on the disk when the block ends, rolled back when it raises."""
         async with self._writer, self._begin("BEGIN IMMEDIATE") as connection:
             yield connection
+
+    async def write_many(self, work: Sequence[tuple[ManyRows, Sequence[Row]]]) -> None:
+        """Carry out statements with many rows each in one transaction, on the disk when this returns."""
+        async with self._writer:
+            await self._batches.run(work)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -90,4 +101,5 @@ class Database:
 
     async def close(self) -> None:
         """Give back every connection; the file is complete at any moment anyway."""
+        self._batches.close()
         await self._engine.dispose()

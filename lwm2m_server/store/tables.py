@@ -49,7 +49,8 @@ devices = Table(
 registrations = Table(
     "registrations",
     metadata,
-    Column("endpoint", String(255), primary_key=True),
+    Column("serial", Integer, primary_key=True),
+    Column("endpoint", String(255), nullable=False),
     Column("handle", String(32), nullable=False),
     Column("owner", String(255), nullable=False),
     Column("credential", LargeBinary(32), nullable=False),
@@ -63,9 +64,9 @@ registrations = Table(
     Column("links", Text, nullable=False),
     Column("registered_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
-    sqlite_with_rowid=False,
 )
-"""A copy of `protocol.registrations.RegistrationTable`, which answers every question; read once, at the start."""
+"""A copy of `protocol.registrations.RegistrationTable`, which answers every question; read once, at the start. Of
+several rows of one endpoint that with the highest serial number counts."""
 
 credentials = Table(
     "credentials",

@@ -74,7 +74,7 @@ class TestEndpointNames:
         (device,) = await owned(provider, "dev-1")
         first = (await device.register()).location_path
         second = (await device.register()).location_path
-        assert len(urlsafe_b64decode(first[1] + "==")) == 16
+        assert len(urlsafe_b64decode(first[1])) >= 16
         assert first != second
         device.location = first
         assert (await device.update()).code is Code.NOT_FOUND

@@ -1,4 +1,4 @@
-"""Registrations of devices with any identity or none, keyed as the server's table in memory is.
+"""Registrations of devices with any identity or none, each change a new row.
 
 Those that are there stay good: their handles and the certificates they belong to are carried over.
 """
@@ -22,6 +22,7 @@ def upgrade() -> None:
     op.drop_table("registrations")
     table = op.create_table(
         "registrations",
+        sa.Column("serial", sa.Integer(), nullable=False),
         sa.Column("endpoint", sa.String(length=255), nullable=False),
         sa.Column("handle", sa.String(length=32), nullable=False),
         sa.Column("owner", sa.String(length=255), nullable=False),
@@ -36,8 +37,7 @@ def upgrade() -> None:
         sa.Column("links", sa.Text(), nullable=False),
         sa.Column("registered_at", sa.Float(), nullable=False),
         sa.Column("updated_at", sa.Float(), nullable=False),
-        sa.PrimaryKeyConstraint("endpoint", name=op.f("pk_registrations")),
-        sqlite_with_rowid=False,
+        sa.PrimaryKeyConstraint("serial", name=op.f("pk_registrations")),
     )
     if known:
         op.bulk_insert(table, [_carried_over(dict(row)) for row in known])
