@@ -108,10 +108,10 @@ def install(
 @app.command("run")
 def run(
     *,
-    data: Data,
+    data: Annotated[Path | None, typer.Option("--data", help="Directory that holds one directory per device.")] = None,
     select: Annotated[list[str] | None, typer.Option("--select", help="Endpoint name; may be repeated.")] = None,
     first: Annotated[int, typer.Option("--first", min=0, help="Number of the first device, by sorted name.")] = 0,
-    count: Annotated[int | None, typer.Option("--count", min=1, help="How many devices; all without it.")] = None,
+    count: Annotated[int | None, typer.Option("--count", min=1, max=MAX_DEVICES, help="How many devices.")] = None,
     ack_timeout: Annotated[float, typer.Option("--ack-timeout", help="CoAP ACK_TIMEOUT, seconds.")] = 2.0,
     max_retransmit: Annotated[int, typer.Option("--max-retransmit", min=0, help="CoAP MAX_RETRANSMIT.")] = 4,
     handshake_timeout: Annotated[float, typer.Option("--handshake-timeout", help="DTLS handshake, seconds.")] = 30.0,
@@ -119,11 +119,31 @@ def run(
     retry_max: Annotated[float, typer.Option("--retry-max", help="Longest pause between attempts, seconds.")] = 60.0,
     lifetime: Annotated[int | None, typer.Option("--lifetime", min=1, help="LwM2M lifetime, seconds.")] = None,
     uvloop: Annotated[bool, typer.Option("--uvloop", help="Use uvloop's event loop.")] = False,
+    server: Annotated[str | None, typer.Option("--server", help="Any LwM2M server: run standard clients.")] = None,
+    bootstrap: Annotated[str | None, typer.Option("--bootstrap", help="Bootstrap server's URI.")] = None,
+    endpoint: Annotated[str | None, typer.Option("--endpoint", help="The client, or what names begin with.")] = None,
+    psk_identity: Annotated[str | None, typer.Option("--psk-identity", help="Identity of the pre-shared key.")] = None,
+    psk_key_file: Annotated[Path | None, typer.Option("--psk-key-file", help="File with the key, in hex.")] = None,
+    certificate: Annotated[Path | None, typer.Option("--certificate", help="The client's certificate (PEM).")] = None,
+    key: Annotated[Path | None, typer.Option("--key", help="Its private key (PEM).")] = None,
+    anchor: Annotated[Path | None, typer.Option("--anchor", help="Certificate (PEM) of the server or its CA.")] = None,
+    version: Annotated[str, typer.Option("--version", help="LwM2M version: 1.0, 1.1 or 1.2.")] = "1.1",
+    queue_mode: Annotated[bool, typer.Option("--queue-mode", help="Sleep between Updates.")] = False,
+    awake: Annotated[float, typer.Option("--awake", help="Seconds awake after an exchange.")] = 93.0,
+    objects: Annotated[str | None, typer.Option("--objects", help="Objects beside 0 to 3, by commas.")] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Let coap:// leave this machine.")] = False,
+    jitter: Annotated[float, typer.Option("--jitter", help="Start the devices over so many seconds.")] = 0.0,
+    period: Annotated[float, typer.Option("--period", help="Seconds between changes of what sensors measure.")] = 5.0,
 ) -> None:
-    """Run devices in this process until SIGTERM or SIGINT; events are JSON lines on stderr."""
+    """Run devices in this process until SIGTERM or SIGINT; events are JSON lines on stderr.
+
+    With --data alone: the devices that were made and installed there, which can move between providers. With --server
+    or --bootstrap: standard clients of any LwM2M server.
+    """
     import asyncio
 
     from device_client.emulator import fleet, log
+    from device_client.emulator.plain import options
     from device_client.emulator.settings import RunSettings
 
     with _complaints():
@@ -135,10 +155,35 @@ def run(
             retry_max=retry_max,
             lifetime=lifetime,
         )
-        names = fleet.choose(data, select or [], first, count)
+        if server is None and bootstrap is None:
+            if data is None or endpoint is not None:
+                raise ValueError("name a server (--server, --bootstrap) for --endpoint, or installed devices (--data)")
+            names = fleet.choose(data, select or [], first, count)
+            devices = {name: fleet.installed(data, name, settings) for name in names}
+        else:
+            if select or first or endpoint is None:
+                raise ValueError("--server and --bootstrap need --endpoint; --select and --first are for --data alone")
+            credentials = options.credentials(psk_identity, psk_key_file, certificate, key, anchor)
+            client = options.client(
+                endpoint=endpoint,
+                count=count or 1,
+                server=server,
+                bootstrap=bootstrap,
+                credentials=credentials,
+                version=version,
+                lifetime=lifetime or 86400,
+                queue_mode=queue_mode,
+                awake=awake,
+                objects=objects,
+                insecure=insecure,
+                jitter=jitter,
+                period=period,
+                run=settings,
+            )
+            devices = {name: fleet.standard(name, client, data) for name in client.endpoints()}
         log.configure()
         with asyncio.Runner(loop_factory=_uvloop() if uvloop else None) as runner:
-            runner.run(fleet.run(data, names, settings))
+            runner.run(fleet.run(devices))
 
 
 @app.command("status")

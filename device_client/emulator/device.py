@@ -8,9 +8,9 @@ from typing import Final
 
 from device_client.emulator.life.housekeeping import erase_rubbish
 from device_client.emulator.life.management import Management
-from device_client.emulator.life.orders import Order
 from device_client.emulator.life.parts import Parts, Surroundings, assemble
 from device_client.emulator.life.performer import Performer
+from device_client.emulator.orders import Order
 from device_client.emulator.storage.files import DeviceFiles
 
 WIRE_REPORT: Final = 2.0

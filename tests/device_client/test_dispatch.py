@@ -20,12 +20,13 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from device_client.emulator import factory
-from device_client.emulator.life.links import MAX_BODY, MAX_PACKAGE, Relation, ServerRequests
+from device_client.emulator.life.links import Relation
 from device_client.emulator.life.parts import Parts, Surroundings, assemble
 from device_client.emulator.life.trust import Peer
 from device_client.emulator.log import device_logger
 from device_client.emulator.lwm2m.caller import Caller
 from device_client.emulator.lwm2m.observing import Observations
+from device_client.emulator.requests import MAX_BODY, MAX_PACKAGE, ServerRequests
 from device_client.emulator.storage.record_file import RecordFile
 from device_client.emulator.transport.coap import Origin
 from device_pki.path import PathError

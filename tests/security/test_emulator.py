@@ -28,7 +28,6 @@ from tests.device_client.world import (
     world,
     write,
 )
-from trust_transfer.device.actions import AnswerCode
 from trust_transfer.device.events import Source
 from trust_transfer.messages.numbers import Form, Result, State
 from trust_transfer.messages.report import TransferReport
@@ -164,7 +163,7 @@ async def test_19_outside_the_window_after_the_reset_and_meanwhile(scene: World)
 def test_19_from_the_reset_to_the_decision_the_old_provider_only_reads(state: State) -> None:
     for path in ("/33003/0/0", "/33003/0/1", "/33003/0/2", "/33002/0/0", "/33001/0/18", "/5/0/0", "/1/0/1"):
         answer = access(state).refused(Caller(), Operation.WRITE, ObjectPath.parse(path))
-        assert answer is not None and answer.code is AnswerCode.METHOD_NOT_ALLOWED
+        assert answer is not None and answer.code is Code.METHOD_NOT_ALLOWED
         assert access(state).refused(Caller(), Operation.READ, ObjectPath.parse(path)) is None
 
 
@@ -172,7 +171,7 @@ def test_19_from_the_reset_to_the_decision_the_old_provider_only_reads(state: St
 def test_20_another_account_executes_cancel(source: Source) -> None:
     for state in State:
         answer = access(state).refused(Caller(source), Operation.EXECUTE, TRANSFER["Cancel"].path())
-        assert answer is not None and answer.code is AnswerCode.UNAUTHORIZED
+        assert answer is not None and answer.code is Code.UNAUTHORIZED
 
 
 async def move(scene: World) -> list[bytes]:

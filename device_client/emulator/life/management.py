@@ -11,12 +11,12 @@ import asyncio
 from device_client.emulator.life.credentials import Issued
 from device_client.emulator.life.housekeeping import erase_left_behind
 from device_client.emulator.life.links import Link, Relation
-from device_client.emulator.life.orders import Order
 from device_client.emulator.life.parts import Parts
 from device_client.emulator.life.renewal import Renewal
 from device_client.emulator.life.sessions import TEMPORARY
 from device_client.emulator.life.trust import Identity, Peer, beneath_permanent
 from device_client.emulator.life.updates import Updates
+from device_client.emulator.orders import Order
 from device_client.emulator.settings import Pauses
 from device_client.emulator.transport.dtls import HandshakeRefused
 from device_pki.path import PathError

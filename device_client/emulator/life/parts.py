@@ -14,7 +14,6 @@ from device_client.emulator.life.credentials import Credentials
 from device_client.emulator.life.enrolling import Enroller
 from device_client.emulator.life.host import TransferHost
 from device_client.emulator.life.links import Links
-from device_client.emulator.life.orders import Order, Orders
 from device_client.emulator.life.sessions import Sessions
 from device_client.emulator.life.software import Software
 from device_client.emulator.life.trust import Trust
@@ -27,6 +26,7 @@ from device_client.emulator.lwm2m.standard.device import device_object
 from device_client.emulator.lwm2m.standard.server import server_object
 from device_client.emulator.lwm2m.transfer_objects import Nonce, fallback_object, transfer_object
 from device_client.emulator.lwm2m.tree import ObjectTree
+from device_client.emulator.orders import Order, Orders
 from device_client.emulator.settings import RunSettings
 from device_client.emulator.storage import identity
 from device_client.emulator.storage.files import DeviceFiles

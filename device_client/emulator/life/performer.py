@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from device_client.emulator.life.housekeeping import erase_for_reset, erase_left_behind
 from device_client.emulator.life.links import Relation
-from device_client.emulator.life.orders import Order
 from device_client.emulator.life.parts import Parts
 from device_client.emulator.life.sessions import TEMPORARY, is_final
 from device_client.emulator.life.trust import Peer, beneath_permanent
+from device_client.emulator.orders import Order
 from device_client.emulator.transport.coap import SessionLost
 from device_client.emulator.transport.dtls import ServerNotTrusted
 from device_pki.path import PathError

@@ -8,6 +8,8 @@ from typing import Final
 from device_client.emulator.lwm2m.caller import Caller, Operation
 from objects.model import MODEL
 from objects.path import Path
+from secure_coap.errors import CoapError, error_of
+from secure_coap.numbers.codes import Code
 from trust_transfer.device.actions import Answer, refusal, unauthorized
 from trust_transfer.device.events import Source
 from trust_transfer.device.record import UNDECIDED
@@ -42,7 +44,17 @@ class TransferAccess:
     def __init__(self, state: Callable[[], State]) -> None:
         self._state = state
 
-    def refused(self, caller: Caller, operation: Operation, path: Path) -> Answer | None:
+    def refused(self, caller: Caller, operation: Operation, path: Path) -> CoapError | None:
+        answer = self._answer(caller, operation, path)
+        return None if answer is None else error_of(Code(int(answer.code)), answer.diagnostic)
+
+    def created(self, caller: Caller, path: Path) -> None:
+        """The one server of such a device may do everything with what it creates."""
+
+    def deleted(self, path: Path) -> None:
+        """No rights are kept by instance."""
+
+    def _answer(self, caller: Caller, operation: Operation, path: Path) -> Answer | None:
         source, state = caller.source, self._state()
         if operation is Operation.READ:
             return None if _may_read(source, path) else unauthorized("this account may not read that")
@@ -53,12 +65,6 @@ class TransferAccess:
         if state in UNDECIDED and path not in _DECIDED_BY_THE_STATE_TABLE:
             return refusal(f"only reads and Fall Back while {state.name.lower().replace('_', ' ')}")
         return None
-
-    def created(self, caller: Caller, path: Path) -> None:
-        """The one server of such a device may do everything with what it creates."""
-
-    def deleted(self, path: Path) -> None:
-        """No rights are kept by instance."""
 
 
 def _may_read(source: Source, path: Path) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from typing import Final
 
 from objects.attributes import Attributes
-from objects.model import MODEL
+from objects.model import ObjectModel
 from objects.path import Path
 from secure_coap.errors import TooManyRequests
 
@@ -41,13 +41,13 @@ class AttributeStore:
                 result = over(self.own(server, Path.of(place.ids[:level])), result)
         return result
 
-    def write(self, server: int, place: Path, query: tuple[str, ...]) -> None:
+    def write(self, server: int, place: Path, query: tuple[str, ...], model: ObjectModel) -> None:
         """Change what is attached; an attribute without a value is taken away.
 
         Raises FormatError, InvalidValue (they cannot stand there, or not together), TooManyRequests.
         """
         wanted = Attributes.parse(query)
-        wanted.check(place, MODEL)
+        wanted.check(place, model)
         changed = over(wanted, self.own(server, place))
         changed = replace(changed, **dict.fromkeys(wanted.removed), removed=frozenset())
         changed.check_together()

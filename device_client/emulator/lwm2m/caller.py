@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Protocol
 
 from objects.path import Path
-from trust_transfer.device.actions import Answer
+from secure_coap.errors import CoapError
 from trust_transfer.device.events import Source
 
 
@@ -34,8 +34,8 @@ class Caller:
 class Access(Protocol):
     """Who may do what: decided before an object sees the request."""
 
-    def refused(self, caller: Caller, operation: Operation, path: Path) -> Answer | None:
-        """The refusal of this request, or None when the object itself decides."""
+    def refused(self, caller: Caller, operation: Operation, path: Path) -> CoapError | None:
+        """Why this request is refused, or None when the object itself decides."""
 
     def created(self, caller: Caller, path: Path) -> None:
         """This server has just created this instance."""

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from device_client.emulator.lwm2m.instance import Executor, Instance, Reader, TableInstance, Writer
 from objects.definition import ObjectDefinition
 from objects.errors import InvalidValue
-from objects.model import MODEL
+from objects.model import MODEL, ObjectModel
 from objects.nodes import AnyResource
 from objects.path import MAX_ID
 from secure_coap.errors import BadRequest, MethodNotAllowed, NotFound, ServiceUnavailable
@@ -40,9 +40,10 @@ class DeviceObject:
         replacers: Mapping[str, Writer] | None = None,
         executors: Mapping[str, Executor] | None = None,
         made_by_reading: Collection[str] = (),
+        model: ObjectModel = MODEL,
     ) -> DeviceObject:
         """An object with instance 0 alone, given by tables (see TableInstance)."""
-        definition = MODEL[name]
+        definition = model[name]
         instance = TableInstance(
             definition,
             readers=readers,

@@ -75,68 +75,62 @@ class Dispatcher:
             case Code.POST if path.level == 1:
                 return self._create(request, path, caller)
             case Code.POST if path.level == 3 and self.tree.instance(path).executable(path.ids[2]):
-                return self._allowed(Operation.EXECUTE, path, caller) or response_of(
-                    writing.execute(self.tree, request, path, caller)
-                )
+                self._check(Operation.EXECUTE, path, caller)
+                return response_of(writing.execute(self.tree, request, path, caller))
             case Code.PUT | Code.POST if path.level >= 2:
-                return self._allowed(Operation.WRITE, path, caller) or response_of(
-                    writing.write(self.tree, request, path, caller)
-                )
+                self._check(Operation.WRITE, path, caller)
+                return response_of(writing.write(self.tree, request, path, caller))
             case Code.DELETE if path.level == 2:
                 return self._delete(path, caller)
             case _:
                 raise MethodNotAllowed(f"{request.method.name} is not offered at {path}")
 
-    def _allowed(self, operation: Operation, path: Path, caller: Caller) -> Response | None:
-        answer = self.tree.access.refused(caller, operation, path)
-        return None if answer is None else response_of(answer)
+    def _check(self, operation: Operation, path: Path, caller: Caller) -> None:
+        """Raise the CoapError of an operation this caller may not do."""
+        refusal = self.tree.access.refused(caller, operation, path)
+        if refusal is not None:
+            raise refusal
 
     def _read(self, request: Request, path: Path, caller: Caller) -> Response:
-        refused = self._allowed(Operation.READ, path, caller)
-        if refused is not None:
-            return refused
+        self._check(Operation.READ, path, caller)
         if request.accept == ContentFormat.LINK_FORMAT:
             links = discover(self.tree, self.attributes, path, caller, _depth(request))
             return Response(Code.CONTENT, render(links).encode(), content_format=ContentFormat.LINK_FORMAT)
-        return reading.content(path, self.tree.read(path, caller), request.accept, self._default_format)
+        return reading.content(
+            path, self.tree.read(path, caller), request.accept, self._default_format, self.tree.model
+        )
 
     def _read_composite(self, request: Request, caller: Caller) -> Response:
         values = self.tree.values(reading.composite_paths(request), caller)
-        return reading.composite_content(values, request)
+        return reading.composite_content(values, request, self.tree.model)
 
     def _write_composite(self, request: Request, caller: Caller) -> Response:
-        values = writing.composite_values(request)
+        values = writing.composite_values(request, self.tree.model)
         for path in values:
-            refused = self._allowed(Operation.WRITE, path, caller)
-            if refused is not None:
-                return refused
+            self._check(Operation.WRITE, path, caller)
         answer = writing.write_composite(values, self.tree, caller)
         self.tree.touch()
         return response_of(answer)
 
     def _write_attributes(self, request: Request, path: Path, caller: Caller) -> Response:
-        refused = self._allowed(Operation.READ, path, caller)
-        if refused is not None:
-            return refused
+        self._check(Operation.READ, path, caller)
         discover(self.tree, self.attributes, path, caller, depth=0)
-        self.attributes.write(caller.server, path, request.query)
+        self.attributes.write(caller.server, path, request.query, self.tree.model)
         return Response(Code.CHANGED)
 
     def _create(self, request: Request, path: Path, caller: Caller) -> Response:
-        refused = self._allowed(Operation.CREATE, path, caller)
-        if refused is not None:
-            return refused
+        self._check(Operation.CREATE, path, caller)
         place = writing.create(self.tree, request, path)
         self.tree.access.created(caller, place)
+        self.tree.reshaped.fire()
         return Response(Code.CREATED, location_path=place.segments)
 
     def _delete(self, path: Path, caller: Caller) -> Response:
-        refused = self._allowed(Operation.DELETE, path, caller)
-        if refused is not None:
-            return refused
+        self._check(Operation.DELETE, path, caller)
         self.tree.object(path).delete(path.ids[1])
         self.tree.access.deleted(path)
         self.attributes.forget(path)
+        self.tree.reshaped.fire()
         return Response(Code.DELETED)
 
     def sample(self, request: Request, caller: Caller) -> dict[Path, Value]:
@@ -144,8 +138,7 @@ class Dispatcher:
         if request.method is Code.FETCH:
             return self.tree.values(reading.composite_paths(request), caller, made=False)
         path = Path.from_segments(request.path)
-        if self._allowed(Operation.READ, path, caller) is not None:
-            raise NotFound(f"{path} is not there for this server")
+        self._check(Operation.READ, path, caller)
         return dict(walk(path, self.tree.read(path, caller, made=False)))
 
     def rules(self, request: Request, caller: Caller, defaults: Attributes) -> Attributes:

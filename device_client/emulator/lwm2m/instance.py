@@ -196,8 +196,11 @@ class StoredInstance(Instance):
         definition: ObjectDefinition,
         values: Mapping[str, Content] | None = None,
         executors: Mapping[str, Executor] | None = None,
+        changed: Callable[[int], None] = lambda number: None,
     ) -> None:
+        """`changed` is called with the id of a resource that a server has written."""
         super().__init__(definition)
+        self._changed = changed
         self.values: dict[int, Content] = {definition[key].id: value for key, value in (values or {}).items()}
         self._executors = {definition[key].id: executor for key, executor in (executors or {}).items()}
 
@@ -216,6 +219,7 @@ class StoredInstance(Instance):
     def prepare(self, number: int, content: Content, mode: WriteMode) -> Callable[[Source], Answer | None]:
         def apply(source: Source) -> None:
             self.put(number, content, mode)
+            self._changed(number)
 
         return apply
 

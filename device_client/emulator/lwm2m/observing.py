@@ -19,7 +19,6 @@ from device_client.emulator.transport.coap import Origin
 from objects.attributes import Attributes
 from objects.errors import ObjectsError
 from objects.formats import records
-from objects.model import MODEL
 from secure_coap.errors import BadRequest, CoapError
 from secure_coap.exchange import Request, Response
 from secure_coap.numbers.content_formats import ContentFormat
@@ -195,7 +194,7 @@ class Observations:
         if len(stored) > 1 and stored[0].response.content_format in _TIMED:
             content_format = stored[0].response.content_format
             series = [records.Record(path, value, each.time) for each in stored for path, value in each.values.items()]
-            payload = records.encode(content_format, series, MODEL)
+            payload = records.encode(content_format, series, self._dispatcher.tree.model)
             self._send(one, replace(stored[0].response, payload=payload))
             return
         for each in stored:

@@ -8,7 +8,7 @@ from typing import Final
 from objects import formats
 from objects.errors import FormatError, FormatReason
 from objects.formats import composite
-from objects.model import MODEL
+from objects.model import ObjectModel
 from objects.nodes import Node, Resource, ResourceInstance
 from objects.path import Path
 from objects.values import ResourceType, Value
@@ -26,11 +26,11 @@ ENCODED: Final = (
 """Formats of more than one value this device answers in, the preferred one first."""
 
 
-def content(path: Path, node: Node, accept: int | None, default: int) -> Response:
+def content(path: Path, node: Node, accept: int | None, default: int, model: ObjectModel) -> Response:
     """2.05 with this node. Raises NotAcceptable when `accept` cannot carry it."""
-    content_format = accept if accept is not None else _format_for(path, node, default)
+    content_format = accept if accept is not None else _format_for(path, node, default, model)
     try:
-        payload = formats.encode(content_format, path, node, MODEL)
+        payload = formats.encode(content_format, path, node, model)
     except FormatError as error:
         if error.reason is FormatReason.UNSUPPORTED:
             raise NotAcceptable(str(error)) from error
@@ -38,11 +38,11 @@ def content(path: Path, node: Node, accept: int | None, default: int) -> Respons
     return Response(Code.CONTENT, payload, content_format=content_format)
 
 
-def _format_for(path: Path, node: Node, default: int) -> int:
+def _format_for(path: Path, node: Node, default: int, model: ObjectModel) -> int:
     """What a Read without Accept gets: one opaque value as it is, one other value as text, more in the default."""
     if not isinstance(node, Resource | ResourceInstance):
         return default
-    definition = MODEL.resource(path)
+    definition = model.resource(path)
     opaque = definition is not None and definition.type is ResourceType.OPAQUE
     return ContentFormat.OCTET_STREAM if opaque else ContentFormat.TEXT
 
@@ -59,12 +59,12 @@ def composite_paths(request: Request) -> Sequence[Path]:
         raise
 
 
-def composite_content(values: Mapping[Path, Value], request: Request) -> Response:
+def composite_content(values: Mapping[Path, Value], request: Request, model: ObjectModel) -> Response:
     """2.05 with these values, in the format accepted, else the one of the request. Raises NotAcceptable."""
     content_format = request.accept if request.accept is not None else request.content_format
     assert content_format is not None
     try:
-        payload = composite.encode_values(content_format, values, MODEL)
+        payload = composite.encode_values(content_format, values, model)
     except FormatError as error:
         if error.reason is FormatReason.UNSUPPORTED:
             raise NotAcceptable(str(error)) from error

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from device_client.emulator.lwm2m.caller import Access, Caller, Operation
 from device_client.emulator.lwm2m.device_object import DeviceObject
 from device_client.emulator.lwm2m.instance import Instance
+from device_client.emulator.signal import Signal
+from objects.model import MODEL, ObjectModel
 from objects.nodes import MultipleResource, Node, ObjectInstance, ObjectNode, ResourceInstance, walk
 from objects.path import Path
 from objects.values import Value
@@ -17,11 +19,15 @@ from secure_coap.errors import CoapError, NotFound
 class ObjectTree:
     """Finds and reads what is on the device; what a caller may not read is not there for it."""
 
-    def __init__(self, objects: Iterable[DeviceObject], access: Access) -> None:
+    def __init__(self, objects: Iterable[DeviceObject], access: Access, model: ObjectModel = MODEL) -> None:
+        """`model` holds the versions of the objects this device has."""
         self._objects: Mapping[int, DeviceObject] = {one.id: one for one in objects}
         self.access = access
+        self.model = model
         self.watchers: set[Callable[[], None]] = set()
         """Called by `touch`."""
+        self.reshaped = Signal()
+        """Fires when an instance has come or gone: the servers' lists of links are not right any more."""
 
     def touch(self) -> None:
         """Something on the device may have changed."""

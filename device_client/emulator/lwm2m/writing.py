@@ -10,7 +10,7 @@ from device_client.emulator.lwm2m.tree import ObjectTree
 from objects import arguments, formats
 from objects.errors import FormatError, FormatReason
 from objects.formats import composite
-from objects.model import MODEL
+from objects.model import ObjectModel
 from objects.nodes import AnyResource, MultipleResource, Node, ObjectInstance, ObjectNode, Resource, ResourceInstance
 from objects.path import UNASSIGNED, Path
 from objects.values import Value
@@ -24,7 +24,7 @@ from trust_transfer.device.events import Source
 
 def write(tree: ObjectTree, request: Request, path: Path, caller: Caller) -> Answer:
     """Write to an instance, a resource or a resource instance: PUT replaces, POST updates."""
-    node = decoded(request, path)
+    node = decoded(request, path, tree.model)
     mode = WriteMode.UPDATE
     if request.method is Code.PUT and path.level < 4:
         # Writing one instance of a resource leaves the others as they are, whatever the method (6.3.3).
@@ -44,10 +44,10 @@ def write_composite(values: Mapping[Path, Value], tree: ObjectTree, caller: Call
     return SUCCESS
 
 
-def composite_values(request: Request) -> Mapping[Path, Value]:
+def composite_values(request: Request, model: ObjectModel) -> Mapping[Path, Value]:
     """The values of a Write-Composite. Raises UnsupportedContentFormat, BadRequest, MethodNotAllowed, FormatError."""
     try:
-        decoded_values = composite.decode_values(_format(request), request.payload, MODEL)
+        decoded_values = composite.decode_values(_format(request), request.payload, model)
     except FormatError as error:
         raise _unsupported(error) from error
     values: dict[Path, Value] = {}
@@ -60,7 +60,7 @@ def composite_values(request: Request) -> Mapping[Path, Value]:
 
 def create(tree: ObjectTree, request: Request, path: Path) -> Path:
     """The place of the new instance. Raises what DeviceObject.create raises."""
-    node = decoded(request, path)
+    node = decoded(request, path, tree.model)
     if not isinstance(node, ObjectNode) or len(node.instances) > 1:
         raise BadRequest("a Create makes one instance")
     found = tree.object(path)
@@ -78,10 +78,10 @@ def execute(tree: ObjectTree, request: Request, path: Path, caller: Caller) -> A
     return tree.instance(path).execute(path.ids[2], parsed, caller.source)
 
 
-def decoded(request: Request, path: Path) -> Node:
+def decoded(request: Request, path: Path, model: ObjectModel) -> Node:
     """What the body says about `path`. Raises UnsupportedContentFormat, FormatError."""
     try:
-        return formats.decode(_format(request), path, request.payload, MODEL)
+        return formats.decode(_format(request), path, request.payload, model)
     except FormatError as error:
         raise _unsupported(error) from error
 

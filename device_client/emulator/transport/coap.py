@@ -159,6 +159,10 @@ class CoapSession:
         if not confirmable:
             self._remote.notified[message.mid] = gone
 
+    @property
+    def asleep(self) -> bool:
+        return self._remote.asleep
+
     def sleep(self, *, asleep: bool) -> None:
         """Hear nothing of what the server sends while asleep."""
         self._remote.asleep = asleep

@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from OpenSSL import SSL
+from OpenSSL.SSL import _ffi, _lib  # type: ignore[attr-defined]
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -24,6 +25,9 @@ MTU = 1200
 MAX_DATAGRAM = 16384
 CIPHERS = b"ECDHE-ECDSA-AES128-CCM8:ECDHE-ECDSA-AES128-GCM-SHA256:@SECLEVEL=0"
 """AEAD suites only (RFC 7925 section 4.4); OpenSSL files CCM_8's short tag under security level 0."""
+
+PSK_CIPHERS = b"PSK-AES128-CCM8:PSK-AES128-CCM:PSK-AES128-GCM-SHA256:@SECLEVEL=0"
+"""RFC 7925 section 4.2 asks for the first one."""
 
 _RECORD_HEADER = 13
 _ALERT, _FATAL, _BAD_CERTIFICATE = 21, 2, 42
@@ -58,12 +62,7 @@ class DtlsCredentials:
     chain: tuple[x509.Certificate, ...] = ()
 
     def context(self) -> SSL.Context:
-        context = SSL.Context(SSL.DTLS_METHOD)
-        context.set_min_proto_version(_DTLS12)
-        context.set_max_proto_version(_DTLS12)
-        context.set_cipher_list(CIPHERS)
-        context.set_options(SSL.OP_NO_QUERY_MTU | SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION)
-        context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+        context = _context(CIPHERS)
         # OpenSSL only proves the possession of the key here; DtlsClient judges the path with `verify`.
         context.set_verify(SSL.VERIFY_PEER, lambda *_: True)
         context.use_certificate(self.certificate)
@@ -73,12 +72,56 @@ class DtlsCredentials:
         return context
 
 
+@dataclass(frozen=True, slots=True)
+class PskCredentials:
+    """A pre-shared key (RFC 7925 section 4.2): who knows it is the server."""
+
+    identity: bytes
+    key: bytes = field(repr=False)
+
+    def context(self) -> SSL.Context:
+        context = _context(PSK_CIPHERS)
+        _lib.SSL_CTX_set_psk_client_callback(context._context, _give_key)
+        return context
+
+    @staticmethod
+    def verify(chain: Sequence[x509.Certificate]) -> None:
+        """No certificate comes with a pre-shared key."""
+
+
+def _context(ciphers: bytes) -> SSL.Context:
+    context = SSL.Context(SSL.DTLS_METHOD)
+    context.set_min_proto_version(_DTLS12)
+    context.set_max_proto_version(_DTLS12)
+    context.set_cipher_list(ciphers)
+    context.set_options(SSL.OP_NO_QUERY_MTU | SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION)
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    return context
+
+
+@_ffi.callback(  # type: ignore[untyped-decorator]
+    "unsigned int(SSL *, const char *, char *, unsigned int, unsigned char *, unsigned int)",
+    error=0,
+    onerror=lambda *_: None,
+)
+def _give_key(ssl: Any, _hint: Any, identity: Any, identity_size: int, key: Any, size: int) -> int:
+    """Called by OpenSSL; whatever goes wrong here gives it a key of length 0, which ends the handshake."""
+    credentials = SSL.Connection._reverse_mapping[ssl].get_app_data()
+    name = credentials.identity + b"\0"
+    if len(name) > identity_size or len(credentials.key) > size:
+        return 0
+    _ffi.memmove(identity, name, len(name))
+    _ffi.memmove(key, credentials.key, len(credentials.key))
+    return len(credentials.key)
+
+
 class DtlsClient:
     """One association, from the first ClientHello to its end; never reused."""
 
-    def __init__(self, credentials: DtlsCredentials) -> None:
+    def __init__(self, credentials: DtlsCredentials | PskCredentials) -> None:
         self._verify = credentials.verify
         self._connection = SSL.Connection(credentials.context(), None)
+        self._connection.set_app_data(credentials)
         self._connection.set_ciphertext_mtu(MTU)
         self._connection.set_connect_state()
         self._trusted = False

@@ -9,16 +9,16 @@ from device_client.emulator.lwm2m.device_object import DeviceObject
 from device_client.emulator.lwm2m.instance import Arguments, Content, StoredInstance
 from device_client.emulator.lwm2m.standard.simulation import Step
 from device_client.emulator.transport.wire import WireMeter
-from objects.model import MODEL
+from objects.model import ObjectModel
 from trust_transfer.device.events import Source
 
 ETHERNET: Final = 41
 KILOBYTE: Final = 1000
 
 
-def connectivity_monitoring(address: str = "127.0.0.1") -> tuple[DeviceObject, Step]:
+def connectivity_monitoring(model: ObjectModel, address: str = "127.0.0.1") -> tuple[DeviceObject, Step]:
     """Object 4; the signal wavers at each step."""
-    definition = MODEL["Connectivity Monitoring"]
+    definition = model["Connectivity Monitoring"]
     network = StoredInstance(
         definition,
         {
@@ -36,7 +36,7 @@ def connectivity_monitoring(address: str = "127.0.0.1") -> tuple[DeviceObject, S
     return DeviceObject(definition, {0: network}), step
 
 
-def connectivity_statistics(meter: WireMeter) -> DeviceObject:
+def connectivity_statistics(model: ObjectModel, meter: WireMeter) -> DeviceObject:
     """Object 7, over everything the device sends and receives; the collection period is kept and does not end it."""
     begin = (0, 0)
     end: tuple[int, int] | None = (0, 0)
@@ -67,4 +67,5 @@ def connectivity_statistics(meter: WireMeter) -> DeviceObject:
         },
         writers={"Collection Period": write_period},
         executors={"Start": start, "Stop": stop},
+        model=model,
     )

@@ -8,6 +8,7 @@ from typing import Final
 from device_client.emulator.lwm2m.device_object import DeviceObject
 from device_client.emulator.lwm2m.instance import Arguments
 from device_client.emulator.lwm2m.registration import BINDING
+from objects.model import MODEL, ObjectModel
 from trust_transfer.device.actions import Answer
 from trust_transfer.device.events import Source
 
@@ -20,7 +21,9 @@ Order = Callable[[], None]
 """Something to be done once the answer has been given."""
 
 
-def device_object(endpoint: str, now: Callable[[], int], reboot: Order) -> DeviceObject:
+def device_object(
+    endpoint: str, now: Callable[[], int], reboot: Order, *, binding: str = BINDING, model: ObjectModel = MODEL
+) -> DeviceObject:
     """Object 3: who made the device and what time it is there; `reboot` restarts it."""
 
     def execute_reboot(arguments: Arguments, source: Source) -> Answer | None:
@@ -35,8 +38,9 @@ def device_object(endpoint: str, now: Callable[[], int], reboot: Order) -> Devic
             "Serial Number": lambda: endpoint,
             "Error Code": lambda: {0: NO_ERROR},
             "Current Time": now,
-            "Supported Binding and Modes": lambda: BINDING,
+            "Supported Binding and Modes": lambda: binding,
             "Software Version": lambda: SOFTWARE_VERSION,
         },
         executors={"Reboot": execute_reboot},
+        model=model,
     )

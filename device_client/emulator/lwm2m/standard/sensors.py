@@ -10,7 +10,7 @@ from typing import Final
 from device_client.emulator.lwm2m.device_object import DeviceObject
 from device_client.emulator.lwm2m.instance import Arguments, StoredInstance
 from device_client.emulator.lwm2m.standard.simulation import Step
-from objects.model import MODEL
+from objects.model import ObjectModel
 from trust_transfer.device.events import Source
 
 COLDEST: Final = -20.0
@@ -18,9 +18,9 @@ HOTTEST: Final = 60.0
 METRES_PER_DEGREE: Final = 111_320.0
 
 
-def temperature(instances: int = 2) -> tuple[DeviceObject, Step]:
+def temperature(model: ObjectModel, instances: int = 2) -> tuple[DeviceObject, Step]:
     """So many thermometers, in degrees Celsius; each step changes every one a little."""
-    definition = MODEL["Temperature"]
+    definition = model["Temperature"]
 
     def reset(instance: StoredInstance) -> None:
         for name in ("Min Measured Value", "Max Measured Value"):
@@ -55,9 +55,9 @@ def temperature(instances: int = 2) -> tuple[DeviceObject, Step]:
     return DeviceObject(definition, thermometers), step
 
 
-def location(now: Callable[[], int], speed: float = 1.5) -> tuple[DeviceObject, Step]:
+def location(model: ObjectModel, now: Callable[[], int], speed: float = 1.5) -> tuple[DeviceObject, Step]:
     """A device carried about at `speed` metres per second, in a straight line that bends a little at each step."""
-    definition = MODEL["Location"]
+    definition = model["Location"]
     place = StoredInstance(
         definition,
         {

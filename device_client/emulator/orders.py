@@ -14,6 +14,8 @@ class Order(Enum):
     REBOOT = "restart"
     ENROLL = "get a new certificate"
     FIRMWARE = "process the written package"
+    DISABLE = "deregister for the account's disable timeout"
+    BOOTSTRAP = "ask the bootstrap server for accounts"
 
 
 class Orders:

@@ -1,0 +1,156 @@
+"""One standard client: from power on to power off."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from device_client.emulator.log import Logger
+from device_client.emulator.lwm2m.device_object import DeviceObject
+from device_client.emulator.lwm2m.dispatch import Dispatcher
+from device_client.emulator.lwm2m.standard.connectivity import connectivity_monitoring, connectivity_statistics
+from device_client.emulator.lwm2m.standard.device import device_object
+from device_client.emulator.lwm2m.standard.sensors import location, temperature
+from device_client.emulator.lwm2m.standard.simulation import Simulation, Step
+from device_client.emulator.lwm2m.standard.test_object import test_object
+from device_client.emulator.lwm2m.tree import ObjectTree
+from device_client.emulator.orders import Order
+from device_client.emulator.plain.access_control import AccessControl
+from device_client.emulator.plain.accounts import Account, Accounts
+from device_client.emulator.plain.first_accounts import first_accounts
+from device_client.emulator.plain.server_life import ServerLife
+from device_client.emulator.plain.settings import ClientSettings
+from device_client.emulator.settings import Pauses
+from device_client.emulator.storage.files import DeviceFiles
+from device_client.emulator.transport.wire import WireMeter
+from objects.core_versions import core_versions
+from objects.model import MODEL
+from secure_coap.numbers.content_formats import ContentFormat
+
+GOODBYE: Final = 2.0
+"""Seconds a device gets to deregister when it is switched off."""
+
+
+class PlainDevice:
+    """The client with this name; `files` keeps its accounts, or nothing does."""
+
+    def __init__(
+        self, endpoint: str, settings: ClientSettings, log: Logger, rng: random.Random, files: DeviceFiles | None = None
+    ) -> None:
+        self._endpoint = endpoint
+        self._settings = settings
+        self._log = log
+        self._rng = rng
+        self._meter = WireMeter()
+        self.model = MODEL.selecting(core_versions(settings.version))
+        self.accounts = Accounts(self.model, self._ordered)
+        first_accounts(self.accounts, settings)
+        if files is not None:
+            self.accounts.keep_in(files)
+        objects, self._steps = self._objects()
+        tree = ObjectTree([*self.accounts.objects.values(), *objects], AccessControl(self.accounts), self.model)
+        default = ContentFormat.LWM2M_TLV if settings.version == "1.0" else ContentFormat.SENML_CBOR
+        self.dispatcher = Dispatcher(tree, default_format=default)
+        self._lives: dict[int, ServerLife] = {}
+        self.started = False
+        """Whether the device could begin to live."""
+        self._rebooting = asyncio.Event()
+
+    async def run(self, off: asyncio.Event) -> None:
+        """Live until `off` is set, then deregister and end. Cancelled, it ends at once, like a power cut."""
+        switched_off = asyncio.ensure_future(off.wait())
+        try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(switched_off), self._rng.random() * self._settings.jitter)
+            while not off.is_set():
+                await self._live(switched_off)
+        finally:
+            switched_off.cancel()
+
+    async def _live(self, switched_off: asyncio.Future[Any]) -> None:
+        """From a start to the next one, or to the end."""
+        self._rebooting.clear()
+        self._log.info("started")
+        self.started = True
+        life: asyncio.Future[Any] = asyncio.ensure_future(self._work())
+        rebooting: asyncio.Future[Any] = asyncio.ensure_future(self._rebooting.wait())
+        try:
+            await asyncio.wait({life, switched_off, rebooting}, return_when=asyncio.FIRST_COMPLETED)
+            if life.done():
+                life.result()
+            else:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._say_goodbye(), GOODBYE)
+                self._log.info("stopped")
+        finally:
+            rebooting.cancel()
+            life.cancel()
+            life.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+
+    async def _work(self) -> None:
+        simulation = Simulation(self._endpoint, self._steps, self.dispatcher.tree.touch, self._settings.period)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(simulation.run())
+            self._lives = {one.server: self._life(one.server) for one in self.accounts.servers()}
+            for life in self._lives.values():
+                tasks.create_task(life.run())
+
+    def _life(self, server: int) -> ServerLife:
+        run = self._settings.run
+        pauses = Pauses(run.retry_min, run.retry_max, self._rng)
+        return ServerLife(
+            endpoint=self._endpoint,
+            account=self._account(server),
+            server=server,
+            dispatcher=self.dispatcher,
+            settings=self._settings,
+            pauses=pauses,
+            meter=self._meter,
+            log=self._log,
+        )
+
+    def _account(self, server: int) -> Callable[[], Account | None]:
+        return lambda: next((one for one in self.accounts.servers() if one.server == server), None)
+
+    async def _say_goodbye(self) -> None:
+        await asyncio.gather(*(life.leave() for life in self._lives.values()))
+
+    def _ordered(self, server: int, order: Order) -> None:
+        life = self._lives.get(server)
+        if life is not None:
+            life.orders.give(order)
+
+    def _objects(self) -> tuple[list[DeviceObject], list[Step]]:
+        binding = "UQ" if self._settings.queue_mode and self._settings.version == "1.0" else "U"
+        objects = [
+            device_object(
+                self._endpoint, lambda: int(time.time()), self._rebooting_now, binding=binding, model=self.model
+            )
+        ]
+        steps: list[Step] = []
+        for word in self._settings.objects:
+            match word:
+                case "temperature":
+                    found, step = temperature(self.model)
+                    objects.append(found)
+                    steps.append(step)
+                case "location":
+                    found, step = location(self.model, lambda: int(time.time()))
+                    objects.append(found)
+                    steps.append(step)
+                case "connectivity":
+                    found, step = connectivity_monitoring(self.model)
+                    objects.append(found)
+                    steps.append(step)
+                case "statistics":
+                    objects.append(connectivity_statistics(self.model, self._meter))
+                case "test":
+                    objects.append(test_object(self._rng))
+        return objects, steps
+
+    def _rebooting_now(self) -> None:
+        self._rebooting.set()
