@@ -7,10 +7,9 @@ decode(Format.TLV, Path.parse("/3/0"), payload, MODEL)   # ObjectInstance(...)
 
 from __future__ import annotations
 
-from objects.errors import FormatError, FormatReason
 from objects.formats import codecs
 from objects.formats.numbers import Format
-from objects.formats.tree import MAX_PAYLOAD, build, newest
+from objects.formats.tree import MAX_PAYLOAD, build, check_size, newest
 from objects.model import ObjectModel
 from objects.nodes import Node, walk
 from objects.path import Path
@@ -36,8 +35,7 @@ def decode(content_format: int, path: Path, data: bytes, model: ObjectModel) -> 
     Types follow the definitions, ranges are not checked (`objects.checks` does). A resource without a definition keeps
     the type its encoding shows: bytes in TLV. Of several values for one place the latest counts. Raises FormatError.
     """
-    if len(data) > MAX_PAYLOAD:
-        raise FormatError(FormatReason.TOO_LARGE, f"{len(data)} bytes, at most {MAX_PAYLOAD}")
+    check_size(data)
     codec = codecs.NODES.get(content_format)
     if codec is not None:
         return codec.decode(path, data, model)

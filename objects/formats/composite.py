@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from objects.errors import FormatError, FormatReason
 from objects.formats import codecs
-from objects.formats.tree import MAX_PAYLOAD, check_places, newest
+from objects.formats.tree import check_places, check_size, newest
 from objects.model import ObjectModel
 from objects.path import Path
 from objects.values import Value
@@ -27,7 +26,7 @@ def encode_paths(content_format: int, paths: Iterable[Path]) -> bytes:
 
 def decode_paths(content_format: int, data: bytes) -> tuple[Path, ...]:
     """The paths a composite read asks for, each once; values beside them are not looked at. Raises FormatError."""
-    _check_size(data)
+    check_size(data)
     entries = codecs.records(content_format).read(None, data, _NO_MODEL)
     return tuple(dict.fromkeys(path for path, _, _ in entries))
 
@@ -46,12 +45,7 @@ def decode_values(content_format: int, data: bytes, model: ObjectModel) -> dict[
 
     Raises FormatError.
     """
-    _check_size(data)
+    check_size(data)
     values = newest(codecs.records(content_format).read(None, data, model))
     check_places((path for path, value in values.items() if value is not None), model, None)
     return values
-
-
-def _check_size(data: bytes) -> None:
-    if len(data) > MAX_PAYLOAD:
-        raise FormatError(FormatReason.TOO_LARGE, f"{len(data)} bytes, at most {MAX_PAYLOAD}")

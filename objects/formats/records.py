@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from objects.errors import FormatError, FormatReason
 from objects.formats import codecs
-from objects.formats.tree import MAX_PAYLOAD, check_places
+from objects.formats.tree import check_places, check_size
 from objects.model import ObjectModel
 from objects.nodes import walk
 from objects.path import Path
@@ -38,8 +37,7 @@ def decode(content_format: int, base: Path | None, data: bytes, model: ObjectMod
 
     Formats of one node (text, opaque, CBOR, TLV) need `base` and have no times. Raises FormatError.
     """
-    if len(data) > MAX_PAYLOAD:
-        raise FormatError(FormatReason.TOO_LARGE, f"{len(data)} bytes, at most {MAX_PAYLOAD}")
+    check_size(data)
     codec = codecs.NODES.get(content_format)
     if codec is not None and base is not None:
         return tuple(Record(path, value) for path, value in walk(base, codec.decode(base, data, model)))

@@ -29,6 +29,12 @@ class RecordFormat(NamedTuple):
     write: Callable[[Path | None, Sequence[Entry], ObjectModel], bytes]
 
 
+def check_size(data: bytes) -> None:
+    """Raise FormatError TOO_LARGE for more than MAX_PAYLOAD."""
+    if len(data) > MAX_PAYLOAD:
+        raise FormatError(FormatReason.TOO_LARGE, f"{len(data)} bytes, at most {MAX_PAYLOAD}")
+
+
 def natural_type(value: Value) -> ResourceType:
     """The type of a value whose resource is in no definition."""
     match value:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cose import cbor
@@ -76,12 +76,24 @@ def test_any_bytes_end_in_a_value_or_a_typed_error(content_format: Format, path:
 @pytest.mark.parametrize("content_format", TREE_FORMATS)
 @given(INSTANCES, st.data())
 def test_mutated_bytes_too(content_format: Format, pair: tuple[int, ObjectInstance], draw: st.DataObject) -> None:
+    _mutate(content_format, pair, draw)
+
+
+def _mutate(content_format: Format, pair: tuple[int, ObjectInstance], draw: st.DataObject) -> None:
     path = Path(pair[0], 0)
     data = bytearray(encode(content_format, path, pair[1], MODEL))
     for _ in range(draw.draw(st.integers(1, 4))):
         at = draw.draw(st.integers(0, len(data)))
         data[at : at + draw.draw(st.integers(0, 2))] = draw.draw(st.binary(max_size=2))
     _value_or_typed_error(lambda d: decode(content_format, path, d, MODEL), bytes(data))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("content_format", TREE_FORMATS)
+@settings(max_examples=5000)
+@given(INSTANCES, st.data())
+def test_many_mutated_bytes(content_format: Format, pair: tuple[int, ObjectInstance], draw: st.DataObject) -> None:
+    _mutate(content_format, pair, draw)
 
 
 @pytest.mark.parametrize("content_format", RECORD_FORMATS)
