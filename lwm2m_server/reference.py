@@ -193,7 +193,9 @@ def _body(route: APIRoute) -> Iterator[str]:
             yield ""
             for name, field in annotation.model_fields.items():
                 default = field.get_default(call_default_factory=True, validated_data={})
-                yield f"- `{name}`{'' if default is PydanticUndefined else f' (default `{default!r}`)'}"
+                shown = "" if default is PydanticUndefined else f" (default `{default!r}`)"
+                meaning = f": {field.description}" if field.description else ""
+                yield f"- `{name}`{shown}{meaning}"
 
 
 # ---- shared -------------------------------------------------------------------------------------

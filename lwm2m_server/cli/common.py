@@ -7,7 +7,8 @@ import json
 import re
 import sys
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum, StrEnum
 from pathlib import Path
@@ -101,29 +102,37 @@ class Server:
         """DELETE; returns the JSON value."""
         return self._call("DELETE", path).json()
 
+    def lines(self, path: str, **query: Any) -> Iterator[Any]:
+        """GET a stream of JSON values, one a line, until it ends."""
+        with self._answer("GET", path, params=_given(query), timeout=None) as response:
+            for line in response.iter_lines():
+                yield json.loads(line)
+
     def _call(self, method: str, path: str, **arguments: Any) -> "httpx.Response":
+        with self._answer(method, path, timeout=300, **arguments) as response:
+            response.read()
+            return response
+
+    @contextmanager
+    def _answer(self, method: str, path: str, **arguments: Any) -> Iterator["httpx.Response"]:
+        """The answer, its body still to be read; or the end of the command when it is an error."""
         import httpx
 
         host, port = self._settings.admin_bind
         authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        uri, headers = f"http://{authority}/api/v1/{path}", {"authorization": f"Bearer {self._token()}"}
         try:
-            response = httpx.request(
-                method,
-                f"http://{authority}/api/v1/{path}",
-                headers={"authorization": f"Bearer {self._token()}"},
-                timeout=300,
-                trust_env=False,
-                **arguments,
-            )
+            with httpx.stream(method, uri, headers=headers, trust_env=False, **arguments) as response:
+                if not response.is_success:
+                    response.read()
+                    fail(_EXIT_OF_STATUS.get(response.status_code, Exit.REFUSED), _problem(response))
+                yield response
         except httpx.TransportError as error:
             fail(
                 Exit.UNAVAILABLE,
                 f"the server at {authority} does not answer ({error}); start it: "
                 f"lwm2m-server serve --config {self._config}",
             )
-        if not response.is_success:
-            fail(_EXIT_OF_STATUS.get(response.status_code, Exit.REFUSED), _problem(response))
-        return response
 
     def _token(self) -> str:
         path = self._settings.data / "operator.token"

@@ -1,17 +1,15 @@
 """`lwm2m-server devices`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from lwm2m_server.cli.common import Config, Exit, Format, Output, Server, fail, read_file, segment, show
+from lwm2m_server.cli import observations, operations
+from lwm2m_server.cli.common import Config, Format, Output, Server, read_file, segment, show
+from lwm2m_server.cli.operations import Endpoint
 
-app = typer.Typer(no_args_is_help=True, help="Devices: list, add, read, write, execute.")
-
-Endpoint = Annotated[str, typer.Argument(help="Endpoint name of the device.")]
-ObjectPath = Annotated[str, typer.Argument(help="Where: /object/instance/resource.")]
-Wait = Annotated[float, typer.Option(help="Seconds to wait for a device that is not connected.")]
+app = typer.Typer(no_args_is_help=True, help="Devices: list, show, and every operation of LwM2M on one of them.")
 
 _FLEET = ("endpoint", "group", "book", "registered", "online", "state", "result")
 """Columns of a service provider's devices."""
@@ -47,54 +45,19 @@ def add(
     show(output, Server(config).post(f"groups/{segment(group)}/devices", content=read_file(bag)))
 
 
-@app.command()
-def read(endpoint: Endpoint, path: ObjectPath, config: Config, wait: Wait = 0, output: Format = Output.TABLE) -> None:
-    """Read an object, instance or resource."""
-    values = _operate(config, endpoint, "read", {"path": path, "wait": wait})["values"]
-    show(output, values if output is Output.JSON else [{"path": name, "value": values[name]} for name in values])
-
-
-@app.command()
-def write(  # noqa: PLR0917 - one parameter per argument and option
-    endpoint: Endpoint,
-    path: ObjectPath,
-    config: Config,
-    value: Annotated[str | None, typer.Argument(help="The value as text.")] = None,
-    hex_value: Annotated[str | None, typer.Option("--hex", help="The value in hex, for opaque resources.")] = None,
-    file: Annotated[Path | None, typer.Option(help="A file that is the value, for opaque resources.")] = None,
-    wait: Wait = 0,
-    output: Format = Output.TABLE,
-) -> None:
-    """Write a resource."""
-    given = [one for one in (value, hex_value, file) if one is not None]
-    if len(given) != 1:
-        fail(Exit.USAGE, "give the value once: as text, by --hex or by --file")
-    text = read_file(file).hex() if file is not None else hex_value or value
-    body = {"path": path, "value": text, "hex": value is None, "wait": wait}
-    show(output, _operate(config, endpoint, "write", body))
-
-
-@app.command()
-def execute(  # noqa: PLR0917 - one parameter per argument and option
-    endpoint: Endpoint,
-    path: ObjectPath,
-    config: Config,
-    arguments: Annotated[list[str] | None, typer.Argument(help="Arguments 0, 1, …")] = None,
-    wait: Wait = 0,
-    output: Format = Output.TABLE,
-) -> None:
-    """Execute a resource."""
-    body = {"path": path, "arguments": arguments or [], "wait": wait}
-    show(output, _operate(config, endpoint, "execute", body))
-
-
-@app.command()
-def discover(
-    endpoint: Endpoint, path: ObjectPath, config: Config, wait: Wait = 0, output: Format = Output.TABLE
-) -> None:
-    """List what is at a path."""
-    show(output, _operate(config, endpoint, "discover", {"path": path, "wait": wait})["links"])
-
-
-def _operate(config: Path, endpoint: str, operation: str, body: dict[str, Any]) -> Any:
-    return Server(config).post(f"devices/{segment(endpoint)}/{operation}", body)
+for _command in (
+    operations.read,
+    operations.write,
+    operations.update,
+    operations.execute,
+    operations.create,
+    operations.delete,
+    operations.discover,
+    operations.write_composite,
+    observations.attributes,
+    observations.observe,
+    observations.observations,
+    observations.cancel,
+    observations.values,
+):
+    app.command()(_command)

@@ -32,6 +32,7 @@ from secure_coap.errors import NotFound
 from secure_coap.exchange import Request, Response
 
 T = TypeVar("T")
+PathLike = TypeVar("PathLike", str, Path)
 Place: TypeAlias = str | Path | ResourceDefinition
 """A path, written `/3/0/1` or as a value, or a resource of an object's instance 0."""
 
@@ -112,7 +113,7 @@ class Device:
         places = [_path(path) for path in paths]
         return await self._run(lambda target: operations.read_composite(target, places))
 
-    async def write_composite(self, values: Mapping[str | Path, Value | None]) -> None:
+    async def write_composite(self, values: Mapping[PathLike, Value | None]) -> None:
         """Write several resources at once: all or none. None removes a resource instance."""
         given = {_path(path): value for path, value in values.items()}
         await self._run(lambda target: operations.write_composite(target, given))

@@ -1,8 +1,8 @@
 """Operations of our server on Leshan's client, without security, with a pre-shared key and with certificates.
 
 Update, by itself and on demand. Read of object, instance, resource and resource instance in every content format.
-Write: replace, partial update, a single resource, of every type. Execute with arguments. Create and Delete. Discover and
-Write-Attributes. Observe and Cancel. Read-, Write- and Observe-Composite. Send. A firmware image pushed in blocks.
+Write: replace, partial update, a single resource, of every type. Execute with arguments. Create and Delete. Discover
+and Write-Attributes. Observe and Cancel. Read-, Write- and Observe-Composite. Send. A firmware image pushed in blocks.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ from lwm2m_server.api.admin import (
     firmware,
     groups,
     metrics,
+    observations,
+    operations,
     partners,
     registered,
     transfers,
@@ -23,7 +25,7 @@ from lwm2m_server.server.bootstrapping import Bootstrapper
 from lwm2m_server.server.server import Lwm2mServer
 
 PREFIX = "/api/v1"
-EVERYWHERE = tuple(module.router for module in (credentials,))
+EVERYWHERE = tuple(module.router for module in (credentials, operations, observations))
 """Routes of every LwM2M server."""
 DEVICE_MANAGEMENT = tuple(module.router for module in (bootstrap, groups, registered))
 """Routes of role dm only."""

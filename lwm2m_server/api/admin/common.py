@@ -26,8 +26,14 @@ def _provider(request: Request) -> ServiceProvider:
     return provider
 
 
+def _maybe_provider(request: Request) -> ServiceProvider | None:
+    provider: ServiceProvider | None = request.app.state.provider
+    return provider
+
+
 Server = Annotated[Lwm2mServer, Depends(_server)]
 Provider = Annotated[ServiceProvider, Depends(_provider)]
+MaybeProvider = Annotated[ServiceProvider | None, Depends(_maybe_provider)]
 
 
 def check_group_name(name: str) -> None:

@@ -69,7 +69,7 @@ async def test_discover_and_attributes(running: Running) -> None:
 async def test_composite_operations(running: Running) -> None:
     async with AiocoapDevice().running(running.address) as aiocoap:
         device = running.server.device("dev-1")
-        await device.write_composite({"/1/0/1": 90, "/3/0/14": "+05"})
+        await device.write_composite({Path(1, 0, 1): 90, Path(3, 0, 14): "+05"})
         assert await device.read_composite("/1/0/1", "/3/0/14", "/3303") == {
             Path(1, 0, 1): 90,
             Path(3, 0, 14): "+05",
