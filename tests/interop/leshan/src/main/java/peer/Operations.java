@@ -128,6 +128,7 @@ final class Operations {
             codes.add(one instanceof SingleObservation single
                     ? send(device, new CancelObservationRequest(single)).getCode().getCode()
                     : send(device, new CancelCompositeObservationRequest((CompositeObservation) one)).getCode().getCode());
+            server.getObservationService().cancelObservation(one); // the request leaves it in the store
         }
         return codes;
     }
