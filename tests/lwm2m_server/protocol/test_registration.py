@@ -15,7 +15,6 @@ from lwm2m_server.protocol.registration import (
     Update,
     parse,
 )
-from lwm2m_server.protocol.registration_limits import PerMinute
 from secure_coap.errors import CoapError
 from secure_coap.exchange import Request
 from secure_coap.numbers.codes import Code
@@ -122,13 +121,3 @@ def test_equal_lists_share_one_string() -> None:
     first, second = parse(register("ep=a")), parse(register("ep=b", payload=bytes(bytearray(LINKS))))
     assert isinstance(first, Register) and isinstance(second, Register)
     assert first.links is second.links
-
-
-def test_ten_registrations_a_minute() -> None:
-    rate = PerMinute(10)
-    assert all(rate.admit("dev-1", float(second)) for second in range(10))
-    assert not rate.admit("dev-1", 10.0)
-    assert rate.admit("dev-2", 10.0)
-    assert rate.admit("dev-1", 60.0)
-    assert rate._counts == {"dev-1": 1}
-    assert all(PerMinute(0).admit("dev-1", 0.0) for _ in range(100))
