@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
+from cose.hss_lms import HssLmsPublicKey
 from cose.keys import PrivateKey, PublicKey
 from cose.numbers import Algorithm
+
+VerificationKey: TypeAlias = PublicKey | HssLmsPublicKey
+"""What signatures are verified with. HSS/LMS keys are only that: nothing here signs with a stateful key."""
 
 
 class UnsuitableKey(ValueError):
@@ -29,7 +33,7 @@ class SignatureAlgorithm(Protocol):
 
     def sign(self, key: PrivateKey, data: bytes) -> bytes: ...
 
-    def verify(self, key: PublicKey, signature: bytes, data: bytes) -> bool: ...
+    def verify(self, key: VerificationKey, signature: bytes, data: bytes) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class Ecdsa:
         r, s = decode_dss_signature(key.sign(data, ec.ECDSA(self.hash)))
         return r.to_bytes(self.size, "big") + s.to_bytes(self.size, "big")
 
-    def verify(self, key: PublicKey, signature: bytes, data: bytes) -> bool:
+    def verify(self, key: VerificationKey, signature: bytes, data: bytes) -> bool:
         if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, self.curve):
             raise UnsuitableKey(f"a key on {self.curve.name} is needed")
         if len(signature) != 2 * self.size:
@@ -68,7 +72,7 @@ class Ed25519:
             raise UnsuitableKey("an Ed25519 key is needed")
         return key.sign(data)
 
-    def verify(self, key: PublicKey, signature: bytes, data: bytes) -> bool:
+    def verify(self, key: VerificationKey, signature: bytes, data: bytes) -> bool:
         if not isinstance(key, ed25519.Ed25519PublicKey):
             raise UnsuitableKey("an Ed25519 key is needed")
         try:
@@ -76,6 +80,19 @@ class Ed25519:
         except InvalidSignature:
             return False
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class HssLms:
+    """HSS/LMS (RFC 8554, RFC 8778): verified, never made; its private keys count their uses."""
+
+    def sign(self, key: PrivateKey, data: bytes) -> bytes:
+        raise UnsuitableKey("HSS/LMS signatures are made where the key's state is kept, not here")
+
+    def verify(self, key: VerificationKey, signature: bytes, data: bytes) -> bool:
+        if not isinstance(key, HssLmsPublicKey):
+            raise UnsuitableKey("an HSS/LMS key is needed")
+        return key.verifies(signature, data)
 
 
 _P256: Final = Ecdsa(ec.SECP256R1, hashes.SHA256(), 32)
@@ -93,6 +110,7 @@ SIGNATURE_ALGORITHMS: Final[Mapping[int, SignatureAlgorithm]] = MappingProxyType
         Algorithm.ES512: _P521,
         Algorithm.ED25519: _ED25519,
         Algorithm.EDDSA: _ED25519,
+        Algorithm.HSS_LMS: HssLms(),
     }
 )
 

@@ -11,46 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, Final
 
 from cose import cbor
-from cose.algorithms import SIGNATURE_ALGORITHMS, UnsuitableKey, algorithm_for
-from cose.keys import KID_SIZE, PrivateKey, PublicKey, kid
+from cose.algorithms import SIGNATURE_ALGORITHMS, UnsuitableKey, VerificationKey, algorithm_for
+from cose.errors import CoseError, CoseReason, SignatureInvalid
+from cose.headers import algorithm_of, check_headers, header_map, protected_map
+from cose.keys import KID_SIZE, PrivateKey, kid
 from cose.numbers import Algorithm, Header, Tag
 
 PROFILE_ALGORITHMS: Final = frozenset({Algorithm.ESP256, Algorithm.ED25519, Algorithm.ES256, Algorithm.EDDSA})
 _PROFILE_LABELS: Final = frozenset({Header.ALG, Header.KID, Header.TYP})
 _MAX_TYP: Final = 65535
 _CONTEXT: Final = "Signature1"
-
-
-class CoseReason(Enum):
-    """Why bytes are not an acceptable COSE_Sign1."""
-
-    STRUCTURE = "not a COSE_Sign1 with tag 18"
-    PROTECTED_HEADER = "the protected header is not what this message requires"
-    UNPROTECTED_HEADER = "the unprotected header is not what this message requires"
-    CRITICAL = "a critical header parameter is not understood"
-    ALGORITHM = "the algorithm is not known or not allowed here"
-    KEY = "the key does not fit the algorithm"
-    PAYLOAD = "the payload is missing, or present twice"
-    SIGNATURE = "the signature does not verify under this key"
-
-
-class CoseError(ValueError):
-    """Bytes that are not an acceptable COSE_Sign1; `reason` says which rule they break."""
-
-    def __init__(self, reason: CoseReason, detail: str = "") -> None:
-        super().__init__(f"{reason.value}: {detail}" if detail else reason.value)
-        self.reason = reason
-
-
-class SignatureInvalid(CoseError):
-    """The signature does not verify under the key it was checked with."""
-
-    def __init__(self) -> None:
-        super().__init__(CoseReason.SIGNATURE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +45,9 @@ class Sign1:
         algorithm in its protected header, or demands (crit) what nobody here understands.
         """
         protected_bytes, unprotected, payload, signature = _members(cbor.decode(data, max_size=max_size))
-        protected = _header_map(cbor.decode(protected_bytes, max_size=max_size), CoseReason.PROTECTED_HEADER)
-        _check_headers(protected, unprotected)
+        protected = protected_map(protected_bytes, max_size)
+        check_headers(protected, unprotected)
+        algorithm_of(protected, SIGNATURE_ALGORITHMS)
         return cls(bytes(data), protected_bytes, protected, unprotected, payload, signature)
 
     @property
@@ -93,7 +67,7 @@ class Sign1:
         value = self.protected.get(Header.TYP)
         return value if isinstance(value, int | str) else None
 
-    def verify(self, key: PublicKey, *, detached_payload: bytes | None = None) -> bytes:
+    def verify(self, key: VerificationKey, *, detached_payload: bytes | None = None) -> bytes:
         """Return the payload `key` has signed.
 
         Raises `SignatureInvalid`; `CoseError` when the key is of another kind than the algorithm, or the payload is
@@ -173,27 +147,8 @@ def _members(item: Any) -> tuple[bytes, dict[int | str, Any], bytes | None, byte
         raise CoseError(CoseReason.STRUCTURE, "tag 18 expected")
     match item.value:
         case [bytes(protected), dict(unprotected), (bytes() | None) as payload, bytes(signature)]:
-            return protected, _header_map(unprotected, CoseReason.UNPROTECTED_HEADER), payload, signature
+            return protected, header_map(unprotected, CoseReason.UNPROTECTED_HEADER), payload, signature
     raise CoseError(CoseReason.STRUCTURE, "an array of protected, unprotected, payload and signature expected")
-
-
-def _header_map(value: Any, reason: CoseReason) -> dict[int | str, Any]:
-    if not isinstance(value, dict):
-        raise CoseError(reason, "not a map")
-    if any(isinstance(label, bytes) for label in value):
-        raise CoseError(reason, "labels are integers or text")
-    return value
-
-
-def _check_headers(protected: Mapping[int | str, Any], unprotected: Mapping[int | str, Any]) -> None:
-    if protected.keys() & unprotected.keys():
-        raise CoseError(CoseReason.UNPROTECTED_HEADER, "a label appears in both headers")
-    # No extension is understood here, and an empty list is forbidden: whatever crit says, it cannot be met.
-    if Header.CRIT in protected or Header.CRIT in unprotected:
-        raise CoseError(CoseReason.CRITICAL)
-    algorithm = protected.get(Header.ALG)
-    if isinstance(algorithm, bool) or not isinstance(algorithm, int) or algorithm not in SIGNATURE_ALGORITHMS:
-        raise CoseError(CoseReason.ALGORITHM, f"{algorithm!r} in the protected header")
 
 
 def _signed_bytes(protected: bytes, payload: bytes) -> bytes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cose import cbor, sign1
+from cose.errors import CoseError
 from cose.keys import PrivateKey, PublicKey
 from suit import decoding
 from suit.commands import Alternatives, CommandSequence, Nested, Override, decode_sequence
@@ -161,7 +162,7 @@ def _verifies(block: bytes, key: PublicKey, digest: Digest) -> bool:
         if signature.alg not in sign1.PROFILE_ALGORITHMS:
             return False
         signature.verify(key, detached_payload=digest.encode())
-    except (sign1.CoseError, cbor.CborError):
+    except (CoseError, cbor.CborError):
         return False
     return True
 

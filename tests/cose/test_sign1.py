@@ -8,9 +8,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from cose.cbor import CborError, Tagged, decode, encode
+from cose.errors import CoseError, CoseReason, SignatureInvalid
 from cose.keys import KeyKind, generate_private_key, kid
 from cose.numbers import Algorithm, Header
-from cose.sign1 import CoseError, CoseReason, Sign1, SignatureInvalid, create, parse_profile, sign
+from cose.sign1 import Sign1, create, parse_profile, sign
 
 KEY = generate_private_key()
 ED25519_KEY = generate_private_key(KeyKind.ED25519)

@@ -8,7 +8,8 @@ import pytest
 
 from cose.cbor import CborError
 from cose.cwt import decode_claims
-from cose.sign1 import CoseError, CoseReason, Sign1, parse_profile
+from cose.errors import CoseError, CoseReason
+from cose.sign1 import Sign1, parse_profile
 from tests.cose.vectors import SHARED, Example, own, own_examples, shared
 
 SIGN1 = [own(record) for record in own_examples("cose", "sign1.json")]

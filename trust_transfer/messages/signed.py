@@ -13,8 +13,9 @@ from typing import Any, Final
 from cose import sign1
 from cose.cbor import encode
 from cose.cwt import ClaimsError, decode_claims
+from cose.errors import CoseError
 from cose.keys import PrivateKey, PublicKey, kid
-from cose.sign1 import CoseError, Sign1
+from cose.sign1 import Sign1
 from trust_transfer.messages.errors import MessageError
 from trust_transfer.messages.fields import Fields, cbor_as_result, malformed
 from trust_transfer.messages.numbers import Result, Typ

@@ -13,9 +13,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from cose.errors import CoseError
 from cose.keys import PrivateKey, PublicKey
 from cose.numbers import Claim
-from cose.sign1 import CoseError, Sign1
+from cose.sign1 import Sign1
 from trust_transfer.messages.errors import MessageError
 from trust_transfer.messages.fields import Fields
 from trust_transfer.messages.numbers import PRIVATE_TRANSFER, Form, Result, TransferKey, Typ
