@@ -9,6 +9,7 @@ accept the same bytes have read the same value, and a message has one byte repre
 | byte string, text string     | `bytes`, `str`                          |
 | array                        | `list` (tuples may be encoded)          |
 | map                          | `dict`; keys are `int`, `str`, `bytes`  |
+|                              | and, only where asked for, `tuple`      |
 | tag                          | `Tagged`, never interpreted             |
 | false, true, null            | `False`, `True`, `None`                 |
 | float                        | `float`, shortest form                  |
@@ -82,15 +83,23 @@ def encode(value: Any) -> bytes:
     return bytes(out)
 
 
-def decode(data: bytes, *, max_size: int = DEFAULT_MAX_SIZE, max_depth: int = DEFAULT_MAX_DEPTH) -> Any:
+def decode(
+    data: bytes,
+    *,
+    max_size: int = DEFAULT_MAX_SIZE,
+    max_depth: int = DEFAULT_MAX_DEPTH,
+    array_keys: bool = False,
+    any_order: bool = False,
+) -> Any:
     """Decode one item that fills `data` exactly.
 
-    `max_size` is in bytes; `max_depth` counts nested arrays, maps and tags. Raises `CborError` unless
-    `encode(decode(data)) == data` holds.
+    `max_size` is in bytes; `max_depth` counts nested arrays, maps and tags; with `array_keys` a map may have arrays as
+    keys, which become tuples. Raises `CborError` unless `encode(decode(data)) == data` holds; `any_order` waives the
+    order of map keys alone, for messages of others whose standard leaves it open.
     """
     if len(data) > max_size:
         raise CborError(CborReason.TOO_LARGE, f"{len(data)} bytes, at most {max_size}")
-    decoder = _Decoder(bytes(data))
+    decoder = _Decoder(bytes(data), array_keys=array_keys, any_order=any_order)
     value = decoder.item(max_depth)
     if decoder.position != len(data):
         raise CborError(CborReason.TRAILING_BYTES, f"{len(data) - decoder.position} bytes")
@@ -159,7 +168,7 @@ def _encode_text(out: bytearray, value: str) -> None:
 def _encode_map(out: bytearray, value: Mapping[Any, Any]) -> None:
     pairs: dict[bytes, Any] = {}
     for key, member in value.items():
-        if isinstance(key, bool) or not isinstance(key, int | str | bytes):
+        if isinstance(key, bool) or not isinstance(key, int | str | bytes | tuple):
             raise CborError(CborReason.KEY_TYPE, type(key).__name__)
         pairs[encode(key)] = member
     _encode_head(out, _MAP, len(pairs))
@@ -188,9 +197,11 @@ def _encode_float(value: float) -> bytes:
 class _Decoder:
     """A position in the bytes; every read is bounded by their end."""
 
-    __slots__ = ("data", "position")
+    __slots__ = ("any_order", "array_keys", "data", "position")
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, *, array_keys: bool, any_order: bool) -> None:
+        self.array_keys = array_keys
+        self.any_order = any_order
         self.data = data
         self.position = 0
 
@@ -245,23 +256,29 @@ class _Decoder:
         except UnicodeDecodeError as error:
             raise CborError(CborReason.INVALID_TEXT) from error
 
-    def _map(self, count: int, depth: int) -> dict[int | str | bytes, Any]:
-        result: dict[int | str | bytes, Any] = {}
+    def _map(self, count: int, depth: int) -> dict[Any, Any]:
+        result: dict[Any, Any] = {}
         previous = b""
         for _ in range(count):
             start = self.position
-            key = self._key()
+            key = self._key(depth)
             encoded = self.data[start : self.position]
-            if encoded == previous:
+            if encoded == previous or key in result:
                 raise CborError(CborReason.DUPLICATE_KEY, repr(key)[:40])
-            if encoded < previous:
+            if encoded < previous and not self.any_order:
                 raise CborError(CborReason.UNSORTED_KEYS, repr(key)[:40])
             previous = encoded
             result[key] = self.item(depth)
         return result
 
-    def _key(self) -> int | str | bytes:
-        if self.position < len(self.data) and self.data[self.position] >> 5 > _TEXT:
+    def _key(self, depth: int) -> int | str | bytes | tuple[Any, ...]:
+        major = self.data[self.position] >> 5 if self.position < len(self.data) else _UINT
+        if major == _ARRAY and self.array_keys:
+            members = self.item(depth)
+            if any(isinstance(member, list | dict | Tagged | bool | float) for member in members):
+                raise CborError(CborReason.KEY_TYPE)
+            return tuple(members)
+        if major > _TEXT:
             raise CborError(CborReason.KEY_TYPE)
         key: int | str | bytes = self.item(0)
         return key

@@ -53,8 +53,11 @@ class Encrypt:
 
     @classmethod
     def parse(cls, data: bytes, *, max_size: int) -> Encrypt:
-        """Parse a tagged message of at most `max_size` bytes. Raises `CborError`, `CoseError`."""
-        item = cbor.decode(data, max_size=max_size)
+        """Parse a tagged message of at most `max_size` bytes. Raises `CborError`, `CoseError`.
+
+        COSE leaves open in which order header parameters come, and others use it.
+        """
+        item = cbor.decode(data, max_size=max_size, any_order=True)
         if not isinstance(item, cbor.Tagged) or item.tag != Tag.COSE_ENCRYPT:
             raise CoseError(CoseReason.STRUCTURE, "tag 96 expected")
         match item.value:
@@ -69,6 +72,11 @@ class Encrypt:
         check_headers(protected, headers)
         alg = _algorithm(protected, headers)
         return cls(protected_bytes, alg, _iv(alg, {**protected, **headers}), parse_recipients(recipients))
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether the algorithm notices a changed ciphertext."""
+        return self.alg in _AEAD
 
     def decrypt(self, ciphertext: bytes, key: RecipientKey) -> bytes:
         """The plaintext. Raises `TagInvalid`, `CoseError` RECIPIENT or KEY; with AES-CTR nothing is authenticated."""

@@ -10,12 +10,14 @@ from suit.builder import (
     firmware_update,
     reset_to_agreed_state,
 )
+from suit.common import ComponentId
 from suit.digest import Digest
 from suit.envelope import MAX_SIZE, MAX_SIZE_WITH_IMAGE, Envelope, VerifiedEnvelope, parse_envelope, sign
 from suit.errors import ConditionFailed, SuitError, SuitReason
-from suit.manifest import ComponentId, Manifest, parse_manifest
+from suit.manifest import Manifest, parse_manifest
 from suit.processor import ProcessResult, check_sequence, invoke, process
-from suit.store import ComponentStore, DeviceDescription
+from suit.recipient import DeviceDescription
+from suit.store import ComponentStore
 
 __all__ = [
     "APPLICATION_DATA",

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from suit.commands import Alternatives, Command, CommandSequence, Index, Override
+from suit.common import ComponentId
 from suit.digest import Digest
-from suit.manifest import ComponentId, Manifest
+from suit.manifest import Manifest
 from suit.numbers import CommandCode, ManifestKey, ParameterKey, ReportPolicy
 from suit.parameters import ParameterValue
 

@@ -5,14 +5,14 @@ A new command is one number, one row here and one row in `suit.machine`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from cose import cbor
 from suit import decoding, parameters
 from suit.errors import SuitError, SuitReason
-from suit.numbers import CommandCode, ReportPolicy
+from suit.numbers import CommandCode, ParameterKey, ReportPolicy
 from suit.parameters import Parameters
 
 MAX_COMMANDS: Final = 256
@@ -26,9 +26,23 @@ CommandSequence: TypeAlias = tuple["Command", ...]
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """Argument of override-parameters."""
+    """Argument of override-parameters, and of set-parameters."""
 
     values: Parameters
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideMultiple:
+    """Argument of override-multiple: parameters by component index."""
+
+    components: Mapping[int, Parameters]
+
+
+@dataclass(frozen=True, slots=True)
+class CopyParameters:
+    """Argument of copy-parameters: which parameters to take from which component index."""
+
+    sources: Mapping[int, tuple[ParameterKey, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +67,7 @@ class Index:
     all: bool = False
 
 
-Argument: TypeAlias = ReportPolicy | Index | Override | Alternatives | Nested
+Argument: TypeAlias = ReportPolicy | Index | Override | OverrideMultiple | CopyParameters | Alternatives | Nested
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +78,13 @@ class Command:
     argument: Argument
 
 
-def decode_sequence(data: bytes, what: str, nesting: int = MAX_NESTING) -> CommandSequence:
-    """The commands of an encoded sequence. Raises SuitError: MALFORMED, LIMIT, COMMAND_UNSUPPORTED, …"""
+def decode_sequence(
+    data: bytes, what: str, nesting: int = MAX_NESTING, excluded: Collection[CommandCode] = ()
+) -> CommandSequence:
+    """The commands of an encoded sequence, in which those of `excluded` have no place.
+
+    Raises SuitError: MALFORMED, LIMIT, COMMAND_UNSUPPORTED, COMMAND_MISPLACED, …
+    """
     if nesting == 0:
         raise SuitError(SuitReason.LIMIT, f"{what}: sequences nested deeper than {MAX_NESTING}")
     items = decoding.array(decoding.decode(data, what), what)
@@ -73,7 +92,8 @@ def decode_sequence(data: bytes, what: str, nesting: int = MAX_NESTING) -> Comma
         raise SuitError(SuitReason.LIMIT, f"{what}: more than {MAX_COMMANDS} commands")
     if not items or len(items) % 2:
         raise SuitError(SuitReason.MALFORMED, f"{what}: commands and arguments come in pairs")
-    return tuple(_parse(items[i], items[i + 1], nesting) for i in range(0, len(items), 2))
+    context = _Context(nesting, frozenset(excluded))
+    return tuple(_parse(items[i], items[i + 1], context) for i in range(0, len(items), 2))
 
 
 def encode_sequence(sequence: CommandSequence) -> bytes:
@@ -84,26 +104,59 @@ def encode_sequence(sequence: CommandSequence) -> bytes:
     return cbor.encode(items)
 
 
-def _parse(code: Any, argument: Any, nesting: int) -> Command:
+def offset_of(sequence: CommandSequence, number: int) -> int:
+    """Where command `number` begins in the encoded sequence, in bytes."""
+    head = len(cbor.encode([None] * 2 * len(sequence))) - 2 * len(sequence)
+    return head + sum(len(encode_command(command)) for command in sequence[:number])
+
+
+def nested_offset(command: Command) -> int:
+    """Where the sequence of run-sequence begins, in bytes from its command."""
+    assert isinstance(command.argument, Nested)
+    return len(encode_command(command)) - len(encode_sequence(command.argument.sequence))
+
+
+def alternative_offset(command: Command, number: int) -> int:
+    """Where an alternative of try-each begins, in bytes from its command."""
+    assert isinstance(command.argument, Alternatives)
+    following = [cbor.encode(item) for item in _alternatives_item(command.argument)[number + 1 :]]
+    own = command.argument.sequences[number]
+    size = 0 if own is None else len(encode_sequence(own))
+    return len(encode_command(command)) - sum(map(len, following)) - size
+
+
+def encode_command(command: Command) -> bytes:
+    """One command and its argument, as they stand in a sequence."""
+    return cbor.encode(int(command.code)) + cbor.encode(_codec(command.code).item(command.argument))
+
+
+class _Context(NamedTuple):
+    nesting: int
+    excluded: frozenset[CommandCode]
+
+
+def _parse(code: Any, argument: Any, context: _Context) -> Command:
     known = decoding.registered(code, CommandCode)
     if known is None:
         raise SuitError(SuitReason.COMMAND_UNSUPPORTED, f"{code!r}")
-    return Command(known, _codec(known).parse(argument, nesting))
+    if known in context.excluded:
+        raise SuitError(SuitReason.COMMAND_MISPLACED, known.name)
+    return Command(known, _codec(known).parse(argument, context))
 
 
 class _Codec(NamedTuple):
-    parse: Callable[[Any, int], Argument]
+    parse: Callable[[Any, _Context], Argument]
     item: Callable[[Any], Any]
 
 
-def _policy(item: Any, _nesting: int) -> ReportPolicy:
+def _policy(item: Any, _context: _Context) -> ReportPolicy:
     value = decoding.integer(item, "reporting policy")
     if value > ReportPolicy.ALL:
         raise SuitError(SuitReason.MALFORMED, f"reporting policy {value}")
     return ReportPolicy(value)
 
 
-def _index(item: Any, _nesting: int) -> Index:
+def _index(item: Any, _context: _Context) -> Index:
     if item is True:
         return Index(all=True)
     if isinstance(item, list):
@@ -119,29 +172,74 @@ def _index_item(index: Index) -> Any:
     return index.numbers[0] if len(index.numbers) == 1 else list(index.numbers)
 
 
-def _override(item: Any, _nesting: int) -> Override:
+def _override(item: Any, _context: _Context) -> Override:
     return Override(parameters.parse(item))
 
 
-def _alternatives(item: Any, nesting: int) -> Alternatives:
+def _alternatives(item: Any, context: _Context) -> Alternatives:
     members = decoding.array(item, "try-each")
     if len(members) < 2 or len(members) > MAX_COMMANDS or None in members[:-1]:
         raise SuitError(SuitReason.MALFORMED, "try-each takes two or more sequences, only the last may be nil")
-    return Alternatives(tuple(None if m is None else _nested(m, nesting).sequence for m in members))
+    return Alternatives(tuple(None if m is None else _nested(m, context).sequence for m in members))
 
 
 def _alternatives_item(alternatives: Alternatives) -> Any:
     return [None if sequence is None else encode_sequence(sequence) for sequence in alternatives.sequences]
 
 
-def _nested(item: Any, nesting: int) -> Nested:
-    return Nested(decode_sequence(decoding.octets(item, "sequence"), "sequence", nesting - 1))
+def _nested(item: Any, context: _Context) -> Nested:
+    data = decoding.octets(item, "sequence")
+    return Nested(decode_sequence(data, "sequence", context.nesting - 1, context.excluded))
+
+
+def _override_multiple(item: Any, _context: _Context) -> OverrideMultiple:
+    fields = _by_index(item, "override-multiple")
+    return OverrideMultiple({number: parameters.parse(values) for number, values in fields.items()})
+
+
+def _copy_parameters(item: Any, _context: _Context) -> CopyParameters:
+    fields = _by_index(item, "copy-parameters")
+    return CopyParameters(
+        {
+            number: tuple(_parameter(key) for key in decoding.array(keys, "copy-parameters"))
+            for number, keys in fields.items()
+        }
+    )
+
+
+def _by_index(item: Any, what: str) -> dict[int, Any]:
+    fields = decoding.mapping(item, what)
+    if not 1 <= len(fields) <= MAX_INDICES:
+        raise SuitError(SuitReason.LIMIT, f"{what}: 1 to {MAX_INDICES} component indices")
+    return {decoding.integer(number, "component index"): value for number, value in fields.items()}
+
+
+def _parameter(item: Any) -> ParameterKey:
+    known = decoding.registered(item, ParameterKey)
+    if known is None:
+        raise SuitError(SuitReason.PARAMETER_UNSUPPORTED, f"{item!r:.40}")
+    return known
+
+
+def _parameters_item(argument: Override) -> dict[int, Any]:
+    return parameters.to_item(argument.values)
+
+
+def _multiple_item(argument: OverrideMultiple) -> dict[int, Any]:
+    return {number: parameters.to_item(values) for number, values in argument.components.items()}
+
+
+def _copy_item(argument: CopyParameters) -> dict[int, Any]:
+    return {number: [int(key) for key in keys] for number, keys in argument.sources.items()}
 
 
 _POLICY: Final = _Codec(_policy, int)
 _OTHERS: Final[Mapping[CommandCode, _Codec]] = {
     CommandCode.DIRECTIVE_SET_COMPONENT_INDEX: _Codec(_index, _index_item),
-    CommandCode.DIRECTIVE_OVERRIDE_PARAMETERS: _Codec(_override, lambda argument: parameters.to_item(argument.values)),
+    CommandCode.DIRECTIVE_OVERRIDE_PARAMETERS: _Codec(_override, _parameters_item),
+    CommandCode.DIRECTIVE_SET_PARAMETERS: _Codec(_override, _parameters_item),
+    CommandCode.DIRECTIVE_OVERRIDE_MULTIPLE: _Codec(_override_multiple, _multiple_item),
+    CommandCode.DIRECTIVE_COPY_PARAMETERS: _Codec(_copy_parameters, _copy_item),
     CommandCode.DIRECTIVE_TRY_EACH: _Codec(_alternatives, _alternatives_item),
     CommandCode.DIRECTIVE_RUN_SEQUENCE: _Codec(_nested, lambda argument: encode_sequence(argument.sequence)),
 }

@@ -14,10 +14,10 @@ MAX_DEPTH: Final = 8
 Number = TypeVar("Number", bound=IntEnum)
 
 
-def decode(data: bytes, what: str) -> Any:
+def decode(data: bytes, what: str, *, array_keys: bool = False) -> Any:
     """The item that fills `data`; `what` names it in errors. Raises SuitError MALFORMED."""
     try:
-        return cbor.decode(data, max_size=len(data), max_depth=MAX_DEPTH)
+        return cbor.decode(data, max_size=len(data), max_depth=MAX_DEPTH, array_keys=array_keys)
     except cbor.CborError as error:
         raise SuitError(SuitReason.MALFORMED, f"{what}: {error}") from error
 
@@ -50,6 +50,13 @@ def integer(value: Any, what: str) -> int:
     return value
 
 
+def signed(value: Any, what: str) -> int:
+    """An integer. Raises SuitError MALFORMED."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise SuitError(SuitReason.MALFORMED, f"{what} is not an integer")
+    return value
+
+
 def octets(value: Any, what: str, size: int | None = None) -> bytes:
     """A byte string, of `size` bytes if given. Raises SuitError MALFORMED."""
     if not isinstance(value, bytes) or (size is not None and len(value) != size):
@@ -78,7 +85,7 @@ def array(value: Any, what: str) -> list[Any]:
     return value
 
 
-def mapping(value: Any, what: str) -> dict[int | str | bytes, Any]:
+def mapping(value: Any, what: str) -> dict[Any, Any]:
     """A map. Raises SuitError MALFORMED."""
     if not isinstance(value, dict):
         raise SuitError(SuitReason.MALFORMED, f"{what} is not a map")

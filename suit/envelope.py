@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cose import cbor, sign1
-from cose.errors import CoseError
-from cose.keys import PrivateKey, PublicKey
-from suit import decoding
+from cose import cbor
+from suit import authentication, decoding
+from suit.authentication import MAX_BLOCKS, Author, Authority
 from suit.commands import Alternatives, CommandSequence, Nested, Override, decode_sequence
 from suit.digest import Digest, of_element
 from suit.errors import SuitError, SuitReason
@@ -20,8 +19,6 @@ MAX_SIZE: Final = 1 << 16
 """Bytes of an envelope without integrated images."""
 MAX_SIZE_WITH_IMAGE: Final = (1 << 20) + MAX_SIZE
 """Bytes of an envelope that carries an image of up to 1 MiB."""
-MAX_SIGNATURES: Final = 8
-MAX_SIGNATURE_SIZE: Final = 8192
 MAX_PAYLOADS: Final = 16
 
 
@@ -46,24 +43,23 @@ class Envelope:
         """The manifest's sequence number. Raises SuitError when the manifest is malformed."""
         return self.manifest.sequence_number
 
-    def verify(self, key: PublicKey) -> VerifiedEnvelope:
-        """This envelope as one that `key` has signed.
+    def verify(self, authority: Authority) -> VerifiedEnvelope:
+        """This envelope as one that `authority` vouches for.
 
         Raises SuitError: DIGEST when the manifest or a severed element is not the signed one, SIGNATURE when no block
-        verifies under `key`, and what the manifest's parsing raises.
+        is the authority's, ALGORITHM for one in an unknown algorithm, and what the manifest's parsing raises.
         """
         if of_element(self.manifest_bytes, self.digest.alg) != self.digest:
             raise SuitError(SuitReason.DIGEST, "manifest")
-        if not any(_verifies(block, key, self.digest) for block in self.signatures):
-            raise SuitError(SuitReason.SIGNATURE, f"{len(self.signatures)} signature blocks")
+        authentication.check(self.digest, self.signatures, authority)
         self._check_severed(self.manifest)
         return VerifiedEnvelope(
-            self.raw, self.digest, self.signatures, self.manifest_bytes, self.severed, self.payloads
+            self.raw, self.digest, self.signatures, self.manifest_bytes, self.severed, self.payloads, authority
         )
 
     def _check_severed(self, manifest: Manifest) -> None:
         for key, element in self.severed.items():
-            digest = manifest.text if key is ManifestKey.TEXT else manifest.sequences.get(key)
+            digest = manifest.element(key)
             if not isinstance(digest, Digest):
                 raise SuitError(SuitReason.MALFORMED, f"{key.name} is in the envelope but not severed")
             if of_element(element, digest.alg) != digest:
@@ -73,6 +69,9 @@ class Envelope:
 @dataclass(frozen=True, slots=True)
 class VerifiedEnvelope(Envelope):
     """An envelope whose signature, digest and severed elements were found right; made by `Envelope.verify` only."""
+
+    authority: Authority
+    """Who vouched for it."""
 
     def sequence(self, key: ManifestKey) -> CommandSequence:
         """The commands of one section, from the manifest or severed; empty when there are none.
@@ -111,14 +110,20 @@ def parse_envelope(raw: bytes, max_size: int = MAX_SIZE_WITH_IMAGE) -> Envelope:
     )
 
 
+def manifest_in(raw: bytes) -> bytes:
+    """The encoded manifest in an envelope. Raises SuitError."""
+    return parse_envelope(raw).manifest_bytes
+
+
 def sign(
     manifest: Manifest,
-    key: PrivateKey,
+    author: Author,
     payloads: Mapping[str, bytes] | None = None,
     severed: Mapping[ManifestKey, bytes] | None = None,
 ) -> bytes:
-    """An envelope with `manifest` signed by `key`: ESP256 for P-256 keys, Ed25519 for Ed25519 keys.
+    """An envelope with `manifest` authenticated by `author`.
 
+    P-256 keys sign with ESP256, Ed25519 keys with Ed25519, shared keys authenticate with HMAC 256.
     `payloads` are integrated under their URIs. Raises SuitError PAYLOAD_MISSING when the manifest refers to a payload
     in the envelope (`#…`) that is not given, DIGEST when a severed element is not the manifest's.
     """
@@ -127,7 +132,7 @@ def sign(
     if missing:
         raise SuitError(SuitReason.PAYLOAD_MISSING, ", ".join(sorted(missing)))
     digest = manifest.digest
-    block = sign1.create(digest.encode(), key, protected={}, detached=True)
+    block = authentication.authenticate(digest, author)
     raw = assemble(manifest.encode(), digest, [block], {**(severed or {}), **integrated})
     parse_envelope(raw, len(raw))._check_severed(manifest)
     return raw
@@ -149,22 +154,10 @@ def _severed(members: Mapping[EnvelopeKey, Any]) -> dict[ManifestKey, bytes]:
 def _authentication(wrapper: Any) -> tuple[Digest, tuple[bytes, ...]]:
     data = decoding.octets(wrapper, "authentication wrapper")
     blocks = decoding.array(decoding.decode(data, "authentication wrapper"), "authentication wrapper")
-    if not 1 <= len(blocks) <= 1 + MAX_SIGNATURES:
-        raise SuitError(SuitReason.LIMIT, f"a digest and at most {MAX_SIGNATURES} signatures")
+    if not 1 <= len(blocks) <= 1 + MAX_BLOCKS:
+        raise SuitError(SuitReason.LIMIT, f"a digest and at most {MAX_BLOCKS} authentication blocks")
     digest, *signatures = (decoding.octets(block, "authentication block") for block in blocks)
     return Digest.decode(digest), tuple(signatures)
-
-
-def _verifies(block: bytes, key: PublicKey, digest: Digest) -> bool:
-    """Whether this block is a signature by `key`; blocks of other kinds are for other recipients."""
-    try:
-        signature = sign1.Sign1.parse(block, max_size=MAX_SIGNATURE_SIZE)
-        if signature.alg not in sign1.PROFILE_ALGORITHMS:
-            return False
-        signature.verify(key, detached_payload=digest.encode())
-    except (CoseError, cbor.CborError):
-        return False
-    return True
 
 
 def _integrated_uris(manifest: Manifest) -> set[str]:

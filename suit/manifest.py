@@ -9,47 +9,89 @@ from typing import Any, Final, TypeAlias
 from cose import cbor
 from suit import decoding
 from suit.commands import CommandSequence, decode_sequence, encode_sequence
+from suit.common import Common, ComponentId, parse_component
 from suit.digest import Digest, of_element
 from suit.errors import SuitError, SuitReason
-from suit.numbers import ENCODING_VERSION, CommonKey, ManifestKey
+from suit.numbers import ENCODING_VERSION, ManifestKey
+from suit.text import TextMap, decode_text
+from suit.versions import Version, parse_version
 
-MAX_COMPONENTS: Final = 16
 MAX_URI: Final = 2048
-
-ComponentId: TypeAlias = tuple[bytes, ...]
-"""A component's identifier: a path of byte strings."""
 
 SEQUENCE_KEYS: Final = (
     ManifestKey.VALIDATE,
     ManifestKey.LOAD,
     ManifestKey.INVOKE,
+    ManifestKey.DEPENDENCY_RESOLUTION,
     ManifestKey.PAYLOAD_FETCH,
+    ManifestKey.CANDIDATE_VERIFICATION,
+    ManifestKey.INSTALL,
+    ManifestKey.UNINSTALL,
+)
+SEVERABLE_SEQUENCES: Final = (
+    ManifestKey.DEPENDENCY_RESOLUTION,
+    ManifestKey.PAYLOAD_FETCH,
+    ManifestKey.CANDIDATE_VERIFICATION,
     ManifestKey.INSTALL,
 )
-SEVERABLE_KEYS: Final = (ManifestKey.PAYLOAD_FETCH, ManifestKey.INSTALL, ManifestKey.TEXT)
+INFORMATIVE_KEYS: Final = (ManifestKey.TEXT, ManifestKey.COSWID)
+"""Elements no recipient needs for processing."""
+SEVERABLE_KEYS: Final = (*SEVERABLE_SEQUENCES, *INFORMATIVE_KEYS)
+
+Informative: TypeAlias = bytes | Digest
+"""An element as its bytes, or the Digest that stands for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A manifest. In `sequences`, and for `text`, a Digest stands for an element severed into the envelope."""
+    """A manifest. In `sequences`, and for `text` and `coswid`, a Digest stands for an element that is severed."""
 
     sequence_number: int
     components: tuple[ComponentId, ...]
     shared: CommandSequence = ()
     sequences: Mapping[ManifestKey, CommandSequence | Digest] = field(default_factory=dict)
     reference_uri: str | None = None
-    text: bytes | Digest | None = None
+    text: Informative | None = None
+    coswid: Informative | None = None
+    component_id: ComponentId | None = None
+    """Where a root manifest is kept (draft-ietf-suit-trust-domains)."""
+    version: Version | None = None
+    """What the installed components then are (draft-ietf-suit-update-management, suit-set-version)."""
+    dependencies: Mapping[int, ComponentId | None] = field(default_factory=dict)
+    """Component indices that are envelopes of other manifests, and the prefix of what each is about; see `Common`."""
+
+    @property
+    def common(self) -> Common:
+        """Components, shared sequence and dependencies: the common data."""
+        return Common(self.components, self.shared, self.dependencies)
+
+    def element(self, key: ManifestKey) -> CommandSequence | Informative | None:
+        """What the manifest has under the key of a severable element; None when there is nothing."""
+        if key is ManifestKey.TEXT:
+            return self.text
+        return self.coswid if key is ManifestKey.COSWID else self.sequences.get(key)
+
+    @property
+    def texts(self) -> TextMap | None:
+        """The texts for people, unless they are severed. Raises SuitError when they are malformed."""
+        return decode_text(self.text) if isinstance(self.text, bytes) else None
 
     def encode(self) -> bytes:
         """The encoded manifest, without the head of the byte string around it in the envelope."""
+        optional: dict[ManifestKey, Any] = {
+            ManifestKey.REFERENCE_URI: self.reference_uri,
+            ManifestKey.COMPONENT_ID: None if self.component_id is None else list(self.component_id),
+            ManifestKey.SET_VERSION: None if self.version is None else cbor.encode(list(self.version)),
+            ManifestKey.TEXT: _element(self.text),
+            ManifestKey.COSWID: _element(self.coswid),
+        }
         return cbor.encode(
             {
                 ManifestKey.ENCODING_VERSION: ENCODING_VERSION,
                 ManifestKey.SEQUENCE_NUMBER: self.sequence_number,
-                ManifestKey.COMMON: self._common(),
-                **({} if self.reference_uri is None else {ManifestKey.REFERENCE_URI: self.reference_uri}),
+                ManifestKey.COMMON: self.common.encode(),
+                **{key: value for key, value in optional.items() if value is not None},
                 **{key: _element(value) for key, value in self.sequences.items()},
-                **({} if self.text is None else {ManifestKey.TEXT: _element(self.text)}),
             }
         )
 
@@ -58,14 +100,6 @@ class Manifest:
         """The SUIT_Digest that is signed and names this manifest."""
         return of_element(self.encode())
 
-    def _common(self) -> bytes:
-        common: dict[int, Any] = {}
-        if self.components:
-            common[CommonKey.COMPONENTS] = [list(component) for component in self.components]
-        if self.shared:
-            common[CommonKey.SHARED_SEQUENCE] = encode_sequence(self.shared)
-        return cbor.encode(common)
-
 
 def parse_manifest(data: bytes) -> Manifest:
     """A manifest from its encoding. Raises SuitError."""
@@ -73,42 +107,29 @@ def parse_manifest(data: bytes) -> Manifest:
     fields = decoding.known_keys(item, ManifestKey, "manifest")
     if fields.get(ManifestKey.ENCODING_VERSION) != ENCODING_VERSION:
         raise SuitError(SuitReason.VERSION, f"{fields.get(ManifestKey.ENCODING_VERSION)!r}")
-    components, shared = _parse_common(decoding.octets(fields.get(ManifestKey.COMMON), "common"))
+    common = Common.decode(decoding.octets(fields.get(ManifestKey.COMMON), "common"))
     return Manifest(
         sequence_number=decoding.integer(fields.get(ManifestKey.SEQUENCE_NUMBER), "sequence number"),
-        components=components,
-        shared=shared,
+        components=common.components,
+        shared=common.shared,
         sequences={key: _parse_sequence(key, fields[key]) for key in SEQUENCE_KEYS if key in fields},
         reference_uri=_parse_uri(fields),
-        text=_parse_text(fields),
+        text=_parse_informative(fields, ManifestKey.TEXT),
+        coswid=_parse_informative(fields, ManifestKey.COSWID),
+        component_id=_parse_component_id(fields),
+        version=_parse_version(fields),
+        dependencies=common.dependencies,
     )
 
 
-def _element(value: CommandSequence | Digest | bytes) -> bytes | list[int | bytes]:
+def _element(value: CommandSequence | Informative | None) -> bytes | list[int | bytes] | None:
     if isinstance(value, Digest):
         return value.item
-    return value if isinstance(value, bytes) else encode_sequence(value)
-
-
-def _parse_common(data: bytes) -> tuple[tuple[ComponentId, ...], CommandSequence]:
-    fields = decoding.known_keys(decoding.mapping(decoding.decode(data, "common"), "common"), CommonKey, "common")
-    components = decoding.array(fields.get(CommonKey.COMPONENTS, []), "components")
-    if len(components) > MAX_COMPONENTS:
-        raise SuitError(SuitReason.LIMIT, f"more than {MAX_COMPONENTS} components")
-    shared = fields.get(CommonKey.SHARED_SEQUENCE)
-    return (
-        tuple(_parse_component(item) for item in components),
-        () if shared is None else decode_sequence(decoding.octets(shared, "shared sequence"), "shared sequence"),
-    )
-
-
-def _parse_component(item: Any) -> ComponentId:
-    parts = decoding.array(item, "component identifier")
-    return tuple(decoding.octets(part, "component identifier") for part in parts)
+    return encode_sequence(value) if isinstance(value, tuple) else value
 
 
 def _parse_sequence(key: ManifestKey, item: Any) -> CommandSequence | Digest:
-    if isinstance(item, list) and key in SEVERABLE_KEYS:
+    if isinstance(item, list) and key in SEVERABLE_SEQUENCES:
         return Digest.from_item(item)
     return decode_sequence(decoding.octets(item, key.name), key.name)
 
@@ -122,8 +143,18 @@ def _parse_uri(fields: Mapping[Any, Any]) -> str | None:
     return uri
 
 
-def _parse_text(fields: Mapping[Any, Any]) -> bytes | Digest | None:
-    item = fields.get(ManifestKey.TEXT)
+def _parse_informative(fields: Mapping[Any, Any], key: ManifestKey) -> Informative | None:
+    item = fields.get(key)
     if isinstance(item, list):
         return Digest.from_item(item)
-    return None if item is None else decoding.octets(item, "text")
+    return None if key not in fields else decoding.octets(item, key.name)
+
+
+def _parse_component_id(fields: Mapping[Any, Any]) -> ComponentId | None:
+    return parse_component(fields[ManifestKey.COMPONENT_ID]) if ManifestKey.COMPONENT_ID in fields else None
+
+
+def _parse_version(fields: Mapping[Any, Any]) -> Version | None:
+    if ManifestKey.SET_VERSION not in fields:
+        return None
+    return parse_version(decoding.decode(decoding.octets(fields[ManifestKey.SET_VERSION], "version"), "version"))

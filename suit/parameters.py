@@ -9,12 +9,16 @@ from cose.cbor import Tagged
 from suit import decoding
 from suit.digest import Digest
 from suit.errors import SuitError, SuitReason
+from suit.metadata import ComponentMetadata
 from suit.numbers import ParameterKey, SuitTag
+from suit.versions import VersionMatch
+from suit.waiting import WaitInfo, decode_wait, encode_wait
 
 UUID_SIZE: Final = 16
 
-ParameterValue: TypeAlias = int | bool | str | bytes | Digest | Tagged
-"""Digest for the image digest, Tagged(112, bytes) for a vendor given by its enterprise number, else the plain type."""
+ParameterValue: TypeAlias = int | bool | str | bytes | Digest | Tagged | VersionMatch | WaitInfo | ComponentMetadata
+"""Digest for the image digest, Tagged(112, bytes) for a vendor given by its enterprise number, values of their own for
+version, wait info and component metadata, else the plain type."""
 
 Parameters: TypeAlias = Mapping[ParameterKey, ParameterValue]
 
@@ -38,16 +42,33 @@ def _digest(value: Any, what: str) -> Digest:
     return Digest.decode(decoding.octets(value, what))
 
 
-def _digest_item(value: ParameterValue) -> bytes:
-    assert isinstance(value, Digest)
+def _encoded(value: ParameterValue) -> bytes:
+    assert isinstance(value, Digest | VersionMatch | ComponentMetadata)
     return value.encode()
+
+
+def _version(value: Any, what: str) -> VersionMatch:
+    return VersionMatch.decode(decoding.octets(value, what))
+
+
+def _wait(value: Any, what: str) -> WaitInfo:
+    return decode_wait(decoding.octets(value, what))
+
+
+def _wait_item(value: ParameterValue) -> bytes:
+    assert isinstance(value, Mapping)
+    return encode_wait(value)
+
+
+def _metadata(value: Any, what: str) -> ComponentMetadata:
+    return ComponentMetadata.decode(decoding.octets(value, what))
 
 
 _CODECS: Final[Mapping[ParameterKey, _Codec]] = {
     ParameterKey.VENDOR_IDENTIFIER: _Codec(_vendor),
     ParameterKey.CLASS_IDENTIFIER: _Codec(_uuid),
     ParameterKey.DEVICE_IDENTIFIER: _Codec(_uuid),
-    ParameterKey.IMAGE_DIGEST: _Codec(_digest, _digest_item),
+    ParameterKey.IMAGE_DIGEST: _Codec(_digest, _encoded),
     ParameterKey.IMAGE_SIZE: _Codec(decoding.integer),
     ParameterKey.COMPONENT_SLOT: _Codec(decoding.integer),
     ParameterKey.CONTENT: _Codec(decoding.octets),
@@ -57,6 +78,13 @@ _CODECS: Final[Mapping[ParameterKey, _Codec]] = {
     ParameterKey.FETCH_ARGUMENTS: _Codec(decoding.octets),
     ParameterKey.STRICT_ORDER: _Codec(decoding.boolean),
     ParameterKey.SOFT_FAILURE: _Codec(decoding.boolean),
+    ParameterKey.ENCRYPTION_INFO: _Codec(decoding.octets),
+    ParameterKey.USE_BEFORE: _Codec(decoding.integer),
+    ParameterKey.MINIMUM_BATTERY: _Codec(decoding.integer),
+    ParameterKey.UPDATE_PRIORITY: _Codec(decoding.signed),
+    ParameterKey.VERSION: _Codec(_version, _encoded),
+    ParameterKey.WAIT_INFO: _Codec(_wait, _wait_item),
+    ParameterKey.COMPONENT_METADATA: _Codec(_metadata, _encoded),
 }
 
 

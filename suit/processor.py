@@ -1,26 +1,39 @@
 """Processing of a verified manifest: the checks before it, the update, and the start of what was installed.
 
-Sans-IO: the device's flash is a `ComponentStore`. A run that was cut anywhere is simply repeated.
+Sans-IO: the device's flash is a `ComponentStore`. A run that was cut anywhere is simply repeated; so is one that ends
+in `FetchNeeded` or `WaitNeeded`, with the payload in `fetched`, or when the events have happened.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from suit.common import ComponentId
 from suit.digest import Digest
 from suit.envelope import Envelope, VerifiedEnvelope
 from suit.errors import ConditionFailed, SuitError, SuitReason
 from suit.machine import Machine
-from suit.manifest import ComponentId, Manifest
+from suit.manifest import Manifest
 from suit.numbers import CommandCode, ManifestKey
-from suit.store import ComponentStore, DeviceDescription, storage_errors
+from suit.recipient import DeviceDescription
+from suit.records import Log
+from suit.run import Run
+from suit.store import ComponentStore, storage_errors
 
 MAX_SEQUENCE_STEP: Final = 65536
 """How far ahead of the last one a sequence number may be, so that one manifest cannot use them all up."""
 
-_UPDATE: Final = (ManifestKey.PAYLOAD_FETCH, ManifestKey.INSTALL, ManifestKey.VALIDATE)
+_UPDATE: Final = (
+    ManifestKey.DEPENDENCY_RESOLUTION,
+    ManifestKey.PAYLOAD_FETCH,
+    ManifestKey.CANDIDATE_VERIFICATION,
+    ManifestKey.INSTALL,
+    ManifestKey.VALIDATE,
+)
 _INVOCATION: Final = (ManifestKey.VALIDATE, ManifestKey.LOAD, ManifestKey.INVOKE)
+_UNINSTALLATION: Final = (ManifestKey.UNINSTALL,)
 _IDENTITY_CHECKS: Final = {CommandCode.CONDITION_VENDOR_IDENTIFIER, CommandCode.CONDITION_CLASS_IDENTIFIER}
 
 
@@ -34,42 +47,87 @@ class ProcessResult:
     invoked: tuple[ComponentId, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Procedure:
+    """One manifest on one device; each `run` is a procedure with parameters of its own."""
+
+    envelope: VerifiedEnvelope
+    device: DeviceDescription
+    store: ComponentStore
+    fetched: Mapping[str, bytes]
+    log: Log
+
+    def run(self, sections: tuple[ManifestKey, ...]) -> Run:
+        run = Run(self.device, self.store, self.envelope.authority, fetched=self.fetched, log=self.log)
+        machine = Machine(run, self.envelope)
+        for section in sections:
+            machine.run(section)
+        return run
+
+
 def process(
     envelope: Envelope,
     *,
     device: DeviceDescription,
     store: ComponentStore,
     last_sequence: int | None,
+    fetched: Mapping[str, bytes] | None = None,
+    log: Log | None = None,
 ) -> ProcessResult:
     """Bring the device into the manifest's state and start it: update procedure, commit, invocation procedure.
 
     `last_sequence` is the highest sequence number the device has taken; None skips that check, for a reset to a state
-    agreed on before. The manifest the store names as installed is no rollback: it is validated, repaired if need be.
+    agreed on before. The manifest the store names as installed, or as tried last, is no rollback: it is validated and
+    repaired, or tried again. `fetched` are payloads by their URI; `log` collects what a report says.
 
-    Raises SuitError for the rule that is broken; until the commit nothing has changed then.
+    Raises SuitError for the rule that is broken; until the commit nothing has changed then but the sequence number.
     """
     verified = _verified(envelope)
+    procedure = _Procedure(verified, device, store, fetched or {}, log or Log())
     with storage_errors():
         repeated = store.installed() == verified.digest
-        if not repeated:
+        if not repeated and store.attempted() != verified.digest:
             check_sequence(verified.sequence_number, last_sequence)
-        _check_applies(verified.manifest, store)
+        _check_applies(verified.manifest, device, store)
         store.discard()
-        changed = not (repeated and _is_valid(verified, device, store))
+        changed = not (repeated and _is_valid(procedure))
         if changed:
-            _update(verified, device, store)
-        return _invocation(verified, device, store, changed=changed)
+            _update(procedure)
+        return _result(procedure, _INVOCATION, changed=changed)
 
 
-def invoke(envelope: Envelope, *, device: DeviceDescription, store: ComponentStore) -> ProcessResult:
+def invoke(
+    envelope: Envelope, *, device: DeviceDescription, store: ComponentStore, log: Log | None = None
+) -> ProcessResult:
     """Validate and start what this manifest has installed, as after a restart: the invocation procedure alone.
 
     Raises SuitError.
     """
     verified = _verified(envelope)
     with storage_errors():
-        _check_applies(verified.manifest, store)
-        return _invocation(verified, device, store, changed=False)
+        _check_applies(verified.manifest, device, store)
+        return _result(_Procedure(verified, device, store, {}, log or Log()), _INVOCATION, changed=False)
+
+
+def uninstall(
+    envelope: Envelope, *, device: DeviceDescription, store: ComponentStore, log: Log | None = None
+) -> ProcessResult:
+    """Remove what this manifest has installed, as its uninstall sequence says (trust domains, section 6).
+
+    Raises SuitError; nothing has changed then.
+    """
+    verified = _verified(envelope)
+    procedure = _Procedure(verified, device, store, {}, log or Log())
+    with storage_errors():
+        _check_applies(verified.manifest, device, store)
+        store.discard()
+        try:
+            result = _result(procedure, _UNINSTALLATION, changed=True)
+            store.commit(verified.digest, verified.sequence_number)
+        except SuitError:
+            store.discard()
+            raise
+        return result
 
 
 def check_sequence(number: int, last: int | None) -> None:
@@ -88,37 +146,41 @@ def _verified(envelope: Envelope) -> VerifiedEnvelope:
     return envelope
 
 
-def _check_applies(manifest: Manifest, store: ComponentStore) -> None:
-    if not {command.code for command in manifest.shared} >= _IDENTITY_CHECKS:
+def _check_applies(manifest: Manifest, device: DeviceDescription, store: ComponentStore) -> None:
+    """A manifest without components of its own, only dependencies, leaves the identity to them."""
+    named = manifest.components and device.strict
+    if named and not {command.code for command in manifest.shared} >= _IDENTITY_CHECKS:
         raise SuitError(SuitReason.IDENTITY_UNCHECKED)
-    for component in manifest.components:
+    for component in map(manifest.common.identifier, range(manifest.common.count)):
         if not store.supports(component):
             raise SuitError(SuitReason.COMPONENT_UNKNOWN, repr(component))
 
 
-def _is_valid(envelope: VerifiedEnvelope, device: DeviceDescription, store: ComponentStore) -> bool:
+def _is_valid(procedure: _Procedure) -> bool:
     try:
-        Machine(envelope, device, store).run(ManifestKey.VALIDATE)
+        procedure.run((ManifestKey.VALIDATE,))
     except ConditionFailed:
         return False
     return True
 
 
-def _update(envelope: VerifiedEnvelope, device: DeviceDescription, store: ComponentStore) -> None:
-    machine = Machine(envelope, device, store)
+def _update(procedure: _Procedure) -> None:
+    envelope, store = procedure.envelope, procedure.store
+    store.begin(envelope.digest, envelope.sequence_number)
     try:
-        for section in _UPDATE:
-            machine.run(section)
+        _check_complete(procedure.run(_UPDATE))
         store.commit(envelope.digest, envelope.sequence_number)
     except SuitError:
         store.discard()
         raise
 
 
-def _invocation(
-    envelope: VerifiedEnvelope, device: DeviceDescription, store: ComponentStore, *, changed: bool
-) -> ProcessResult:
-    machine = Machine(envelope, device, store)
-    for section in _INVOCATION:
-        machine.run(section)
-    return ProcessResult(envelope.digest, envelope.sequence_number, changed, tuple(machine.invoked))
+def _check_complete(run: Run) -> None:
+    if run.unchecked and run.device.strict:
+        raise SuitError(SuitReason.PAYLOAD_UNCHECKED, ", ".join(map(repr, sorted(run.unchecked))))
+
+
+def _result(procedure: _Procedure, sections: tuple[ManifestKey, ...], *, changed: bool) -> ProcessResult:
+    run = procedure.run(sections)
+    envelope = procedure.envelope
+    return ProcessResult(envelope.digest, envelope.sequence_number, changed, tuple(run.invoked))

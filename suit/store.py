@@ -1,24 +1,15 @@
-"""What a recipient gives the processor: who it is, and where its components lie."""
+"""What a recipient gives the processor to work on: its components."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Protocol
 
+from suit.common import ComponentId
 from suit.digest import Digest
 from suit.errors import SuitError, SuitReason
-from suit.manifest import ComponentId
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceDescription:
-    """What the identity conditions compare with: three UUIDs of 16 bytes."""
-
-    vendor_id: bytes
-    class_id: bytes
-    device_id: bytes | None = None
+from suit.metadata import ComponentMetadata
 
 
 class ComponentStore(Protocol):
@@ -40,11 +31,23 @@ class ComponentStore(Protocol):
     def read(self, component: ComponentId) -> bytes | None:
         """The component's bytes, staged ones before installed ones; None when there are none."""
 
-    def write(self, component: ComponentId, data: bytes) -> None:
+    def write(self, component: ComponentId, data: bytes, metadata: ComponentMetadata | None = None) -> None:
         """Stage new bytes."""
 
+    def unlink(self, component: ComponentId) -> None:
+        """Stage that this manifest needs the component no longer; a component nobody needs is removed."""
+
+    def begin(self, digest: Digest, sequence_number: int) -> None:
+        """Forget what is staged, also from a run that was cut; then store durably that this manifest is being tried.
+
+        From now on only it and manifests with higher sequence numbers may be.
+        """
+
+    def attempted(self) -> Digest | None:
+        """The digest `begin` was called with last."""
+
     def discard(self) -> None:
-        """Forget what is staged, also from a run that was cut."""
+        """Forget what is staged."""
 
     def commit(self, digest: Digest, sequence_number: int) -> None:
         """Make all staged bytes the installed ones, in one durable step, together with the manifest's digest.

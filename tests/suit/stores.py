@@ -1,51 +1,21 @@
-"""A component store in memory, and one whose power is cut at a chosen operation."""
+"""The memory store with an empty image slot, and one whose power is cut at a chosen operation."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from suit import IMAGE, ComponentId, Digest, component_id
+from suit.metadata import ComponentMetadata
+from suit.stores.memory import MemoryStore as Memory
 
 IMAGE_ID = component_id(IMAGE)
 
 
 @dataclass
-class MemoryStore:
-    """What a device keeps: the installed components, the staged ones, and the last manifest."""
+class MemoryStore(Memory):
+    """A device with one empty image slot, unless it is said to have others."""
 
     components: dict[ComponentId, bytes | None] = field(default_factory=lambda: {IMAGE_ID: None})
-    staged: dict[ComponentId, bytes] = field(default_factory=dict)
-    manifest: Digest | None = None
-    sequence: int = 0
-    slots: dict[ComponentId, int] = field(default_factory=dict)
-    started: list[tuple[ComponentId, bytes | None]] = field(default_factory=list)
-
-    def supports(self, component: ComponentId) -> bool:
-        return component in self.components
-
-    def slot(self, component: ComponentId) -> int | None:
-        return self.slots.get(component)
-
-    def read(self, component: ComponentId) -> bytes | None:
-        return self.staged.get(component, self.components.get(component))
-
-    def write(self, component: ComponentId, data: bytes) -> None:
-        self.staged[component] = data
-
-    def discard(self) -> None:
-        self.staged.clear()
-
-    def commit(self, digest: Digest, sequence_number: int) -> None:
-        self.components.update(self.staged)
-        self.staged.clear()
-        self.manifest = digest
-        self.sequence = max(self.sequence, sequence_number)
-
-    def installed(self) -> Digest | None:
-        return self.manifest
-
-    def invoke(self, component: ComponentId, arguments: bytes | None) -> None:
-        self.started.append((component, arguments))
 
 
 class PowerCut(BaseException):
@@ -72,9 +42,14 @@ class CutStore(MemoryStore):
         self._tick(done=True)
         return data
 
-    def write(self, component: ComponentId, data: bytes) -> None:
+    def write(self, component: ComponentId, data: bytes, metadata: ComponentMetadata | None = None) -> None:
         self._tick(done=False)
-        super().write(component, data)
+        super().write(component, data, metadata)
+        self._tick(done=True)
+
+    def begin(self, digest: Digest, sequence_number: int) -> None:
+        self._tick(done=False)
+        super().begin(digest, sequence_number)
         self._tick(done=True)
 
     def discard(self) -> None:

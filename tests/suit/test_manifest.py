@@ -11,7 +11,7 @@ from cose.cbor import Tagged
 from suit import Manifest, SuitError, SuitReason, parse_manifest
 from suit.builder import IMAGE_MATCH, command, override
 from suit.commands import Alternatives, Command, Index, Nested, decode_sequence, encode_sequence
-from suit.manifest import MAX_COMPONENTS
+from suit.common import MAX_COMPONENTS
 from suit.numbers import CommandCode, ManifestKey, ParameterKey
 from tests.suit.samples import VENDOR, reset, update
 
@@ -90,7 +90,7 @@ def test_optional_elements() -> None:
         ({**MINIMAL, 7: _sequence(3, 16)}, SuitReason.MALFORMED),
         ({**MINIMAL, 7: _sequence(3, None)}, SuitReason.MALFORMED),
         ({**MINIMAL, 7: _sequence(*[3, 0] * 257)}, SuitReason.LIMIT),
-        ({**MINIMAL, 7: _sequence(4, 0)}, SuitReason.COMMAND_UNSUPPORTED),
+        ({**MINIMAL, 7: _sequence(9, 0)}, SuitReason.COMMAND_UNSUPPORTED),
         ({**MINIMAL, 7: _sequence(-300, 0)}, SuitReason.COMMAND_UNSUPPORTED),
         ({**MINIMAL, 7: _sequence(True, 0)}, SuitReason.COMMAND_UNSUPPORTED),
         ({**MINIMAL, 7: _sequence(12, False)}, SuitReason.MALFORMED),

@@ -10,9 +10,10 @@ import suit
 from suit import ComponentId, DeviceDescription, SuitError, SuitReason, parse_envelope
 from suit.builder import IMAGE_MATCH, INVOKE, command, download, image_parameters, override, select
 from suit.commands import Alternatives, Command, CommandSequence, Index, Nested
-from suit.machine import MAX_STEPS
+from suit.metadata import ComponentMetadata
 from suit.numbers import CommandCode, ManifestKey, ParameterKey, ReportReason
 from suit.processor import MAX_SEQUENCE_STEP
+from suit.run import MAX_STEPS
 from tests.suit.samples import (
     CLASS,
     DEVICE,
@@ -205,7 +206,7 @@ def either(*sequences: CommandSequence | None) -> Command:
 @pytest.mark.parametrize(
     ("envelope", "reason"),
     [
-        (install(override(GOOD), *download("http://example.com")), SuitReason.PAYLOAD_MISSING),
+        (install(override(GOOD), *download("http://example.com")), SuitReason.FETCH_NEEDED),
         (install(override(GOOD), *FETCH, new=NEW + b"x"), SuitReason.PAYLOAD_SIZE),
         (install(override(GOOD), *FETCH, new=bytes(len(NEW))), SuitReason.PAYLOAD_DIGEST),
         (install(*FETCH, new=NEW), SuitReason.PARAMETER_MISSING),
@@ -220,7 +221,7 @@ def either(*sequences: CommandSequence | None) -> Command:
         (install(either((ABORT,), (ABORT,))), SuitReason.NO_ALTERNATIVE),
         (install(either((soft(False), ABORT), None)), SuitReason.ABORTED),
         (install(nested(ABORT)), SuitReason.ABORTED),
-        (install(override(GOOD), either(download("coaps://x"), None)), SuitReason.PAYLOAD_MISSING),
+        (install(override(GOOD), either(download("coaps://x"), None)), SuitReason.FETCH_NEEDED),
         (
             install(override({ParameterKey.DEVICE_IDENTIFIER: VENDOR}), command(CommandCode(24))),
             SuitReason.WRONG_DEVICE,
@@ -319,7 +320,7 @@ def test_a_severed_install_that_is_gone() -> None:
 
 
 class FullStore(MemoryStore):
-    def write(self, component: ComponentId, data: bytes) -> NoReturn:
+    def write(self, component: ComponentId, data: bytes, metadata: ComponentMetadata | None = None) -> NoReturn:
         raise OSError("no space left on device")
 
 

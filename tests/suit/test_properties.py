@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import suit
 from suit import Digest, Manifest, SuitError, parse_envelope, parse_manifest
 from suit.commands import Alternatives, Command, CommandSequence, Index, Nested, Override, decode_sequence
+from suit.common import NOT_SHARED
 from suit.numbers import CommandCode, ManifestKey, ParameterKey, ReportPolicy
 from tests.suit.samples import KEY, NEW, appendix_b, run, update, update_envelope
 from tests.suit.stores import MemoryStore
@@ -15,6 +16,9 @@ from tests.suit.stores import MemoryStore
 STEERING = {
     CommandCode.DIRECTIVE_SET_COMPONENT_INDEX,
     CommandCode.DIRECTIVE_OVERRIDE_PARAMETERS,
+    CommandCode.DIRECTIVE_SET_PARAMETERS,
+    CommandCode.DIRECTIVE_OVERRIDE_MULTIPLE,
+    CommandCode.DIRECTIVE_COPY_PARAMETERS,
     CommandCode.DIRECTIVE_TRY_EACH,
     CommandCode.DIRECTIVE_RUN_SEQUENCE,
 }
@@ -32,6 +36,21 @@ PARAMETERS = st.fixed_dictionaries(
         ParameterKey.SOURCE_COMPONENT: UINT,
     },
 ).filter(bool)
+
+
+def _codes(sequence: CommandSequence) -> set[CommandCode]:
+    """Every command of a sequence and of those inside it."""
+    found: set[CommandCode] = set()
+    for command in sequence:
+        found.add(command.code)
+        match command.argument:
+            case Alternatives(sequences):
+                found = found.union(*(_codes(one) for one in sequences if one is not None))
+            case Nested(one):
+                found |= _codes(one)
+            case _:
+                pass
+    return found
 
 
 def _commands(inner: st.SearchStrategy[CommandSequence] | None) -> st.SearchStrategy[CommandSequence]:
@@ -52,11 +71,12 @@ def _commands(inner: st.SearchStrategy[CommandSequence] | None) -> st.SearchStra
 
 
 SEQUENCES = _commands(_commands(None))
+SHARED = SEQUENCES.filter(lambda sequence: _codes(sequence).isdisjoint(NOT_SHARED))
 MANIFESTS = st.builds(
     Manifest,
     UINT,
     st.lists(st.lists(st.binary(max_size=8), max_size=3).map(tuple), max_size=4).map(tuple),
-    SEQUENCES | st.just(()),
+    SHARED | st.just(()),
     st.fixed_dictionaries(
         {},
         optional={

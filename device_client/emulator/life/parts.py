@@ -36,7 +36,7 @@ from device_client.emulator.storage.record_file import RecordFile
 from device_client.emulator.storage.software import SoftwareStore
 from device_client.emulator.storage.vault import Vault
 from device_client.emulator.transport.wire import WireMeter
-from suit.store import DeviceDescription
+from suit.recipient import DeviceDescription
 from trust_transfer.device.facts import Facts, Pace
 from trust_transfer.device.record import UNDECIDED
 

@@ -10,7 +10,7 @@ from suit.digest import Digest
 from suit.envelope import VerifiedEnvelope, parse_envelope
 from suit.errors import SuitError, SuitReason
 from suit.processor import ProcessResult, process
-from suit.store import DeviceDescription
+from suit.recipient import DeviceDescription
 from trust_transfer.messages.values import SuitDigest
 
 

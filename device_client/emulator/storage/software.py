@@ -14,8 +14,9 @@ from typing import Any, Final
 from cose import cbor
 from device_client.emulator.storage.files import DeviceFiles, StorageError
 from suit.builder import APPLICATION_DATA, CONFIGURATION, IMAGE, component_id
+from suit.common import ComponentId
 from suit.digest import Digest
-from suit.manifest import ComponentId
+from suit.metadata import ComponentMetadata
 
 FILE: Final = "software.cbor"
 FOLDER: Final = "components"
@@ -47,6 +48,8 @@ class SoftwareState:
     """The package was ordered to be processed."""
     result: int = 0
     """Update Result of object 5."""
+    attempted: Digest | None = None
+    """The manifest tried last: it alone may be tried again with its sequence number."""
 
 
 class SoftwareStore:
@@ -54,7 +57,7 @@ class SoftwareStore:
 
     def __init__(self, files: DeviceFiles) -> None:
         self._files = files
-        self._staged: dict[ComponentId, bytes] = {}
+        self._staged: dict[ComponentId, bytes | None] = {}
         self._keep_agreed = False
         self.state = _decode(files.read(FILE))
 
@@ -108,20 +111,33 @@ class SoftwareStore:
         content = self.state.running.contents.get(component)
         return None if content is None else self._files.read(f"{FOLDER}/{content.hex()}")
 
-    def write(self, component: ComponentId, data: bytes) -> None:
+    def write(self, component: ComponentId, data: bytes, metadata: ComponentMetadata | None = None) -> None:
+        """What the emulator keeps are contents; it has no use for file metadata."""
         if len(data) > MAX_COMPONENT:
             raise StorageError(f"a component has at most {MAX_COMPONENT} bytes")
         self._staged[component] = data
+
+    def unlink(self, component: ComponentId) -> None:
+        self._staged[component] = None
+
+    def begin(self, digest: Digest, sequence_number: int) -> None:
+        self._staged.clear()
+        self.change(attempted=digest, sequence=max(self.state.sequence, sequence_number))
+
+    def attempted(self) -> Digest | None:
+        return self.state.attempted
 
     def discard(self) -> None:
         self._staged.clear()
 
     def commit(self, digest: Digest, sequence_number: int) -> None:
         before = self.state
-        staged = {name: _keep(self._files, data) for name, data in self._staged.items()}
+        written = {name: data for name, data in self._staged.items() if data is not None}
+        staged = {name: _keep(self._files, data) for name, data in written.items()}
+        kept = {name: content for name, content in before.running.contents.items() if name not in self._staged}
         agreed = (before.agreed or before.running) if self._keep_agreed else before.agreed
         self.change(
-            running=Installation(digest, {**before.running.contents, **staged}),
+            running=Installation(digest, {**kept, **staged}),
             agreed=agreed,
             sequence=max(before.sequence, sequence_number),
         )
@@ -142,13 +158,14 @@ def _keep(files: DeviceFiles, data: bytes) -> bytes:
 
 def _encode(state: SoftwareState) -> bytes:
     agreed = None if state.agreed is None else _installation_item(state.agreed)
-    members = [state.sequence, agreed, state.package, state.updating, state.result]
+    attempted = None if state.attempted is None else state.attempted.item
+    members = [state.sequence, agreed, state.package, state.updating, state.result, attempted]
     return cbor.encode([_installation_item(state.running), *members])
 
 
 def _decode(data: bytes) -> SoftwareState:
     try:
-        running, sequence, agreed, package, updating, result = cbor.decode(data, max_size=65536)
+        running, sequence, agreed, package, updating, result, attempted = cbor.decode(data, max_size=65536)
         return SoftwareState(
             _installation(running),
             sequence,
@@ -156,6 +173,7 @@ def _decode(data: bytes) -> SoftwareState:
             package,
             updating,
             result,
+            None if attempted is None else Digest.from_item(attempted),
         )
     except (ValueError, TypeError) as error:
         raise StorageError(f"{FILE} is damaged: install the device again") from error
