@@ -70,7 +70,8 @@ class EmulatedDevice:
         life.cancel()
         await asyncio.wait({life})
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(parts.links.drop(deregister=True), GOODBYE)
+            async with asyncio.timeout(GOODBYE):
+                await parts.links.drop(deregister=True)
         parts.log.info("stopped")
 
     async def _report_wire(self, parts: Parts) -> None:

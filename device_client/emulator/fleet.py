@@ -103,5 +103,6 @@ async def _live(name: str, switch_on: SwitchOn, stop: asyncio.Event) -> StorageE
                 return error
             log.exception("device_stopped_by_defect")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), pauses.next())
+                async with asyncio.timeout(pauses.next()):
+                    await stop.wait()
     return None

@@ -29,5 +29,6 @@ class Signal:
         """Wait for the next `fire`, for `at_most` seconds; whether it came."""
         waiter = self.next()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(waiter, at_most)
+            async with asyncio.timeout(at_most):
+                await waiter
         return waiter.done() and not waiter.cancelled()

@@ -230,6 +230,13 @@ class StoredInstance(Instance):
             content = {**before, **content}
         self.values[number] = content
 
+    def put_all(self, resources: Mapping[int, AnyResource]) -> None:
+        """Keep these values, whether or not servers may write them; resources the object does not know are left out."""
+        for number, node in sorted(resources.items()):
+            if number in self.definition.resources:
+                content = node.instances if isinstance(node, MultipleResource) else node.value
+                self.put(number, content, WriteMode.REPLACE_RESOURCE)
+
     def leave_only(self, numbers: Collection[int]) -> None:
         for number in set(self.values) - set(numbers):
             definition = self.definition.resources[number]

@@ -7,20 +7,20 @@ power cut in the midst of one, leaves the accounts as they were.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Final
 
 from cose import cbor
 from device_client.emulator.lwm2m.device_object import DeviceObject
-from device_client.emulator.lwm2m.instance import Arguments, Content, StoredInstance, WriteMode
+from device_client.emulator.lwm2m.instance import Arguments, Content, StoredInstance
 from device_client.emulator.orders import Order
 from device_client.emulator.storage.files import DeviceFiles, StorageError
 from objects import formats
 from objects.definition import ObjectDefinition
 from objects.formats import Format
 from objects.model import ObjectModel
-from objects.nodes import AnyResource, MultipleResource, ObjectInstance, ObjectNode
+from objects.nodes import AnyResource, ObjectInstance, ObjectNode
 from objects.path import Path
 from trust_transfer.device.events import Source
 
@@ -70,6 +70,9 @@ class Account:
     usage: int = 3
     """Certificate Usage (0/x/15): 2 and 0 an anchor, 3 and 1 the server's own certificate."""
     hold_off: int = 0
+    """Before the first request to this server."""
+    purge_after: int = 0
+    """Of the bootstrap server's account: it is removed so long after it was used; 0 is never (0/x/12)."""
     lifetime: int = 86400
     default_pmin: int | None = None
     default_pmax: int | None = None
@@ -130,6 +133,13 @@ class Accounts:
         for number, one in self.objects.items():
             one.instances = draft.objects[number].instances
 
+    def forget_bootstrap(self) -> None:
+        """Remove the bootstrap server's account, durably. Raises StorageError."""
+        account = self.bootstrap()
+        if account is not None:
+            del self.objects[SECURITY].instances[account.instance]
+            self.save()
+
     def save(self) -> None:
         """Make what a server has changed durable. Raises StorageError."""
         self._write(self._encoded())
@@ -153,7 +163,7 @@ class Accounts:
             hold_off=_integer(security["Client Hold Off Time"], 0),
         )
         if security["Bootstrap-Server"]:
-            return common
+            return replace(common, purge_after=_integer(security["Bootstrap-Server Account Timeout"], 0))
         server_id = security["Short Server ID"]
         server = self.server_instance(server_id) if isinstance(server_id, int) else None
         return None if server is None else _with_server(common, server)
@@ -174,10 +184,7 @@ class Accounts:
                 self._order(server, Order.UPDATE)
 
         instance = StoredInstance(definition, {}, self._executors(definition, lambda: instance), changed)
-        for number, node in sorted(resources.items()):
-            if number in definition.resources:
-                content = node.instances if isinstance(node, MultipleResource) else node.value
-                instance.put(number, content, WriteMode.REPLACE_RESOURCE)
+        instance.put_all(resources)
         return instance
 
     def _executors(
@@ -223,16 +230,9 @@ class Accounts:
 
 
 def _with_server(account: Account, server: StoredInstance) -> Account:
-    return Account(
-        instance=account.instance,
-        uri=account.uri,
+    return replace(
+        account,
         server=_integer(server["Short Server ID"], BOOTSTRAP),
-        mode=account.mode,
-        identity=account.identity,
-        server_key=account.server_key,
-        secret=account.secret,
-        usage=account.usage,
-        hold_off=account.hold_off,
         lifetime=_integer(server["Lifetime"], 86400),
         default_pmin=_maybe(server["Default Minimum Period"]),
         default_pmax=_maybe(server["Default Maximum Period"]),

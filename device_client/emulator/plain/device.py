@@ -21,16 +21,20 @@ from device_client.emulator.lwm2m.tree import ObjectTree
 from device_client.emulator.orders import Order
 from device_client.emulator.plain.access_control import AccessControl
 from device_client.emulator.plain.accounts import Account, Accounts
+from device_client.emulator.plain.bootstrap.procedure import FAILURES, Bootstrap
 from device_client.emulator.plain.first_accounts import first_accounts
 from device_client.emulator.plain.server_life import ServerLife
 from device_client.emulator.plain.settings import ClientSettings
 from device_client.emulator.settings import Pauses
+from device_client.emulator.signal import Signal
 from device_client.emulator.storage.files import DeviceFiles
 from device_client.emulator.transport.wire import WireMeter
 from objects.core_versions import core_versions
 from objects.model import MODEL
 from secure_coap.numbers.content_formats import ContentFormat
 
+FAILURES_BEFORE_BOOTSTRAP: Final = 3
+"""Tries in a row that every server must fail before the bootstrap server is asked."""
 GOODBYE: Final = 2.0
 """Seconds a device gets to deregister when it is switched off."""
 
@@ -59,13 +63,15 @@ class PlainDevice:
         self.started = False
         """Whether the device could begin to live."""
         self._rebooting = asyncio.Event()
+        self._bootstrap_wanted = Signal()
 
     async def run(self, off: asyncio.Event) -> None:
         """Live until `off` is set, then deregister and end. Cancelled, it ends at once, like a power cut."""
         switched_off = asyncio.ensure_future(off.wait())
         try:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(switched_off), self._rng.random() * self._settings.jitter)
+                async with asyncio.timeout(self._rng.random() * self._settings.jitter):
+                    await asyncio.shield(switched_off)
             while not off.is_set():
                 await self._live(switched_off)
         finally:
@@ -83,32 +89,95 @@ class PlainDevice:
             if life.done():
                 life.result()
             else:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._say_goodbye(), GOODBYE)
+                life.cancel()
+                await asyncio.wait({life})
+                await self._leave_servers()
                 self._log.info("stopped")
         finally:
             rebooting.cancel()
             life.cancel()
+            for one in self._lives.values():
+                one.abandon()
             life.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
 
     async def _work(self) -> None:
         simulation = Simulation(self._endpoint, self._steps, self.dispatcher.tree.touch, self._settings.period)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(simulation.run())
-            self._lives = {one.server: self._life(one.server) for one in self.accounts.servers()}
-            for life in self._lives.values():
-                tasks.create_task(life.run())
+            tasks.create_task(self._purge())
+            while True:
+                if not self.accounts.servers():
+                    await self._bootstrap_until_it_works()
+                self._lives = {one.server: self._life(one.server) for one in self.accounts.servers()}
+                lives = [tasks.create_task(life.run()) for life in self._lives.values()]
+                await self._until_bootstrapped_anew()
+                for life in lives:
+                    life.cancel()
+                await asyncio.wait(lives)
+                await self._leave_servers()
+
+    async def _bootstrap_until_it_works(self) -> None:
+        pauses = self._pauses()
+        while True:
+            if await self._bootstrap():
+                return
+            await asyncio.sleep(pauses.next())
+
+    async def _until_bootstrapped_anew(self) -> None:
+        """Servers go on being served while a bootstrap runs, and after one that failed."""
+        while True:
+            await self._bootstrap_wanted.next()
+            if await self._bootstrap():
+                return
+
+    async def _bootstrap(self) -> bool:
+        """One try; whether the accounts are new ones."""
+        account = self.accounts.bootstrap()
+        if account is None:
+            self._log.warning("bootstrap_failed", problem="no account of a bootstrap server")
+            return False
+        await asyncio.sleep(account.hold_off)
+        bootstrap = Bootstrap(
+            endpoint=self._endpoint,
+            accounts=self.accounts,
+            tree=self.dispatcher.tree,
+            settings=self._settings,
+            meter=self._meter,
+            log=self._log,
+        )
+        try:
+            await bootstrap.run(account)
+        except FAILURES as failure:
+            self._log.warning("bootstrap_failed", problem=str(failure))
+            return False
+        return True
+
+    async def _purge(self) -> None:
+        """Forget the bootstrap server's account when its time is over."""
+        account = self.accounts.bootstrap()
+        if account is not None and account.purge_after:
+            await asyncio.sleep(account.purge_after)
+            self.accounts.forget_bootstrap()
+            self._log.info("bootstrap_account_purged")
+
+    def _failed(self) -> None:
+        """A server could not be registered with: when that goes for all of them, bootstrap may know better."""
+        lost = all(life.failures >= FAILURES_BEFORE_BOOTSTRAP for life in self._lives.values())
+        if lost and self.accounts.bootstrap() and any(one.bootstrap_on_failure for one in self.accounts.servers()):
+            self._bootstrap_wanted.fire()
+
+    def _pauses(self) -> Pauses:
+        return Pauses(self._settings.run.retry_min, self._settings.run.retry_max, self._rng)
 
     def _life(self, server: int) -> ServerLife:
-        run = self._settings.run
-        pauses = Pauses(run.retry_min, run.retry_max, self._rng)
         return ServerLife(
             endpoint=self._endpoint,
             account=self._account(server),
             server=server,
             dispatcher=self.dispatcher,
             settings=self._settings,
-            pauses=pauses,
+            pauses=self._pauses(),
+            failed=self._failed,
             meter=self._meter,
             log=self._log,
         )
@@ -116,10 +185,15 @@ class PlainDevice:
     def _account(self, server: int) -> Callable[[], Account | None]:
         return lambda: next((one for one in self.accounts.servers() if one.server == server), None)
 
-    async def _say_goodbye(self) -> None:
-        await asyncio.gather(*(life.leave() for life in self._lives.values()))
+    async def _leave_servers(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE):
+                await asyncio.gather(*(life.leave() for life in self._lives.values()))
 
     def _ordered(self, server: int, order: Order) -> None:
+        if order is Order.BOOTSTRAP:
+            self._bootstrap_wanted.fire()
+            return
         life = self._lives.get(server)
         if life is not None:
             life.orders.give(order)

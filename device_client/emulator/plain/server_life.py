@@ -49,16 +49,19 @@ class ServerLife:
         dispatcher: Dispatcher,
         settings: ClientSettings,
         pauses: Pauses,
+        failed: Callable[[], None],
         meter: WireMeter,
         log: Logger,
     ) -> None:
-        """`account` says what the account of this `server` is now; None once it is gone."""
+        """`account` says what the account of this `server` is now, None once it is gone; `failed` is called after each
+        try that did not end in a registration."""
         self._endpoint = endpoint
         self._account_now = account
         self._server = server
         self._dispatcher = dispatcher
         self._settings = settings
         self._pauses = pauses
+        self._failed = failed
         self._meter = meter
         self._log = log.bind(server=server)
         self._clock = asyncio.get_running_loop().time
@@ -90,22 +93,28 @@ class ServerLife:
                     self.failures += 1
                     self._log.warning("connection_failed", problem=str(failure), failures=self.failures)
                     await self._lose_session()
+                    self._failed()
                     await asyncio.sleep(self._pauses.next())
         finally:
             observing.cancel()
-            if self._registration is not None:
-                self._registration.session.abandon()
+            self.observations.reach(None)
 
     async def leave(self) -> None:
-        """Deregister and close; what the server does not answer is not waited for longer than the caller waits."""
-        if self._registration is None:
+        """Deregister and close the session; `run` has ended. Waits for the server's answer: bound that."""
+        registration, self._registration = self._registration, None
+        if registration is None or registration.session.closed.is_set():
             return
-        self._registration.session.sleep(asleep=False)
-        with contextlib.suppress(*FAILURES):
-            if not self._registration.session.closed.is_set():
-                await self._registration.deregister()
-        await self._registration.session.close()
-        self._registration = None
+        registration.session.sleep(asleep=False)
+        try:
+            with contextlib.suppress(*FAILURES):
+                await registration.deregister()
+        finally:
+            await registration.session.close()
+
+    def abandon(self) -> None:
+        """Let go of the session without a word, as in a power cut."""
+        if self._registration is not None:
+            self._registration.session.abandon()
 
     @property
     def registered(self) -> bool:

@@ -89,6 +89,7 @@ class CoapSession:
         self._channel = channel
         self._tuning = tuning
         self.closed = asyncio.Event()
+        self._shut_down = False
         self._root = _Root(handler, tuning) if handler else None
         self._context = Context(loop=asyncio.get_running_loop(), serversite=self._root)
         tokens = _Tokens(self._context, self._lose)
@@ -117,7 +118,8 @@ class CoapSession:
         """
         session = cls(channel, tuning, handler, meter)
         try:
-            await asyncio.wait_for(session._remote.connect(host, port), handshake_timeout)
+            async with asyncio.timeout(handshake_timeout):
+                await session._remote.connect(host, port)
         except BaseException as failure:
             await session.close()
             if isinstance(failure, TimeoutError):
@@ -137,14 +139,23 @@ class CoapSession:
         """
         if self.closed.is_set():
             raise SessionLost("the session has ended: open a new one")
+        answer = await self._exchange(request, echo=None)
+        if answer.code == AioCode.UNAUTHORIZED and answer.opt.echo is not None:
+            # The server wants to see that the device is where it says it is (RFC 9175 section 2.3).
+            answer = await self._exchange(request, echo=answer.opt.echo)
+        return _response(answer)
+
+    async def _exchange(self, request: Request, echo: bytes | None) -> Message:
         message = _outgoing(request, self._tuning)
+        message.opt.echo = echo
         message.remote = self._remote
         try:
-            answer = await asyncio.wait_for(self._context.request(message).response, RESPONSE_TIMEOUT)
+            # Not `wait_for`: until Python 3.12 that loses a cancellation which comes together with the answer.
+            async with asyncio.timeout(RESPONSE_TIMEOUT):
+                return await self._context.request(message).response
         except (error.Error, DtlsError, TimeoutError) as failure:
             self._lose(failure)
             raise SessionLost(f"no answer: {failure or type(failure).__name__}") from failure
-        return _response(answer)
 
     def notify(self, origin: Origin, response: Response, *, confirmable: bool, gone: Callable[[], None]) -> None:
         """Send a notification; `gone` is called when the server rejects it by a Reset. Nothing after the end."""
@@ -170,7 +181,10 @@ class CoapSession:
     async def close(self) -> None:
         """Send close_notify and forget everything of the session; idempotent."""
         self._lose(SessionLost("closed by the device"))
-        await self._context.shutdown()
+        if not self._shut_down:
+            # aiocoap cannot shut a context down twice.
+            self._shut_down = True
+            await self._context.shutdown()
 
     def abandon(self) -> None:
         """Close the socket without a word to the server."""
