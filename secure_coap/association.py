@@ -29,10 +29,6 @@ class Association(Protocol):
     """One authenticated (or, with NoSec on loopback, anonymous) peer."""
 
     @property
-    def key(self) -> bytes:
-        """16 random bytes; never reused, never on the wire."""
-
-    @property
     def remote(self) -> Address:
         """Where its datagrams go now."""
 

@@ -5,29 +5,30 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import random
-import socket
 from collections.abc import Collection
-from typing import Final
 
 from secure_coap.association import Address, Association
 from secure_coap.channels.dtls import DtlsClient, DtlsClientConfig, DtlsServer, DtlsServerConfig
-from secure_coap.channels.plain import PlainChannel
-from secure_coap.driver import Driver
+from secure_coap.counters import Counters
+from secure_coap.edge.datagrams import bind_udp, connect_udp
+from secure_coap.edge.plain import PlainDriver
+from secure_coap.edge.protected import ProtectedDriver
+from secure_coap.engine import AddressProof, Engine
 from secure_coap.errors import HandshakeFailed, NotFound
 from secure_coap.exchange import Request, Response
 from secure_coap.handlers import Handler, Notify
 from secure_coap.limits import CLIENT_LIMITS, SERVER_LIMITS, Limits
+from secure_coap.notifier import Notifier
 from secure_coap.numbers.parameters import STANDARD, TransmissionParameters
 from secure_coap.observation import Observation, OnNotification
 
-RECEIVE_BUFFER: Final = 4 * 1024 * 1024
-"""Bytes of socket buffer asked for, so that a burst of devices is not lost before we read it."""
+AnyDriver = PlainDriver | ProtectedDriver
 
 
 class CoapServer:
     """Many associations on one UDP socket."""
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: AnyDriver) -> None:
         self._driver = driver
 
     @classmethod
@@ -49,34 +50,37 @@ class CoapServer:
 
         `handler` answers requests; it may raise `CoapError`. `on_open` and `on_close` are called for every verified
         association, before its first and after its last request. Without `dtls` the host must be a loopback address
-        (security rule 30) unless `nosec_anywhere` is set, and large answers to unproven addresses ask for an Echo
-        first (RFC 9175) unless `prove_addresses` is off for peers that do not know it. Raises OSError, or ValueError
-        for a bad configuration.
+        (security rule 30) unless `nosec_anywhere` says that anyone may read and forge everything, and large answers to
+        unproven addresses ask for an Echo first (RFC 9175) unless `prove_addresses` is off for peers that do not know
+        it. Raises OSError, or ValueError for a bad configuration.
         """
         rng = random.SystemRandom()
         if dtls is None and not nosec_anywhere:
             _require_loopback(host)
-        driver = Driver(
-            DtlsServer(dtls, rng, limits)
-            if dtls is not None
-            else PlainChannel(rng, associations=limits.associations, accepts=True),
-            handler=handler,
-            parameters=parameters,
-            limits=limits,
-            on_open=on_open,
-            on_close=on_close,
-            proof_secret=rng.randbytes(32) if dtls is None and prove_addresses else None,
-        )
-        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-            lambda: driver, local_addr=(host, port)
-        )
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        proof = AddressProof(rng.randbytes(32)) if dtls is None and prove_addresses else None
+        engine = Engine(rng=rng, parameters=parameters, limits=limits, proof=proof)
+        channel = DtlsServer(dtls, rng, limits) if dtls is not None else None
+        bound = await bind_udp(host, port)
+        driver: AnyDriver
+        if channel is not None:
+            driver = ProtectedDriver(
+                bound, engine, channel, handler=handler, limits=limits, on_open=on_open, on_close=on_close
+            )
+        else:
+            driver = PlainDriver(
+                bound, engine, handler=handler, parameters=parameters, limits=limits, on_open=on_open, on_close=on_close
+            )
         return cls(driver)
 
     @property
     def address(self) -> Address:
         """Where the socket is bound."""
         return self._driver.local_address
+
+    @property
+    def counters(self) -> Counters:
+        """What happened since the socket was opened."""
+        return self._driver.counters
 
     @property
     def associations(self) -> Collection[Association]:
@@ -102,6 +106,8 @@ class CoapServer:
 
         Raises ValueError over DTLS, where only the peer can begin, and `TransportError` when all places are taken.
         """
+        if not isinstance(self._driver, PlainDriver):
+            raise ValueError("only without security can an association begin with an address: wait for the peer")  # noqa: TRY004
         return self._driver.associate(remote)
 
     async def observe(
@@ -125,6 +131,14 @@ class CoapServer:
         """Take up an observation begun before a restart, or over another association. Raises `TransportError`."""
         return self._driver.adopt(association, token, request, on_notification)
 
+    def notifier(self, request: Request) -> Notifier | None:
+        """For a handler that is asked with Observe 0 and lets the peer observe: call it before answering.
+
+        None when the peer does not ask to observe, or observes too much already. The response is the first
+        notification if it is a success.
+        """
+        return self._driver.notifier(request)
+
     def drop(self, association: Association) -> None:
         """Close one association with an alert; its outstanding requests fail with `AssociationLost`."""
         self._driver.drop(association, "dropped by the application")
@@ -137,7 +151,7 @@ class CoapServer:
 class CoapClient:
     """One association to one server."""
 
-    def __init__(self, driver: Driver, association: Association) -> None:
+    def __init__(self, driver: AnyDriver, association: Association) -> None:
         self._driver = driver
         self._association = association
 
@@ -159,21 +173,22 @@ class CoapClient:
         """
         loop = asyncio.get_running_loop()
         rng = random.SystemRandom()
-        channel = DtlsClient(dtls, rng, limits) if dtls else PlainChannel(rng, associations=1, accepts=False)
+        bound = await connect_udp(host, port)
+        remote = (bound.getpeername()[0], bound.getpeername()[1])
+        engine = Engine(rng=rng, parameters=parameters, limits=limits)
+        handler = handler or _nothing_here
+        if dtls is None:
+            plain = PlainDriver(
+                bound, engine, handler=handler, parameters=parameters, limits=limits, on_close=on_close, remote=remote
+            )
+            return cls(plain, plain.associate(remote))
+        channel = DtlsClient(dtls, rng, limits)
         opened: asyncio.Future[Association] = loop.create_future()
-        driver = Driver(
-            channel,
-            handler=handler or _nothing_here,
-            parameters=parameters,
-            limits=limits,
-            on_open=opened.set_result,
-            on_close=on_close,
+        driver = ProtectedDriver(
+            bound, engine, channel, handler=handler, limits=limits, on_open=opened.set_result, on_close=on_close
         )
-        addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-        remote = (str(addresses[0][4][0]), port)
-        await loop.create_datagram_endpoint(lambda: driver, remote_addr=remote)
         channel.connect(remote, loop.time())
-        driver.pump()
+        driver.flush()
         return cls(driver, await _opened_or_failed(driver, opened))
 
     @property
@@ -204,7 +219,7 @@ class CoapClient:
         await self._driver.close()
 
 
-async def _opened_or_failed(driver: Driver, opened: asyncio.Future[Association]) -> Association:
+async def _opened_or_failed(driver: ProtectedDriver, opened: asyncio.Future[Association]) -> Association:
     """Wait for the handshake; however it fails, the socket is closed."""
     try:
         await asyncio.wait((opened, driver.closed_reason), return_when=asyncio.FIRST_COMPLETED)
@@ -216,7 +231,7 @@ async def _opened_or_failed(driver: Driver, opened: asyncio.Future[Association])
     return opened.result()
 
 
-async def _nothing_here(request: Request, association: Association) -> Response:
+def _nothing_here(request: Request, association: Association) -> Response:
     raise NotFound
 
 

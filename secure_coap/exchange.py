@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from secure_coap.errors import CoapError, error_of
 from secure_coap.numbers.codes import Code
+
+_RESPONSE_CODES: Final = frozenset((*range(0x40, 0x60), *range(0x80, 0xC0)))
 
 RawOptions = tuple[tuple[int, bytes], ...]
 """Further options as (number, value) pairs, in the order of their numbers."""
@@ -37,7 +40,8 @@ class Download:
     """Bytes up to the end of the last block that was sent; the peer may not have received that one yet."""
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: the check costs more than all the rest of making one. Nobody changes a request or a response.
+@dataclass(slots=True, unsafe_hash=True)
 class Request:
     """A request with its whole body; the block-wise transfer below is invisible.
 
@@ -59,11 +63,11 @@ class Request:
     upload: Upload | None = None
 
     def __post_init__(self) -> None:
-        if not self.method.is_request:
+        if not 0 < self.method < 0x20:
             raise ValueError(f"{self.method.dotted} is not a request method")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Response:
     """A response with its whole body. `max_age` in seconds; `observe` is the sequence number of a notification.
 
@@ -80,7 +84,7 @@ class Response:
     download: Download | None = None
 
     def __post_init__(self) -> None:
-        if not self.code.is_response:
+        if self.code not in _RESPONSE_CODES:
             raise ValueError(f"{self.code.dotted} is not a response code")
 
     @classmethod

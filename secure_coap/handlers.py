@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from secure_coap.association import Association
-from secure_coap.errors import CoapError, InternalServerError
+from secure_coap.errors import CoapError, InternalServerError, ServiceUnavailable
 from secure_coap.exchange import Request, Response
 
 Handler = Callable[[Request, Association], Response | Awaitable[Response]]
@@ -30,10 +30,10 @@ def called(handler: Handler, request: Request, association: Association) -> Resp
         return failed(error, request, association)
 
 
-def finished(future: asyncio.Future[Response], request: Request, association: Association) -> Response | None:
-    """The response in a future that is done; None when it was cancelled, because the endpoint closes."""
+def finished(future: asyncio.Future[Response], request: Request, association: Association) -> Response:
+    """The response in a future that is done. One that was cancelled says nothing about the request."""
     if future.cancelled():
-        return None
+        return Response.of_error(ServiceUnavailable())
     error = future.exception()
     return future.result() if error is None else failed(error, request, association)
 

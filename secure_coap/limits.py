@@ -29,13 +29,19 @@ class Limits:
     response_wait: float = 120.0
     """How long an acknowledged request waits for its separate response."""
     remembered_messages: int = 1024
-    """Message IDs of one peer kept for deduplication."""
+    """Message IDs of one peer kept for deduplication; an eighth more for a peer that sends little."""
     remembered_bytes: int = 64 * KIB
     """Answers of one peer kept for byte-identical repetition."""
+    remembered_in_all: int = 2_000_000
+    """Message IDs of all peers together."""
+    remembered_bytes_in_all: int = 256 * MIB
+    """Answers of all peers together."""
     concurrent_handlers: int = 16
     """Requests of one peer in progress at the same time."""
     associations: int = 20_000
-    """Open associations of one endpoint."""
+    """Open sessions or connections of one endpoint."""
+    addresses: int = 131_072
+    """Peers of one endpoint without security; the idlest gives way to a newcomer."""
     idle: float = 7 * 86_400.0
     """An association without traffic is closed after this."""
     half_open: int = 1_000

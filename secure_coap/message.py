@@ -1,19 +1,22 @@
-"""The CoAP message format over datagrams (RFC 7252 section 3): a frozen value, `encode` and `decode`."""
+"""The CoAP message format over datagrams (RFC 7252 section 3): values, and functions for their parts."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
 from secure_coap.errors import MessageFormatError
-from secure_coap.numbers.codes import Code
+from secure_coap.numbers.codes import CODES, Code
 
 MAX_OPTION_NUMBER: Final = 0xFFFF
 MAX_OPTION_LENGTH: Final = 0xFFFF + 269
 MAX_TOKEN: Final = 8
+HEADER: Final = 4
+VERSION_1: Final = 0x40
+"""The version bits of the first byte."""
 _PAYLOAD_MARKER: Final = 0xFF
-_VERSION: Final = 1
 
 
 class MessageType(IntEnum):
@@ -25,7 +28,10 @@ class MessageType(IntEnum):
     RST = 3
 
 
-@dataclass(frozen=True, slots=True)
+TYPES: Final = tuple(MessageType)
+
+
+@dataclass(slots=True, unsafe_hash=True)
 class Message:
     """One datagram. `options` are (number, value) pairs sorted by number; equal numbers keep their order."""
 
@@ -38,9 +44,8 @@ class Message:
 
     def encode(self) -> bytes:
         """The bytes on the wire."""
-        head = bytes((_VERSION << 6 | self.type << 4 | len(self.token), self.code)) + self.mid.to_bytes(2, "big")
-        body = b"\xff" + self.payload if self.payload else b""
-        return head + self.token + _encode_options(self.options) + body
+        head = bytes((VERSION_1 | self.type << 4 | len(self.token), self.code)) + self.mid.to_bytes(2, "big")
+        return head + self.token + encode_body(self.options, self.payload)
 
     @classmethod
     def empty(cls, type_: MessageType, mid: int) -> Message:
@@ -62,53 +67,57 @@ def decode(data: bytes) -> Message:
     Raises `MessageFormatError`; its `reset_mid` is set only for a confirmable message of our version, which RFC 7252
     section 4.2 lets us reject with a Reset. Everything else is to be ignored.
     """
-    if len(data) < 4 or data[0] >> 6 != _VERSION:
+    if len(data) < HEADER or data[0] >> 6 != 1:
         raise MessageFormatError("shorter than a header, or another version")
-    type_, token_length = MessageType(data[0] >> 4 & 3), data[0] & 15
-    mid = int.from_bytes(data[2:4], "big")
+    type_, mid = TYPES[data[0] >> 4 & 3], data[2] << 8 | data[3]
     try:
-        return _decode_body(data, type_, token_length, mid)
+        start = body_start(data)
+        options, payload = decode_body(data, start)
     except MessageFormatError as error:
         raise MessageFormatError(str(error), reset_mid=mid if type_ is MessageType.CON else None) from None
+    return Message(type_, CODES[data[1]], mid, data[HEADER:start], tuple(options), payload)
 
 
-def _decode_body(data: bytes, type_: MessageType, token_length: int, mid: int) -> Message:
-    code = Code(data[1])
-    if token_length > MAX_TOKEN or len(data) < 4 + token_length:
+def body_start(data: bytes) -> int:
+    """Where the options begin, behind the token. Raises `MessageFormatError`."""
+    start = HEADER + (data[0] & 15)
+    if start > HEADER + MAX_TOKEN or start > len(data):
         raise MessageFormatError("token length is reserved or exceeds the datagram")
-    if code is Code.EMPTY and len(data) != 4:
+    if data[1] == 0 and len(data) != HEADER:
         raise MessageFormatError("an Empty message carries more than its header")
-    token = data[4 : 4 + token_length]
-    options, payload = _decode_options(data, 4 + token_length)
-    return Message(type_, code, mid, token, options, payload)
+    return start
 
 
-def _decode_options(data: bytes, position: int) -> tuple[tuple[tuple[int, bytes], ...], bytes]:
+def decode_body(data: bytes, position: int) -> tuple[list[tuple[int, bytes]], bytes]:
+    """Options and payload from `position` on. Raises `MessageFormatError`."""
     options: list[tuple[int, bytes]] = []
     number = 0
-    while position < len(data):
+    end = len(data)
+    while position < end:
         first = data[position]
         position += 1
         if first == _PAYLOAD_MARKER:
-            if position == len(data):
+            if position == end:
                 raise MessageFormatError("payload marker without payload")
-            return tuple(options), data[position:]
-        delta, position = _extended(data, position, first >> 4)
-        length, position = _extended(data, position, first & 15)
+            break
+        delta, length = first >> 4, first & 15
+        if delta > 12:
+            delta, position = _extended(data, position, delta)
+        if length > 12:
+            length, position = _extended(data, position, length)
         number += delta
-        if number > MAX_OPTION_NUMBER:
-            raise MessageFormatError("option number beyond 65,535")
-        if position + length > len(data):
+        stop = position + length
+        if stop > end:
             raise MessageFormatError("option value exceeds the datagram")
-        options.append((number, data[position : position + length]))
-        position += length
-    return tuple(options), b""
+        options.append((number, data[position:stop]))
+        position = stop
+    if number > MAX_OPTION_NUMBER:  # they only grow
+        raise MessageFormatError("option number beyond 65,535")
+    return options, data[position:]
 
 
 def _extended(data: bytes, position: int, nibble: int) -> tuple[int, int]:
-    """Option delta or length: four bits, or 13 or 14 and one or two further bytes (section 3.1)."""
-    if nibble < 13:
-        return nibble, position
+    """Option delta or length of 13 or 14: one or two further bytes (section 3.1)."""
     if nibble == 15:
         raise MessageFormatError("reserved option delta or length 15")
     size, base = (1, 13) if nibble == 13 else (2, 269)
@@ -117,18 +126,32 @@ def _extended(data: bytes, position: int, nibble: int) -> tuple[int, int]:
     return int.from_bytes(data[position : position + size], "big") + base, position + size
 
 
-def _encode_options(options: tuple[tuple[int, bytes], ...]) -> bytes:
+def encode_body(options: Iterable[tuple[int, bytes]], payload: bytes) -> bytes:
+    """Options, sorted by number, and payload. Raises ValueError for options that no message can hold."""
     out = bytearray()
     previous = 0
     for number, value in options:
-        if not previous <= number <= MAX_OPTION_NUMBER or len(value) > MAX_OPTION_LENGTH:
-            raise ValueError(f"option {number} is out of order, out of range or too long")
-        delta, delta_extension = _nibble(number - previous)
-        length, length_extension = _nibble(len(value))
-        out.append(delta << 4 | length)
-        out += delta_extension + length_extension + value
+        delta, length = number - previous, len(value)
+        if 0 <= delta < 13 and length < 13:
+            out.append(delta << 4 | length)
+        else:
+            out += _option_header(delta, length, number)
+        out += value
         previous = number
+    if previous > MAX_OPTION_NUMBER:
+        raise ValueError(f"option {previous} is beyond 65,535")
+    if payload:
+        out.append(_PAYLOAD_MARKER)
+        out += payload
     return bytes(out)
+
+
+def _option_header(delta: int, length: int, number: int) -> bytes:
+    if delta < 0 or number > MAX_OPTION_NUMBER or length > MAX_OPTION_LENGTH:
+        raise ValueError(f"option {number} is out of order, out of range or too long")
+    delta_nibble, delta_extension = _nibble(delta)
+    length_nibble, length_extension = _nibble(length)
+    return bytes((delta_nibble << 4 | length_nibble,)) + delta_extension + length_extension
 
 
 def _nibble(value: int) -> tuple[int, bytes]:

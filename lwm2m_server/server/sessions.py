@@ -65,7 +65,7 @@ class Sessions:
     def __init__(self) -> None:
         self._coap: list[CoapEndpoint] = []
         self._sessions: dict[str, Association] = {}
-        self._endpoints: dict[bytes, str] = {}
+        self._endpoints: dict[Association, str] = {}
         self._arrivals: dict[str, asyncio.Event] = {}
 
     def add(self, coap: CoapEndpoint) -> None:
@@ -78,7 +78,7 @@ class Sessions:
         if previous is association:
             return
         self._sessions[endpoint] = association
-        self._endpoints[association.key] = endpoint
+        self._endpoints[association] = endpoint
         if previous is not None and previous.peer is not None and (coap := self._holder(previous)) is not None:
             coap.drop(previous)
         if (arrival := self._arrivals.pop(endpoint, None)) is not None:
@@ -86,7 +86,7 @@ class Sessions:
 
     def detach(self, association: Association) -> None:
         """A session ended; a newer one of the same device stays."""
-        endpoint = self._endpoints.pop(association.key, None)
+        endpoint = self._endpoints.pop(association, None)
         if endpoint is not None and self._sessions.get(endpoint) is association:
             del self._sessions[endpoint]
 
@@ -100,7 +100,7 @@ class Sessions:
 
     def endpoint_of(self, association: Association) -> str | None:
         """The device last heard over an association."""
-        endpoint = self._endpoints.get(association.key)
+        endpoint = self._endpoints.get(association)
         return endpoint if endpoint is not None and self._sessions.get(endpoint) is association else None
 
     def forget(self, endpoint: str) -> None:

@@ -1,84 +1,78 @@
-"""CoAP without security (NoSec), for loopback only: one association per address."""
+"""CoAP without security (NoSec): one association per address, as light as can be."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable
+from typing import Final
 
-from secure_coap.association import Address, Association, Transport
-from secure_coap.channels.base import ChannelEvent, Closed, Opened, Received
-from secure_coap.engine.rng import Rng
-from secure_coap.errors import TooManyOutstanding
+from secure_coap.association import Address, Transport
+from secure_coap.engine.link import LinkState
+
+_LOOKED_AT: Final = 16
+"""Associations looked at to find one that may give way."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PlainAssociation:
+class PlainAssociation(LinkState):
     """An anonymous peer."""
 
-    key: bytes
-    remote: Address
-    opened_at: float
-    peer: None = None
-    transport: Transport = Transport.UDP
-    channel_binding: bytes = b""
+    __slots__ = ("opened_at", "remote")
 
+    def __init__(self, remote: Address, now: float) -> None:
+        super().__init__()
+        self.remote = remote
+        self.opened_at = self.heard_at = now
 
-class PlainChannel:
-    """Both sides. A server opens an association with the first datagram of an address, a client by `connect`."""
-
-    def __init__(self, rng: Rng, *, associations: int, accepts: bool) -> None:
-        self._rng = rng
-        self._limit = associations
-        self._accepts = accepts
-        self._open: dict[Address, PlainAssociation] = {}
-        self._datagrams: list[tuple[Address, bytes]] = []
-        self._events: list[ChannelEvent] = []
-
-    def connect(self, remote: Address, now: float) -> None:
-        """Open the association with `remote`."""
-        association = PlainAssociation(self._rng.randbytes(16), remote, now)
-        self._open[remote] = association
-        self._events.append(Opened(association))
-
-    def associate(self, remote: Address, now: float) -> Association:
-        """The association with `remote`, opened if need be. Raises `TooManyOutstanding` when all places are taken."""
-        if remote not in self._open:
-            if len(self._open) >= self._limit:
-                raise TooManyOutstanding("all places for associations are taken")
-            self.connect(remote, now)
-        return self._open[remote]
-
-    def receive(self, datagram: bytes, remote: Address, now: float) -> None:
-        """See `Channel`. When all places are taken the datagram is dropped."""
-        if remote not in self._open and self._accepts and len(self._open) < self._limit:
-            self.connect(remote, now)
-        association = self._open.get(remote)
-        if association is not None:
-            self._events.append(Received(association, datagram))
-
-    def send(self, association: Association, datagram: bytes, now: float) -> None:
-        """See `Channel`."""
-        if self._open.get(association.remote) is association:
-            self._datagrams.append((association.remote, datagram))
-
-    def close(self, association: Association, reason: str) -> None:
-        """See `Channel`; without security there is nothing to tell the peer."""
-        if self._open.get(association.remote) is association:
-            del self._open[association.remote]
-            self._events.append(Closed(association, reason))
-
-    def next_timer(self, now: float) -> float | None:
-        """See `Channel`."""
+    @property
+    def peer(self) -> None:
+        """Nobody in particular."""
         return None
 
-    def timer(self, now: float) -> None:
-        """See `Channel`."""
+    @property
+    def transport(self) -> Transport:
+        """UDP."""
+        return Transport.UDP
 
-    def datagrams(self) -> list[tuple[Address, bytes]]:
-        """See `Channel`."""
-        sent, self._datagrams = self._datagrams, []
-        return sent
+    @property
+    def channel_binding(self) -> bytes:
+        """There is no channel to bind to."""
+        return b""
 
-    def events(self) -> list[ChannelEvent]:
-        """See `Channel`."""
-        happened, self._events = self._events, []
-        return happened
+
+class PlainAssociations:
+    """At most `limit` of them. When all places are taken, one that is neither busy nor heard of lately gives way.
+
+    An address proves nothing, so nobody loses more than its place by that: its next datagram opens a new one.
+    """
+
+    def __init__(self, limit: int, *, kept_for: float) -> None:
+        self.by_address: dict[Address, PlainAssociation] = {}
+        self._limit = limit
+        self._kept_for = kept_for
+        self._in_turn: deque[PlainAssociation] = deque()
+
+    def add(self, remote: Address, now: float) -> PlainAssociation:
+        """A new association; the caller has made room."""
+        association = self.by_address[remote] = PlainAssociation(remote, now)
+        self._in_turn.append(association)
+        return association
+
+    def remove(self, association: PlainAssociation) -> None:
+        """It ended."""
+        if self.by_address.get(association.remote) is association:
+            del self.by_address[association.remote]
+
+    def must_give_way(
+        self, now: float, is_busy: Callable[[PlainAssociation], bool]
+    ) -> tuple[bool, PlainAssociation | None]:
+        """Whether there is room for one more, and which association must be closed for it."""
+        if len(self.by_address) < self._limit:
+            return True, None
+        for _ in range(min(_LOOKED_AT, len(self._in_turn))):
+            candidate = self._in_turn.popleft()
+            if self.by_address.get(candidate.remote) is not candidate:
+                continue
+            if now - candidate.heard_at > self._kept_for and not is_busy(candidate):
+                return True, candidate
+            self._in_turn.append(candidate)
+        return False, None

@@ -1,18 +1,21 @@
-"""The sans-IO protocol engine of one association: datagrams, requests and timers in; datagrams and events out."""
+"""The sans-IO protocol engine of an endpoint: datagrams, requests and timers in; datagrams and events out."""
 
-from secure_coap.engine.budget import BodyBudget
 from secure_coap.engine.engine import Engine
-from secure_coap.engine.events import Event, Notified, RequestArrived, RequestFailed, ResponseArrived
+from secure_coap.engine.events import Event, Notified, ObserverGone, RequestFailed, ResponseArrived
+from secure_coap.engine.incoming import Incoming
+from secure_coap.engine.link import Link, LinkState
 from secure_coap.engine.proof import AddressProof
 from secure_coap.engine.rng import Rng
 
 __all__ = [
     "AddressProof",
-    "BodyBudget",
     "Engine",
     "Event",
+    "Incoming",
+    "Link",
+    "LinkState",
     "Notified",
-    "RequestArrived",
+    "ObserverGone",
     "RequestFailed",
     "ResponseArrived",
     "Rng",

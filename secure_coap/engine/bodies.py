@@ -7,21 +7,27 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from secure_coap.engine.blocks import Block
-from secure_coap.engine.budget import BodyBudget
-from secure_coap.engine.options import first, in_order, size_of
+from secure_coap.engine.options import first, in_order
+from secure_coap.engine.shared import Shared
 from secure_coap.errors import BadRequest, RequestEntityIncomplete, RequestEntityTooLarge, ServiceUnavailable
-from secure_coap.exchange import Download, RawOptions
-from secure_coap.limits import Limits
-from secure_coap.message import encode_uint
+from secure_coap.exchange import Download, RawOptions, Request
+from secure_coap.message import encode_body, encode_uint
 from secure_coap.numbers.codes import Code
 from secure_coap.numbers.options import Option
 
-Key = tuple[Code, RawOptions]
+Key = tuple[object, ...]
+"""What makes blocks parts of one body."""
 _RETRY_AFTER: Final = 5  # seconds, Max-Age of 5.03 while the common budget is used up
+
+
+def transfer_key(request: Request, tag: tuple[bytes, ...]) -> Key:
+    """Method and options, Request-Tag among them, but no Observe, Echo or block (RFC 7959 2.5, RFC 9175 3)."""
+    options = request.options
+    return request.method, request.path, request.query, request.content_format, request.accept, options, tag
 
 
 @dataclass(slots=True)
@@ -32,46 +38,41 @@ class _Partial:
     data: bytearray = field(default_factory=bytearray)
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
-    """A whole response: code, options without Block2, payload. With `download` the payload is the application's own."""
-
-    code: Code
-    options: RawOptions
-    payload: bytes
-    download: Download | None = None
-
-    @property
-    def held(self) -> int:
-        """Bytes that keeping it holds."""
-        return len(self.payload) if self.download is None else 0
-
-
 class ReceivedBodies:
-    """Assembles request bodies that arrive in Block1 blocks."""
+    """Assembles request bodies of one peer that arrive in Block1 blocks."""
 
-    def __init__(self, limits: Limits, budget: BodyBudget) -> None:
-        self._limits = limits
-        self._budget = budget
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
         self._partial: OrderedDict[Key, _Partial] = OrderedDict()
+        self._timer_is_set = False
 
-    def add(self, key: Key, block: Block, options: RawOptions, payload: bytes, now: float) -> bytes | None:
-        """The whole body when `block` was its last, None when more must follow; else raises a `CoapError`."""
-        self.expire(now)
+    def __len__(self) -> int:
+        return len(self._partial)
+
+    def add(self, key: Key, block: Block, announced: int, payload: bytes, now: float) -> bytes | None:
+        """The whole body when `block` was its last, None when more must follow; else raises a `CoapError`.
+
+        `announced` is the peer's word about the body's size (Size1), 0 if it gave none.
+        """
         if len(payload) > block.size or (block.more and len(payload) != block.size):
             raise BadRequest("payload and block size differ")
-        partial = self._begin(key, options, now) if block.number == 0 else self._continue(key, block)
+        partial = self._begin(key, announced, now) if block.number == 0 else self._continue(key, block)
         self._extend(key, partial, payload)
         partial.touched = now
         self._partial.move_to_end(key)
         return None if block.more else self._finish(key)
 
-    def _begin(self, key: Key, options: RawOptions, now: float) -> _Partial:
+    def _begin(self, key: Key, announced: int, now: float) -> _Partial:
         self._drop(key)
-        if (size_of(options, Option.SIZE1) or 0) > self._limits.max_body:
-            raise RequestEntityTooLarge(f"at most {self._limits.max_body} bytes")
-        while len(self._partial) >= self._limits.bodies_per_peer:
+        limits = self._shared.limits
+        if announced > limits.max_body:
+            raise RequestEntityTooLarge(f"at most {limits.max_body} bytes")
+        while len(self._partial) >= limits.bodies_per_peer:
+            self._shared.counters.evicted += 1
             self._drop(next(iter(self._partial)))
+        if not self._timer_is_set:
+            self._timer_is_set = True
+            self._shared.timers.at(now + limits.body_idle, self._expire)
         partial = self._partial[key] = _Partial(now)
         return partial
 
@@ -83,11 +84,13 @@ class ReceivedBodies:
         return partial
 
     def _extend(self, key: Key, partial: _Partial, payload: bytes) -> None:
-        if len(partial.data) + len(payload) > self._limits.max_body:
+        limits = self._shared.limits
+        if len(partial.data) + len(payload) > limits.max_body:
             self._drop(key)
-            raise RequestEntityTooLarge(f"at most {self._limits.max_body} bytes")
-        if not self._budget.take(len(payload)):
+            raise RequestEntityTooLarge(f"at most {limits.max_body} bytes")
+        if not self._shared.budget.take(len(payload)):
             self._drop(key)
+            self._shared.counters.no_room += 1
             raise ServiceUnavailable("too many transfers at once", max_age=_RETRY_AFTER)
         partial.data += payload
 
@@ -99,16 +102,18 @@ class ReceivedBodies:
     def _drop(self, key: Key) -> None:
         partial = self._partial.pop(key, None)
         if partial is not None:
-            self._budget.give(len(partial.data))
+            self._shared.budget.give(len(partial.data))
 
-    def next_timer(self) -> float | None:
-        """When the next transfer is forgotten."""
-        return next((partial.touched + self._limits.body_idle for partial in self._partial.values()), None)
-
-    def expire(self, now: float) -> None:
+    def _expire(self, now: float) -> None:
         """Forget transfers without progress; the table is ordered by progress."""
-        while (deadline := self.next_timer()) is not None and deadline <= now:
-            self._drop(next(iter(self._partial)))
+        idle = self._shared.limits.body_idle
+        while self._partial:
+            key, partial = next(iter(self._partial.items()))
+            if partial.touched + idle > now:
+                self._shared.timers.at(partial.touched + idle, self._expire)
+                return
+            self._drop(key)
+        self._timer_is_set = False
 
     def clear(self) -> None:
         """The association ended: give the memory back."""
@@ -116,99 +121,125 @@ class ReceivedBodies:
             self._drop(next(iter(self._partial)))
 
 
-@dataclass(slots=True)
-class _Kept:
-    """A response body whose further blocks the peer will ask for."""
+class Body:
+    """A whole response: code, options without Block2 and Size2, payload.
 
-    body: Body
-    touched: float
+    With `download` the payload is the application's own: shared by all who read it, in nobody's budget.
+    """
+
+    __slots__ = ("code", "download", "options", "payload", "touched")
+
+    def __init__(self, code: Code, options: RawOptions, payload: bytes, download: Download | None) -> None:
+        self.code = code
+        self.options = options
+        self.payload = payload
+        self.download = download
+        self.touched = 0.0
+
+    @property
+    def held(self) -> int:
+        """Bytes that keeping it holds."""
+        return len(self.payload) if self.download is None else 0
+
+    def identify(self) -> None:
+        """Give it an ETag made from the content, so that a reader notices blocks of two bodies (section 2.4)."""
+        if first(self.options, Option.ETAG) is None:
+            etag = hashlib.sha256(self.payload).digest()[:8]
+            self.options = in_order((*self.options, (int(Option.ETAG), etag)))
+
+    def whole(self) -> bytes:
+        """Options and payload, encoded."""
+        self._note_read(len(self.payload))
+        return encode_body(self.options, self.payload)
+
+    def cut(self, offset: int, exponent: int) -> bytes:
+        """One block, encoded, with the body's size in the first. Raises `BadRequest` beyond the end."""
+        total = len(self.payload)
+        if offset >= total:
+            raise BadRequest("the body ends before this block")
+        block = Block.at(offset, exponent, total)
+        options: RawOptions = (*self.options, (int(Option.BLOCK2), block.encode()))
+        if offset == 0:
+            options = (*options, (int(Option.SIZE2), encode_uint(total)))
+        end = min(offset + block.size, total)
+        self._note_read(end)
+        return encode_body(in_order(options), self.payload[offset:end])
+
+    def _note_read(self, end: int) -> None:
+        if self.download is not None:
+            self.download.sent = end
 
 
 class ServedBodies:
-    """Cuts large responses into Block2 blocks and keeps them until the last one was read."""
+    """Cuts large responses to one peer into Block2 blocks and keeps them until the last one was read."""
 
-    def __init__(self, limits: Limits, budget: BodyBudget) -> None:
-        self._limits = limits
-        self._budget = budget
-        self._kept: OrderedDict[Key, _Kept] = OrderedDict()
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._kept: OrderedDict[Key, Body] = OrderedDict()
+        self._timer_is_set = False
 
-    def begin(self, key: Key, body: Body, wanted: Block | None, now: float) -> Body:
-        """The message that answers a request with `body`: whole, or the block the peer wants."""
-        self.expire(now)
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def begin(self, key: Key, body: Body, wanted: Block | None, now: float) -> bytes:
+        """What answers a request with `body`: the whole of it, or the block the peer wants, encoded."""
         self._drop(key)
-        exponent = min(self._limits.block_exponent, wanted.exponent if wanted else self._limits.block_exponent)
+        preferred = self._shared.limits.block_exponent
+        exponent = min(preferred, wanted.exponent if wanted else preferred)
         offset = wanted.offset if wanted else 0
         if offset == 0 and len(body.payload) <= 16 << exponent:
-            _note_read(body, len(body.payload))
-            return body
-        body = _with_etag(body)
-        if self._keep(key, body, now) and offset + (16 << exponent) >= len(body.payload):
-            self._drop(key)
-        return _cut(body, offset, exponent)
-
-    def more(self, key: Key, wanted: Block, now: float) -> Body | None:
-        """A further block of a kept body; None when it is not kept."""
-        self.expire(now)
-        kept = self._kept.get(key)
-        if kept is None:
-            return None
-        exponent = min(self._limits.block_exponent, wanted.exponent)
-        message = _cut(kept.body, wanted.offset, exponent)
-        kept.touched = now
-        self._kept.move_to_end(key)
-        if wanted.offset + (16 << exponent) >= len(kept.body.payload):
-            self._drop(key)
+            return body.whole()
+        body.identify()
+        message = body.cut(offset, exponent)
+        if offset + (16 << exponent) < len(body.payload):
+            self._keep(key, body, now)
         return message
 
-    def _keep(self, key: Key, body: Body, now: float) -> bool:
+    def more(self, key: Key, wanted: Block, now: float) -> tuple[Code, bytes] | None:
+        """A further block of a kept body; None when it is not kept."""
+        body = self._kept.get(key)
+        if body is None:
+            return None
+        exponent = min(self._shared.limits.block_exponent, wanted.exponent)
+        message = body.cut(wanted.offset, exponent)
+        body.touched = now
+        self._kept.move_to_end(key)
+        if wanted.offset + (16 << exponent) >= len(body.payload):
+            self._drop(key)
+        return body.code, message
+
+    def _keep(self, key: Key, body: Body, now: float) -> None:
         """Without memory left it is not kept: a GET for the next block then simply runs again."""
-        while len(self._kept) >= self._limits.bodies_per_peer:
+        limits = self._shared.limits
+        while len(self._kept) >= limits.bodies_per_peer:
+            self._shared.counters.evicted += 1
             self._drop(next(iter(self._kept)))
-        if not self._budget.take(body.held):
-            return False
-        self._kept[key] = _Kept(body, now)
-        return True
+        if not self._shared.budget.take(body.held):
+            self._shared.counters.no_room += 1
+            return
+        if not self._timer_is_set:
+            self._timer_is_set = True
+            self._shared.timers.at(now + limits.body_idle, self._expire)
+        body.touched = now
+        self._kept[key] = body
 
     def _drop(self, key: Key) -> None:
-        kept = self._kept.pop(key, None)
-        if kept is not None:
-            self._budget.give(kept.body.held)
+        body = self._kept.pop(key, None)
+        if body is not None:
+            self._shared.budget.give(body.held)
 
-    def next_timer(self) -> float | None:
-        """When the next body is forgotten."""
-        return next((kept.touched + self._limits.body_idle for kept in self._kept.values()), None)
-
-    def expire(self, now: float) -> None:
-        """Forget bodies nobody reads on."""
-        while (deadline := self.next_timer()) is not None and deadline <= now:
-            self._drop(next(iter(self._kept)))
+    def _expire(self, now: float) -> None:
+        """Forget bodies nobody reads on; the table is ordered by use."""
+        idle = self._shared.limits.body_idle
+        while self._kept:
+            key, body = next(iter(self._kept.items()))
+            if body.touched + idle > now:
+                self._shared.timers.at(body.touched + idle, self._expire)
+                return
+            self._drop(key)
+        self._timer_is_set = False
 
     def clear(self) -> None:
         """The association ended: give the memory back."""
         while self._kept:
             self._drop(next(iter(self._kept)))
-
-
-def _with_etag(body: Body) -> Body:
-    """An ETag made from the content, so that a reader notices blocks of two bodies (RFC 7959 section 2.4)."""
-    if first(body.options, Option.ETAG) is not None:
-        return body
-    etag = hashlib.sha256(body.payload).digest()[:8]
-    return replace(body, options=in_order((*body.options, (int(Option.ETAG), etag))))
-
-
-def _cut(body: Body, offset: int, exponent: int) -> Body:
-    """One block, with the body's size in the first. Raises `BadRequest` beyond the end."""
-    if offset >= len(body.payload):
-        raise BadRequest("the body ends before this block")
-    block = Block.at(offset, exponent, len(body.payload))
-    options: RawOptions = ((int(Option.BLOCK2), block.encode()),)
-    if offset == 0:
-        options += ((int(Option.SIZE2), encode_uint(len(body.payload))),)
-    _note_read(body, min(offset + block.size, len(body.payload)))
-    return Body(body.code, in_order((*body.options, *options)), body.payload[offset : offset + block.size])
-
-
-def _note_read(body: Body, end: int) -> None:
-    if body.download is not None:
-        body.download.sent = end

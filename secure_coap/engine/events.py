@@ -1,19 +1,12 @@
-"""What an engine tells its owner."""
+"""What an engine tells its owner. Requests of peers are not among them: `Engine.receive` returns those."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from secure_coap.engine.link import Link
 from secure_coap.errors import TransportError
-from secure_coap.exchange import Request, Response
-
-
-@dataclass(frozen=True, slots=True)
-class RequestArrived:
-    """The peer asks. Answer with `Engine.respond(exchange, ...)`, once."""
-
-    exchange: int
-    request: Request
+from secure_coap.exchange import Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +32,18 @@ class Notified:
     A `TransportError` that does not end it: this notification's further blocks could not be read.
     """
 
+    link: Link
     token: bytes
     outcome: Response | TransportError
     ended: bool
 
 
-Event = RequestArrived | ResponseArrived | RequestFailed | Notified
+@dataclass(frozen=True, slots=True)
+class ObserverGone:
+    """The peer's observation of us under `token` has ended."""
+
+    link: Link
+    token: bytes
+
+
+Event = ResponseArrived | RequestFailed | Notified | ObserverGone

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Final
 
 MESSAGE_IDS: Final = 1 << 16
@@ -16,14 +15,19 @@ class MessageIds:
     def __init__(self, start: int, lifetime: float) -> None:
         self._next = start
         self._lifetime = lifetime
-        self._recent: deque[tuple[int, int]] = deque()
+        self._recent: list[tuple[int, int]] = []
         self._total = 0
 
     def free_at(self, now: float) -> float:
         """`now` when an ID can be taken, else when the oldest ones may be used again."""
         while self._recent and self._recent[0][0] + 1 + self._lifetime <= now:
-            self._total -= self._recent.popleft()[1]
+            self._total -= self._recent.pop(0)[1]
         return now if self._total < MESSAGE_IDS else self._recent[0][0] + 1 + self._lifetime
+
+    def are_free(self, now: float) -> bool:
+        """Whether none was used so lately that it must be remembered."""
+        self.free_at(now)
+        return not self._recent
 
     def take(self, now: float) -> int:
         """The next ID; the caller has asked `free_at`."""

@@ -31,6 +31,9 @@ class Observations:
         self._limit = limits.observations
         self._observed: dict[bytes, Observed] = {}
 
+    def __len__(self) -> int:
+        return len(self._observed)
+
     def __contains__(self, token: bytes) -> bool:
         return token in self._observed
 

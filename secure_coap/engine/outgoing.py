@@ -48,13 +48,13 @@ class OutgoingTransfer:
     A request with an `Upload` begins where that stands, with its tag, and keeps it up to date.
     """
 
-    def __init__(self, request: Request, *, max_body: int, exponent: int, tag: bytes) -> None:
+    def __init__(self, request: Request, *, max_body: int, exponent: int, whole: int, tag: bytes) -> None:
         self._request = request
         self._max_body = max_body
         self._upload = request.upload or Upload(tag)
         self._exponent = exponent if self._upload.exponent is None else min(exponent, self._upload.exponent)
         self._options = request_options(request)
-        self._blockwise = len(request.payload) > 16 << self._exponent
+        self._blockwise = len(request.payload) > (whole if self._upload.exponent is None else 16 << self._exponent)
         if self._blockwise:
             if len(request.payload) > (MAX_NUMBER + 1) * (16 << self._exponent):
                 raise ValueError("the body has more than 2 ** 20 blocks")

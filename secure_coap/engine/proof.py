@@ -9,26 +9,28 @@ import hashlib
 import hmac
 from typing import Final
 
+from secure_coap.association import Address
+
 AMPLIFICATION: Final = 3
 """An unproven address gets at most this many times the bytes it sent."""
 _PERIOD: Final = 120.0
 
 
 class AddressProof:
-    """Makes and checks Echo values of one address without keeping any state. `secret` is the endpoint's, random."""
+    """Makes and checks Echo values of addresses without keeping any state. `secret` is the endpoint's, random."""
 
-    def __init__(self, secret: bytes, address: str) -> None:
+    def __init__(self, secret: bytes) -> None:
         self._secret = secret
-        self._address = address.encode()
 
-    def challenge(self, now: float) -> bytes:
-        """The Echo value of this period (8 bytes)."""
-        return self._value(int(now // _PERIOD))
+    def challenge(self, address: Address, now: float) -> bytes:
+        """The Echo value of an address in this period (8 bytes)."""
+        return self._value(address, int(now // _PERIOD))
 
-    def accepts(self, echo: bytes, now: float) -> bool:
-        """Whether `echo` was our challenge in this or the previous period (at most 240 s old)."""
+    def accepts(self, echo: bytes, address: Address, now: float) -> bool:
+        """Whether `echo` was the address's challenge in this or the previous period (at most 240 s old)."""
         period = int(now // _PERIOD)
-        return any(hmac.compare_digest(echo, self._value(candidate)) for candidate in (period, period - 1))
+        return any(hmac.compare_digest(echo, self._value(address, candidate)) for candidate in (period, period - 1))
 
-    def _value(self, period: int) -> bytes:
-        return hmac.digest(self._secret, period.to_bytes(8, "big", signed=True) + self._address, hashlib.sha256)[:8]
+    def _value(self, address: Address, period: int) -> bytes:
+        text = f"{period} {address[0]} {address[1]}"
+        return hmac.digest(self._secret, text.encode(), hashlib.sha256)[:8]

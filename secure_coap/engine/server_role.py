@@ -1,214 +1,166 @@
-"""Requests the peer makes: block-wise assembly, piggybacked and separate responses (RFC 7252 section 5.2)."""
+"""Requests peers make: assembly of their bodies, blocks of ours, what may be told to whom (RFC 7252 section 5.2).
+
+How an answer travels is for the subclasses: `DatagramServer` and the streams'.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from secure_coap.engine.blocks import Block
-from secure_coap.engine.bodies import Body, ReceivedBodies, ServedBodies
-from secure_coap.engine.budget import BodyBudget
-from secure_coap.engine.events import Event, RequestArrived
-from secure_coap.engine.messages import Draft, MessageLayer
-from secure_coap.engine.options import block_of, first, in_order, request_of, response_options, transfer_key, understood
-from secure_coap.engine.proof import AMPLIFICATION, AddressProof
-from secure_coap.errors import BadOption, CoapError, RequestEntityIncomplete, RequestEntityTooLarge, TooManyRequests
-from secure_coap.exchange import RawOptions, Response
-from secure_coap.limits import Limits
-from secure_coap.message import Message, MessageType, encode_uint
+from secure_coap.engine.bodies import Body, Key, transfer_key
+from secure_coap.engine.conversation import conversation_of
+from secure_coap.engine.incoming import Incoming
+from secure_coap.engine.options import block_of, in_order, response_options, size_of
+from secure_coap.engine.shared import Shared
+from secure_coap.errors import CoapError, RequestEntityIncomplete, RequestEntityTooLarge, TooManyRequests
+from secure_coap.exchange import RawOptions, Request, Response
+from secure_coap.message import encode_body, encode_uint
 from secure_coap.numbers.codes import Code
 from secure_coap.numbers.options import Option
-from secure_coap.numbers.parameters import TransmissionParameters
 
-_SAFE: Final = frozenset((Code.GET, Code.FETCH))
-
-
-@dataclass(slots=True)
-class _Open:
-    """A request message that waits for its response; `ack_at` is None once it is acknowledged."""
-
-    message: Message
-    received_bytes: int
-    ack_at: float | None
-    block1: Block | None = None
-    block2: Block | None = None
+SAFE: Final = frozenset((Code.GET, Code.FETCH))
 
 
 class ServerRole:
-    """All requests of one peer."""
+    """Everybody's requests."""
 
-    def __init__(
-        self,
-        messages: MessageLayer,
-        *,
-        parameters: TransmissionParameters,
-        limits: Limits,
-        budget: BodyBudget,
-        events: list[Event],
-        proof: AddressProof | None,
-    ) -> None:
-        self._messages = messages
-        self._ack_after = parameters.ack_timeout / 2
-        self._limits = limits
-        self._events = events
-        self._proof = proof
-        self._received = ReceivedBodies(limits, budget)
-        self._served = ServedBodies(limits, budget)
-        self._open: dict[int, _Open] = {}
-        self._next_exchange = 0
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._max_body = shared.limits.max_body
+        self._concurrent = shared.limits.concurrent_handlers
 
-    @property
-    def idle(self) -> bool:
-        """No request in progress."""
-        return not self._open
+    # --- requests ---
 
-    def proven(self) -> None:
-        """The peer showed that it receives at its address."""
-        self._proof = None
-
-    def receive(self, message: Message, received_bytes: int, now: float) -> None:
-        """A new request message of `received_bytes` on the wire."""
-        confirmable = message.type is MessageType.CON
-        entry = _Open(message, received_bytes, now + self._ack_after if confirmable else None)
-        try:
-            self._dispatch(replace(message, options=understood(message.options)), entry, now)
-        except BadOption as error:
-            if confirmable:
-                self._send_error(entry, error, now)
-            else:  # section 5.4.1
-                self._messages.reset(message.mid)
-        except CoapError as error:
-            self._send_error(entry, error, now)
-
-    def _dispatch(self, message: Message, entry: _Open, now: float) -> None:
-        self._check_echo(message, now)
-        entry.message = message
-        entry.block1 = block_of(message.options, Option.BLOCK1)
-        entry.block2 = block_of(message.options, Option.BLOCK2)
-        if entry.block2 is not None and entry.block2.number > 0 and entry.block1 is None:
-            if self._proof is not None:
-                self._send(entry, self._challenge(self._proof, now), now)
-                return
-            further = self._served.more(transfer_key(message), entry.block2, now)
-            if further is not None:
-                self._send(entry, further, now)
-                return
-            if message.code not in _SAFE:
-                raise RequestEntityIncomplete("that response is no longer kept: repeat the request")
-        payload = self._whole_payload(message, entry, now)
-        if payload is not None:
-            self._hand_up(message, payload, entry)
-
-    def _check_echo(self, message: Message, now: float) -> None:
-        echo = first(message.options, Option.ECHO)
-        if self._proof is not None and echo is not None and self._proof.accepts(echo, now):
-            self.proven()
-
-    def _whole_payload(self, message: Message, entry: _Open, now: float) -> bytes | None:
-        """The request's body; None when further blocks were asked for instead."""
-        if entry.block1 is None:
-            if len(message.payload) > self._limits.max_body:
-                raise RequestEntityTooLarge(f"at most {self._limits.max_body} bytes")
-            return message.payload
-        key = transfer_key(message)
-        body = self._received.add(key, entry.block1, message.options, message.payload, now)
-        if body is None:
-            self._send(entry, Body(Code.CONTINUE, (), b""), now)
-        return body
-
-    def _hand_up(self, message: Message, payload: bytes, entry: _Open) -> None:
-        if len(self._open) >= self._limits.concurrent_handlers:
+    def _admit(self, incoming: Incoming, request: Request, transfer: Sequence[tuple[int, bytes]], now: float) -> bool:
+        """Whether the request goes up to the application; else it is answered already. Raises `CoapError`."""
+        if transfer and not self._advance(incoming, request, transfer, now):
+            return False
+        if len(request.payload) > self._max_body:
+            raise RequestEntityTooLarge(f"at most {self._max_body} bytes")
+        if incoming.link.deferred >= self._concurrent:
+            self._shared.counters.rate_limited += 1
             raise TooManyRequests("too many requests in progress", max_age=1)
-        confirmable = message.type is MessageType.CON
-        request = request_of(message.code, message.options, payload, confirmable=confirmable)
-        self._next_exchange += 1
-        self._open[self._next_exchange] = entry
-        self._events.append(RequestArrived(self._next_exchange, request))
+        self._shared.counters.requests += 1
+        return True
+
+    def _advance(self, incoming: Incoming, request: Request, transfer: Sequence[tuple[int, bytes]], now: float) -> bool:
+        """What the options of the transfer ask for. Whether the request is whole now."""
+        self._prove(incoming, transfer, now)
+        incoming.block1 = block_of(transfer, Option.BLOCK1)
+        incoming.block2 = block_of(transfer, Option.BLOCK2)
+        incoming.tags = tuple(value for number, value in transfer if number == Option.REQUEST_TAG)
+        if incoming.block1 is not None:
+            return self._assemble(incoming, request, incoming.block1, size_of(transfer, Option.SIZE1) or 0, now)
+        if incoming.block2 is None or incoming.block2.number == 0:
+            return True
+        if self._withhold(incoming, now):
+            return False
+        return not self._serve_further(incoming, request, incoming.block2, now)
+
+    def _assemble(self, incoming: Incoming, request: Request, block: Block, announced: int, now: float) -> bool:
+        bodies = conversation_of(incoming.link, self._shared, now).received
+        body = bodies.add(transfer_key(request, incoming.tags), block, announced, request.payload, now)
+        if body is None:
+            self._deliver(incoming, Code.CONTINUE, self._with_block1(incoming, Code.CONTINUE, ()), b"", now)
+            return False
+        request.payload = body
+        return True
+
+    def _serve_further(self, incoming: Incoming, request: Request, wanted: Block, now: float) -> bool:
+        """A further block of a response kept. Without one a safe request simply runs again."""
+        conversation = incoming.link.conversation
+        key = transfer_key(request, incoming.tags)
+        further = conversation.served.more(key, wanted, now) if conversation is not None else None
+        if further is not None:
+            self._deliver_encoded(incoming, *further, now)
+            return True
+        if request.method not in SAFE:
+            raise RequestEntityIncomplete("that response is no longer kept: repeat the request")
+        return False
+
+    def refuse(self, incoming: Incoming, error: CoapError, now: float) -> None:
+        """Answer a request that never reaches the application."""
+        response = Response.of_error(error)
+        options: RawOptions = tuple(response_options(response))
+        if error.code == Code.REQUEST_ENTITY_TOO_LARGE:  # RFC 7959 section 2.9.3
+            options = in_order((*options, (int(Option.SIZE1), encode_uint(self._max_body))))
+        if incoming.does_not_want(response):
+            self._stay_silent(incoming, now)
+        else:
+            self._deliver(incoming, error.code, self._with_block1(incoming, error.code, options), response.payload, now)
 
     # --- responses ---
 
-    def respond(self, exchange: int, response: Response, now: float) -> None:
-        """Send the response to request `exchange`. One that is gone (association closed) is ignored.
-
-        Raises ValueError for a response that cannot be sent; the request then still waits for another one.
-        """
-        if exchange not in self._open:
-            return
-        body = Body(response.code, response_options(response), response.payload, response.download)
-        entry = self._open.pop(exchange)
+    def _answer(self, incoming: Incoming, response: Response, now: float) -> None:
+        """Send a response that needs blocks, or names some. Raises ValueError for one that cannot be sent."""
+        options = self._with_block1(incoming, response.code, tuple(response_options(response)))
+        body = Body(response.code, options, response.payload, response.download)
         try:
-            message = self._served.begin(transfer_key(entry.message), body, entry.block2, now)
+            if incoming.block2 is None and len(body.payload) <= self._whole_body(incoming):
+                encoded = body.whole()
+            else:
+                bodies = conversation_of(incoming.link, self._shared, now).served
+                encoded = bodies.begin(self._key(incoming), body, incoming.block2, now)
         except CoapError as error:
-            self._send_error(entry, error, now)
+            self.refuse(incoming, error, now)
         else:
-            self._send(entry, message, now)
-
-    def _send_error(self, entry: _Open, error: CoapError, now: float) -> None:
-        response = Response.of_error(error)
-        options = response_options(response)
-        if error.code == Code.REQUEST_ENTITY_TOO_LARGE:  # RFC 7959 section 2.9.3
-            options = in_order((*options, (int(Option.SIZE1), encode_uint(self._limits.max_body))))
-        self._send(entry, Body(response.code, options, response.payload), now)
-
-    def _send(self, entry: _Open, body: Body, now: float) -> None:
-        body = self._within_amplification(entry, replace(body, options=self._with_block1(entry, body)), now)
-        message = entry.message
-        draft = Draft(body.code, message.token, body.options, body.payload)
-        if message.type is MessageType.NON:
-            self._messages.answer_once(message.mid, draft, now)
-        elif entry.ack_at is None:
-            self._messages.send_confirmable(draft, now)
-        else:
-            self._messages.answer(message.mid, draft.message(MessageType.ACK, message.mid))
-
-    def _with_block1(self, entry: _Open, body: Body) -> RawOptions:
-        """Every response to a block names that block; M is set while more are expected (RFC 7959 section 2.3)."""
-        if entry.block1 is None:
-            return body.options
-        exponent = min(entry.block1.exponent, self._limits.block_exponent)
-        block = Block(entry.block1.number, body.code == Code.CONTINUE, exponent)
-        return in_order((*body.options, (int(Option.BLOCK1), block.encode())))
-
-    def _within_amplification(self, entry: _Open, body: Body, now: float) -> Body:
-        """Three times the request for an unproven address: else an Echo challenge, or the code without its payload.
-
-        Only a safe request may be asked for again; an answer to any other must not hide that it was carried out.
-        """
-        if self._proof is None:
-            return body
-        message = Message(MessageType.ACK, body.code, 0, entry.message.token, body.options, body.payload)
-        if len(message.encode()) <= AMPLIFICATION * entry.received_bytes:
-            return body
-        if entry.message.code in _SAFE:
-            return self._challenge(self._proof, now)
-        return Body(body.code, tuple(option for option in body.options if option[0] in _KEPT_UNPROVEN), b"")
+            self._deliver_encoded(incoming, response.code, encoded, now)
 
     @staticmethod
-    def _challenge(proof: AddressProof, now: float) -> Body:
-        return Body(Code.UNAUTHORIZED, ((int(Option.ECHO), proof.challenge(now)),), b"")
+    def _key(incoming: Incoming) -> Key:
+        return () if incoming.request is None else transfer_key(incoming.request, incoming.tags)
 
-    # --- time ---
+    def _with_block1(self, incoming: Incoming, code: Code, options: RawOptions) -> RawOptions:
+        """Every response to a block names that block; M is set while more are expected (RFC 7959 section 2.3)."""
+        if incoming.block1 is None:
+            return options
+        exponent = min(incoming.block1.exponent, self._shared.limits.block_exponent)
+        block = Block(incoming.block1.number, code == Code.CONTINUE, exponent)
+        return in_order((*options, (int(Option.BLOCK1), block.encode())))
 
-    def next_timer(self) -> float | None:
-        """When an acknowledgement is due or a transfer expires."""
-        due = [entry.ack_at for entry in self._open.values() if entry.ack_at is not None]
-        due += [when for when in (self._received.next_timer(), self._served.next_timer()) if when is not None]
-        return min(due, default=None)
+    def _deliver(self, incoming: Incoming, code: Code, options: RawOptions, payload: bytes, now: float) -> None:
+        self._deliver_encoded(incoming, code, encode_body(options, payload), now)
 
-    def timer(self, now: float) -> None:
-        """Acknowledge slow requests before the peer repeats them; expire transfers."""
-        for entry in self._open.values():
-            if entry.ack_at is not None and entry.ack_at <= now:
-                entry.ack_at = None
-                self._messages.acknowledge(entry.message.mid)
-        self._received.expire(now)
-        self._served.expire(now)
+    # --- observations ---
 
-    def clear(self) -> None:
-        """The association ended."""
-        self._open.clear()
-        self._received.clear()
-        self._served.clear()
+    def observe(self, incoming: Incoming, now: float) -> bool:
+        """Register the peer's observation; its response becomes the first notification if it is a success."""
+        request = incoming.request
+        if request is None or request.observe != 0 or not incoming.link.base:
+            return False
+        observers = conversation_of(incoming.link, self._shared, now).observers
+        return observers.add(incoming.token, transfer_key(request, incoming.tags), now)
 
+    def _observed(self, incoming: Incoming, request: Request, response: Response, now: float) -> Response:
+        """The response to a request that carries Observe (RFC 7641 section 4.1)."""
+        conversation, token = incoming.link.conversation, incoming.token
+        if conversation is None or token not in conversation.observers:
+            return response
+        if request.observe == 0 and response.code.is_success:
+            return replace(response, observe=conversation.observers.next_number(token))
+        conversation.observers.remove(token, now)
+        return response
 
-_KEPT_UNPROVEN: Final = frozenset((Option.LOCATION_PATH, Option.BLOCK1))
+    # --- what a transport decides ---
+
+    def _deliver_encoded(self, incoming: Incoming, code: Code, body: bytes, now: float) -> None:
+        """Send an answer; `body` holds its options and payload."""
+        raise NotImplementedError
+
+    def _stay_silent(self, incoming: Incoming, now: float) -> None:
+        """The peer does not want the answer: at most it is acknowledged."""
+        raise NotImplementedError
+
+    def _whole_body(self, incoming: Incoming) -> int:
+        """Bytes of a body that go without blocks."""
+        raise NotImplementedError
+
+    def _prove(self, incoming: Incoming, transfer: Sequence[tuple[int, bytes]], now: float) -> None:
+        """The request may return an Echo value of ours."""
+
+    def _withhold(self, incoming: Incoming, now: float) -> bool:
+        """Whether the peer must prove its address first, and was told so."""
+        return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
 
 
 class Code(IntEnum):
@@ -83,3 +84,7 @@ class Code(IntEnum):
     def is_success(self) -> bool:
         """Class 2."""
         return self.code_class == 2
+
+
+CODES: Final = tuple(Code(value) for value in range(0x100))
+"""Every code by its byte."""

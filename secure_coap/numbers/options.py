@@ -75,6 +75,7 @@ UNDERSTOOD: dict[int, OptionDefinition] = {
     Option.SIZE2: OptionDefinition(OptionFormat.UINT, 0, 4),
     Option.SIZE1: OptionDefinition(OptionFormat.UINT, 0, 4),
     Option.ECHO: OptionDefinition(OptionFormat.OPAQUE, 1, 40),
+    Option.NO_RESPONSE: OptionDefinition(OptionFormat.UINT, 0, 1),
     Option.REQUEST_TAG: OptionDefinition(OptionFormat.OPAQUE, 0, 8, repeatable=True),
 }
 """The options this stack acts on. Any other critical option is refused, any other elective one ignored."""

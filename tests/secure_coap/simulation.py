@@ -8,7 +8,18 @@ from dataclasses import dataclass, field
 
 from lwm2m_server.testing.clock import VirtualClock
 from lwm2m_server.testing.network import Conditions, LossyNetwork
-from secure_coap.engine import AddressProof, BodyBudget, Engine, RequestArrived, RequestFailed, ResponseArrived
+from secure_coap.association import Address
+from secure_coap.channels.plain import PlainAssociation
+from secure_coap.engine import (
+    AddressProof,
+    Engine,
+    Event,
+    Incoming,
+    Link,
+    Notified,
+    RequestFailed,
+    ResponseArrived,
+)
 from secure_coap.errors import TransportError
 from secure_coap.exchange import Request, Response
 from secure_coap.limits import SERVER_LIMITS, Limits
@@ -28,7 +39,7 @@ def changed(request: Request) -> Response:
 
 @dataclass(eq=False)
 class Node:
-    """One engine with its place in the network."""
+    """One engine with its place in the network, and its association with the other one."""
 
     clock: VirtualClock
     network: LossyNetwork
@@ -39,14 +50,23 @@ class Node:
     thinking: float = 0.0
     requests: list[Request] = field(default_factory=list)
     outcomes: dict[int, Response | TransportError] = field(default_factory=dict)
+    notifications: list[Response | TransportError] = field(default_factory=list)
+    link: Link = field(init=False)
     _timer: float | None = None
 
+    def __post_init__(self) -> None:
+        self.link = associated(self.engine)
+
     def receive(self, datagram: bytes, _source: Hashable) -> None:
-        self.engine.receive(datagram, self.clock.now)
+        incoming = self.engine.receive(self.link, datagram, self.clock.now)
+        if incoming is not None:
+            assert incoming.request is not None
+            self.requests.append(incoming.request)
+            self._answer(incoming, self.answerer(incoming.request))
         self.flush()
 
-    def request(self, request: Request) -> int:
-        handle = self.engine.request(request, self.clock.now)
+    def request(self, request: Request, token: bytes | None = None) -> int:
+        handle = self.engine.request(self.link, request, self.clock.now, token)
         self.flush()
         return handle
 
@@ -56,33 +76,36 @@ class Node:
         return self.outcomes[handle]
 
     def flush(self) -> None:
-        for event in self.engine.events():
+        for event in self.engine.events:
             match event:
-                case RequestArrived(exchange, request):
-                    self.requests.append(request)
-                    self._answer_later(exchange, self.answerer(request))
                 case ResponseArrived(handle, response):
                     assert handle not in self.outcomes
                     self.outcomes[handle] = response
                 case RequestFailed(handle, error):
                     assert handle not in self.outcomes
                     self.outcomes[handle] = error
-        for datagram in self.engine.datagrams():
+                case Notified():
+                    self.notifications.append(event.outcome)
+        self.engine.events.clear()
+        for _, datagram in self.engine.outbox:
             self.network.send(datagram, self.name, self.other)
+        self.engine.outbox.clear()
         self._set_timer()
 
-    def _answer_later(self, exchange: int, response: Response) -> None:
+    def _answer(self, incoming: Incoming, response: Response) -> None:
+        if not self.thinking:
+            self.engine.respond(incoming, response, self.clock.now)
+            return
+
         def answer() -> None:
-            self.engine.respond(exchange, response, self.clock.now)
+            self.engine.respond(incoming, response, self.clock.now)
             self.flush()
 
-        if self.thinking:
-            self.clock.call_later(self.thinking, answer)
-        else:
-            self.engine.respond(exchange, response, self.clock.now)
+        self.engine.defer(incoming, self.clock.now)
+        self.clock.call_later(self.thinking, answer)
 
     def _set_timer(self) -> None:
-        due = self.engine.next_timer(self.clock.now)
+        due = self.engine.next_timer()
         if due is not None and (self._timer is None or due < self._timer):
             self._timer = due
             self.clock.call_at(due, self._on_timer)
@@ -91,6 +114,13 @@ class Node:
         self._timer = None
         self.engine.timer(self.clock.now)
         self.flush()
+
+
+def associated(engine: Engine, address: Address = ("192.0.2.1", 5683)) -> Link:
+    """A new association of an engine."""
+    link = PlainAssociation(address, 0.0)
+    engine.open(link)
+    return link
 
 
 class Pair:
@@ -108,10 +138,10 @@ class Pair:
     ) -> None:
         self.clock = VirtualClock()
         self.network = LossyNetwork(self.clock, seed=seed, conditions=conditions)
-        self.b_budget = BodyBudget(b_limits.bodies_total)
         rng = random.Random(seed)
-        a_engine = Engine(rng=rng, budget=BodyBudget(a_limits.bodies_total), parameters=parameters, limits=a_limits)
-        b_engine = Engine(rng=rng, budget=self.b_budget, parameters=parameters, limits=b_limits, proof=proof)
+        a_engine = Engine(rng=rng, parameters=parameters, limits=a_limits)
+        b_engine = Engine(rng=rng, parameters=parameters, limits=b_limits, proof=proof)
+        self.b_budget = b_engine.budget
         self.a = Node(self.clock, self.network, "a", "b", a_engine)
         self.b = Node(self.clock, self.network, "b", "a", b_engine)
         self.network.attach("a", self.a.receive)
@@ -119,7 +149,7 @@ class Pair:
 
 
 class Bench:
-    """One engine, fed by hand: what goes in and what comes out, message by message."""
+    """One engine with one association, fed by hand: what goes in and what comes out, message by message."""
 
     def __init__(
         self,
@@ -129,50 +159,80 @@ class Bench:
         proof: AddressProof | None = None,
         seed: int = 1,
     ) -> None:
-        self.budget = BodyBudget(limits.bodies_total)
-        self.engine = Engine(
-            rng=random.Random(seed), budget=self.budget, parameters=parameters, limits=limits, proof=proof
-        )
+        self.engine = Engine(rng=random.Random(seed), parameters=parameters, limits=limits, proof=proof)
+        self.budget = self.engine.budget
+        self.link = associated(self.engine)
         self.now = 0.0
+        self._arrived: list[Incoming] = []
+
+    def receive(self, datagram: bytes, link: Link | None = None) -> None:
+        """A datagram of the peer."""
+        incoming = self.engine.receive(link or self.link, datagram, self.now)
+        if incoming is not None:
+            self._arrived.append(incoming)
 
     def feed(self, message: Message) -> list[Message]:
-        """Give it a message; what it sends in return."""
-        self.engine.receive(message.encode(), self.now)
+        """Give it a message; what it sends in return. A request that arrives is not answered at once."""
+        self.receive(message.encode())
+        for incoming in self._arrived:
+            if incoming.stage == 0:
+                self.engine.defer(incoming, self.now)
         return self.sent()
 
     def sent(self) -> list[Message]:
         """What it wants to send."""
-        return [decode(datagram) for datagram in self.engine.datagrams()]
+        sent = [decode(datagram) for _, datagram in self.engine.outbox]
+        self.engine.outbox.clear()
+        return sent
 
     def wait(self, seconds: float) -> list[Message]:
         """Let time pass, timer by timer; all it sends meanwhile."""
         end, sent = self.now + seconds, []
-        while (due := self.engine.next_timer(self.now)) is not None and due <= end:
+        while (due := self.engine.next_timer()) is not None and due <= end:
             self.now = max(self.now, due)
             self.engine.timer(self.now)
             sent += self.sent()
         self.now = end
         return sent
 
-    def arrived(self) -> tuple[int, Request]:
+    def request(self, request: Request, token: bytes | None = None) -> int:
+        """Begin a request of ours."""
+        return self.engine.request(self.link, request, self.now, token)
+
+    def arrived(self) -> tuple[Incoming, Request]:
         """The one request that arrived."""
-        (event,) = self.engine.events()
-        assert isinstance(event, RequestArrived)
-        return event.exchange, event.request
+        (incoming,) = self._arrived
+        self._arrived.clear()
+        assert incoming.request is not None
+        return incoming, incoming.request
+
+    def events(self) -> list[Event]:
+        """What happened besides."""
+        happened = self.engine.events[:]
+        self.engine.events.clear()
+        return happened
+
+    def nothing_arrived(self) -> bool:
+        """Neither a request nor anything else."""
+        return not self._arrived and not self.events()
 
     def failure(self) -> TransportError:
         """Why the one request failed."""
-        (event,) = self.engine.events()
+        (event,) = self.events()
         assert isinstance(event, RequestFailed)
         return event.error
 
     def answer(self) -> Response:
         """The one response that arrived."""
-        (event,) = self.engine.events()
+        (event,) = self.events()
         assert isinstance(event, ResponseArrived)
         return event.response
 
-    def respond(self, exchange: int, response: Response) -> list[Message]:
+    def respond(self, incoming: Incoming, response: Response) -> list[Message]:
         """Answer a request; what it sends."""
-        self.engine.respond(exchange, response, self.now)
+        self.engine.respond(incoming, response, self.now)
         return self.sent()
+
+    def is_idle(self) -> bool:
+        """Nothing is outstanding, and after a lifetime nothing is remembered."""
+        return not self.engine.is_busy(self.link, self.now + 1000)

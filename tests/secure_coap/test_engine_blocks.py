@@ -229,7 +229,7 @@ def test_a_shared_body_takes_nothing_of_the_budget_and_tells_how_far_it_was_read
     bench.respond(exchange, Response(Code.CONTENT, BODY, download=download))
     assert (bench.budget.used, download.sent) == (0, 1024)
     bench.feed(get(2, 1))
-    assert (list(bench.engine.events()), download.sent) == ([], 2048)
+    assert (list(bench.events()), download.sent) == ([], 2048)
     bench.feed(get(3, 2))
     assert download.sent == len(BODY)
 
@@ -238,7 +238,7 @@ def test_a_shared_body_takes_nothing_of_the_budget_and_tells_how_far_it_was_read
 
 
 def start(bench: Bench, payload: bytes = BODY) -> Message:
-    bench.engine.request(Request(Code.PUT, ("f",), payload=payload), bench.now)
+    bench.request(Request(Code.PUT, ("f",), payload=payload))
     return bench.sent()[0]
 
 
@@ -261,14 +261,14 @@ def test_upload_goes_on_after_a_failure_where_it_stopped() -> None:
     upload = Upload(b"same tag")
     request = Request(Code.PUT, ("f",), payload=BODY, upload=upload)
     broken = Bench()
-    broken.engine.request(request, broken.now)
+    broken.request(request)
     (first,) = broken.sent()
     broken.feed(reply(first, Code.CONTINUE, b"", (int(Option.BLOCK1), block(0, True, exponent=5))))
     assert (upload.acknowledged, upload.exponent) == (1024, 5)
     broken.wait(100)
     assert isinstance(broken.failure(), RequestTimeout)
     resumed = Bench(seed=2)
-    resumed.engine.request(request, resumed.now)
+    resumed.request(request)
     (further,) = resumed.sent()
     assert block_in(further, Option.BLOCK1) == Block(2, True, 5)
     assert (further.payload, further.value(Option.REQUEST_TAG)) == (BODY[1024:1536], b"same tag")
@@ -314,7 +314,7 @@ def test_continue_without_further_blocks() -> None:
 
 def begin(bench: Bench, *options: tuple[int, bytes], payload: bytes = BODY[:1024]) -> list[Message]:
     """Ask; get the first of three blocks."""
-    bench.engine.request(Request(Code.GET, ("f",)), bench.now)
+    bench.request(Request(Code.GET, ("f",)))
     first = reply(bench.sent()[0], Code.CONTENT, payload, *(options or ((Option.BLOCK2, block(0, True)),)))
     return bench.feed(first)
 
@@ -386,5 +386,5 @@ def test_ending_the_association_returns_the_memory() -> None:
     bench = Bench()
     bench.feed(put(0, 0, True, bytes(1024)))
     serve(bench, get(1, 0))
-    bench.engine.close(ResponseRejected("over"))
+    bench.engine.close(bench.link, ResponseRejected("over"))
     assert bench.budget.used == 0

@@ -21,12 +21,12 @@ BODY = bytes(range(256)) * 10
 
 def observing(bench: Bench, number: int = 1) -> None:
     """An observation whose first notification had this number."""
-    bench.engine.request(TEMPERATURE, bench.now, TOKEN)
+    bench.request(TEMPERATURE, TOKEN)
     (question,) = bench.sent()
     assert (question.token, question.value(Option.OBSERVE)) == (TOKEN, b"")
     bench.feed(Message(ACK, Code.CONTENT, question.mid, TOKEN, ((Option.OBSERVE, encode_uint(number)),), b"20"))
     assert bench.answer() == Response(Code.CONTENT, b"20", observe=number)
-    assert bench.engine.observes(TOKEN)
+    assert bench.engine.observes(bench.link, TOKEN)
 
 
 def notify(
@@ -43,7 +43,7 @@ def notify(
 
 
 def news(bench: Bench) -> list[Notified]:
-    events = bench.engine.events()
+    events = bench.events()
     assert all(isinstance(event, Notified) for event in events)
     return [event for event in events if isinstance(event, Notified)]
 
@@ -58,8 +58,8 @@ def test_confirmable_and_other_notifications() -> None:
     assert notify(bench, 10, 2) == [Message.empty(ACK, 10)]
     assert notify(bench, 11, 3, b"22", type_=NON) == []
     assert news(bench) == [
-        Notified(TOKEN, Response(Code.CONTENT, b"21", observe=2), ended=False),
-        Notified(TOKEN, Response(Code.CONTENT, b"22", observe=3), ended=False),
+        Notified(bench.link, TOKEN, Response(Code.CONTENT, b"21", observe=2), ended=False),
+        Notified(bench.link, TOKEN, Response(Code.CONTENT, b"22", observe=3), ended=False),
     ]
 
 
@@ -98,45 +98,45 @@ def test_an_error_or_a_response_without_the_option_is_the_last(code: Code) -> No
     bench = Bench()
     observing(bench)
     bench.feed(Message(CON, code, 10, TOKEN))
-    assert news(bench) == [Notified(TOKEN, Response(code), ended=True)]
+    assert news(bench) == [Notified(bench.link, TOKEN, Response(code), ended=True)]
     assert notify(bench, 11, 3) == [Message.empty(RST, 11)]
 
 
 def test_a_peer_that_does_not_agree() -> None:
     bench = Bench()
-    bench.engine.request(TEMPERATURE, bench.now, TOKEN)
+    bench.request(TEMPERATURE, TOKEN)
     (question,) = bench.sent()
     bench.feed(Message(ACK, Code.CONTENT, question.mid, TOKEN, (), b"20"))
     assert bench.answer() == Response(Code.CONTENT, b"20")
-    assert not bench.engine.observes(TOKEN)
+    assert not bench.engine.observes(bench.link, TOKEN)
 
 
 def test_cancelling_is_silent_at_once() -> None:
     bench = Bench()
     observing(bench)
-    bench.engine.forget(TOKEN, bench.now)
-    bench.engine.request(Request(Code.GET, TEMPERATURE.path, observe=1), bench.now, TOKEN)
+    bench.engine.forget(bench.link, TOKEN, bench.now)
+    bench.request(Request(Code.GET, TEMPERATURE.path, observe=1), TOKEN)
     (question,) = bench.sent()
     assert (question.token, question.value(Option.OBSERVE)) == (TOKEN, b"\1")
     assert notify(bench, 10, 2) == [Message.empty(RST, 10)], "a notification is no answer to the cancellation"
     bench.feed(Message(ACK, Code.CONTENT, question.mid, TOKEN, (), b"21"))
     assert bench.answer() == Response(Code.CONTENT, b"21")
     assert notify(bench, 11, 3) == [Message.empty(RST, 11)]
-    assert bench.engine.events() == []
+    assert bench.nothing_arrived()
 
 
 def test_a_forgotten_token_is_reset() -> None:
     bench = Bench()
     observing(bench)
-    bench.engine.forget(TOKEN, bench.now)
+    bench.engine.forget(bench.link, TOKEN, bench.now)
     assert notify(bench, 10, 2) == [Message.empty(RST, 10)]
     assert notify(bench, 11, 3, type_=NON) == [Message.empty(RST, 11)]
-    assert bench.engine.events() == []
+    assert bench.nothing_arrived()
 
 
 def test_an_adopted_observation_goes_on_with_any_number() -> None:
     bench = Bench()
-    bench.engine.adopt(TOKEN, TEMPERATURE)
+    bench.engine.adopt(bench.link, TOKEN, TEMPERATURE, bench.now)
     assert notify(bench, 10, 7_000_000) == [Message.empty(ACK, 10)]
     assert notify(bench, 11, 6_999_999) == [Message.empty(ACK, 11)]
     assert payloads(bench) == [b"21"]
@@ -169,7 +169,7 @@ def test_a_newer_notification_stops_the_reading_of_an_older_one() -> None:
     late = ((int(Option.BLOCK2), Block(1, False, 6).encode()),)
     bench.feed(Message(ACK, Code.CONTENT, further.mid, further.token, late, BODY[1024:1030]))
     assert payloads(bench) == [b"short"]
-    assert bench.engine.idle
+    assert bench.wait(200.0) == []
 
 
 def test_blocks_that_cannot_be_read_do_not_end_the_observation() -> None:
@@ -195,17 +195,17 @@ def test_a_notification_that_cannot_be_understood_ends_it() -> None:
 def test_observations_are_bounded() -> None:
     bench = Bench(limits=Limits(observations=2))
     for token in (b"1", b"2", b"1"):
-        bench.engine.adopt(token, TEMPERATURE)
+        bench.engine.adopt(bench.link, token, TEMPERATURE, bench.now)
     with pytest.raises(TooManyOutstanding):
-        bench.engine.adopt(b"3", TEMPERATURE)
+        bench.engine.adopt(bench.link, b"3", TEMPERATURE, bench.now)
     with pytest.raises(TooManyOutstanding):
-        bench.engine.request(TEMPERATURE, bench.now)
+        bench.request(TEMPERATURE)
 
 
 def test_the_end_of_the_association_is_told() -> None:
     bench = Bench()
     observing(bench)
-    bench.engine.close(AssociationLost("gone"))
+    bench.engine.close(bench.link, AssociationLost("gone"))
     (event,) = news(bench)
     assert (type(event.outcome), event.ended) == (AssociationLost, True)
 
@@ -215,7 +215,7 @@ def test_the_end_of_the_association_is_told() -> None:
 
 def test_a_non_confirmable_request_is_sent_once() -> None:
     bench = Bench(limits=Limits(response_wait=50.0))
-    bench.engine.request(Request(Code.GET, ("x",), confirmable=False), bench.now)
+    bench.request(Request(Code.GET, ("x",), confirmable=False))
     (question,) = bench.sent()
     assert question.type is NON
     assert bench.wait(49.0) == []
@@ -225,10 +225,10 @@ def test_a_non_confirmable_request_is_sent_once() -> None:
 
 def test_a_non_confirmable_request_may_be_reset_or_stay_unanswered() -> None:
     bench = Bench(limits=Limits(response_wait=50.0))
-    bench.engine.request(Request(Code.GET, confirmable=False), bench.now)
+    bench.request(Request(Code.GET, confirmable=False))
     bench.feed(Message.empty(RST, bench.sent()[0].mid))
     assert isinstance(bench.failure(), ResponseRejected)
-    bench.engine.request(Request(Code.GET, confirmable=False), bench.now)
+    bench.request(Request(Code.GET, confirmable=False))
     assert len(bench.wait(50.0)) == 1
     assert str(bench.failure()) == "no response in time"
-    assert bench.engine.idle
+    assert bench.is_idle()

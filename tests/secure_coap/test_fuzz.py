@@ -8,11 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secure_coap.channels.dtls.records import RECORD_HEADER, pack, split_records
-from secure_coap.engine import BodyBudget, Engine, RequestArrived
+from secure_coap.engine import Engine
+from secure_coap.errors import AssociationLost
 from secure_coap.exchange import Request, Response
 from secure_coap.limits import Limits
 from secure_coap.message import Message, MessageType
 from secure_coap.numbers import Code, Option, TransmissionParameters
+from tests.secure_coap.simulation import associated
 from tests.secure_coap.strategies import messages, mids
 
 LIMITS = Limits(max_body=4096, bodies_total=8192, remembered_messages=16, remembered_bytes=2048)
@@ -33,35 +35,46 @@ near_blocks = st.builds(
 datagrams = st.one_of(st.binary(max_size=80), messages.map(Message.encode), near_blocks.map(Message.encode))
 
 
-@given(st.lists(st.tuples(datagrams, st.floats(0, 100)), max_size=30))
-def test_an_engine_survives_everything(arrivals: list[tuple[bytes, float]]) -> None:
-    budget = BodyBudget(LIMITS.bodies_total)
-    engine = Engine(rng=random.Random(1), budget=budget, parameters=TransmissionParameters(), limits=LIMITS)
-    now = 0.0
-    engine.request(Request(Code.POST, ("x",), payload=bytes(3000)), now)
-    for datagram, pause in arrivals:
+@given(st.lists(st.tuples(datagrams, st.floats(0, 100), st.booleans()), max_size=30))
+def test_an_engine_survives_everything(arrivals: list[tuple[bytes, float, bool]]) -> None:
+    engine = Engine(rng=random.Random(1), parameters=TransmissionParameters(), limits=LIMITS)
+    link, now = associated(engine), 0.0
+    engine.request(link, Request(Code.POST, ("x",), payload=bytes(3000)), now)
+    for datagram, pause, later in arrivals:
         now += pause
-        engine.receive(datagram, now)
-        for event in engine.events():
-            if isinstance(event, RequestArrived):
-                engine.respond(event.exchange, Response(Code.CONTENT, event.request.payload * 2), now)
+        incoming = engine.receive(link, datagram, now)
+        if incoming is not None and incoming.request is not None:
+            if later:
+                engine.defer(incoming, now)
+                engine.timer(now + 1.5)
+            engine.observe(incoming, now)
+            engine.respond(incoming, Response(Code.CONTENT, incoming.request.payload * 2), now)
         engine.timer(now)
-        assert 0 <= budget.used <= LIMITS.bodies_total
-        assert engine.next_timer(now) is None or engine.next_timer(now) >= 0  # type: ignore[operator]
-        engine.datagrams()
+        assert 0 <= engine.budget.used <= LIMITS.bodies_total
+        due = engine.next_timer()
+        assert due is None or due > now
+        engine.outbox.clear()
+    assert link.deferred == 0
+    engine.close(link, AssociationLost("over"))
+    assert engine.budget.used == 0
 
 
 @given(st.lists(near_blocks, max_size=20))
 def test_answers_to_our_tokens_survive_too(answers: list[Message]) -> None:
     """The same, with every answer made to fit our outstanding request."""
-    engine = Engine(rng=random.Random(1), budget=BodyBudget(8192), parameters=TransmissionParameters(), limits=LIMITS)
+    engine = Engine(rng=random.Random(1), parameters=TransmissionParameters(), limits=LIMITS)
+    link = associated(engine)
+    engine.request(link, Request(Code.POST, ("x",), payload=bytes(3000), observe=0), 0.0)
     for answer in answers:
-        if engine.idle:
-            engine.request(Request(Code.POST, ("x",), payload=bytes(3000)), 0.0)
-        for datagram in engine.datagrams():
+        sent = [datagram for _, datagram in engine.outbox]
+        engine.outbox.clear()
+        if not sent:
+            engine.request(link, Request(Code.POST, ("x",), payload=bytes(3000)), 0.0)
+        for datagram in sent:
             token, mid = datagram[4:12], int.from_bytes(datagram[2:4], "big")
-            engine.receive(Message(answer.type, answer.code, mid, token, answer.options, answer.payload).encode(), 0.0)
-        engine.events()
+            reply = Message(answer.type, answer.code, mid, token, answer.options, answer.payload)
+            engine.receive(link, reply.encode(), 0.0)
+        engine.events.clear()
 
 
 @given(st.binary(max_size=200))

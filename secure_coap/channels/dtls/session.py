@@ -12,6 +12,7 @@ from secure_coap.channels.dtls.handshake import Handshake, HandshakeRefused
 from secure_coap.channels.dtls.protection import RecordProtection
 from secure_coap.channels.dtls.records import Alert, AlertLevel, ContentType, HandshakeType, Record
 from secure_coap.channels.dtls.suites import Suite
+from secure_coap.engine.link import LinkState
 
 _NO_FLIGHT: Final = ()
 
@@ -24,7 +25,7 @@ class SessionState(Enum):
     CLOSED = auto()
 
 
-class DtlsSession:
+class DtlsSession(LinkState):
     """Feed it records; take its datagrams. It closes itself on the peer's alerts and on refused peers."""
 
     __slots__ = (
@@ -45,6 +46,7 @@ class DtlsSession:
     )
 
     def __init__(self, handshake: Handshake, *, key: bytes, remote: Address, now: float) -> None:
+        super().__init__()
         self._handshake: Handshake | None = handshake
         self._protection: RecordProtection | None = None
         self._last_flight: Sequence[bytes] = _NO_FLIGHT

@@ -1,0 +1,1 @@
+"""The edge: sockets, the clock and the application, joined to the engines on asyncio."""

@@ -1,0 +1,210 @@
+"""Requests over datagrams: deduplication, piggybacked and separate answers, unproven addresses (RFC 7252 4 and 5.2)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+from secure_coap.engine.answers import NOTHING, Answers
+from secure_coap.engine.conversation import conversation_of
+from secure_coap.engine.incoming import Incoming, Stage
+from secure_coap.engine.link import Link
+from secure_coap.engine.options import first, request_of, response_options
+from secure_coap.engine.proof import AMPLIFICATION, AddressProof
+from secure_coap.engine.sender import Outgoing
+from secure_coap.engine.server_role import SAFE, ServerRole
+from secure_coap.engine.shared import Shared
+from secure_coap.errors import BadOption, CoapError, MessageFormatError
+from secure_coap.exchange import Response
+from secure_coap.message import HEADER, MAX_TOKEN, VERSION_1, MessageType, body_start, decode_body, encode_body
+from secure_coap.numbers.codes import CODES, Code
+from secure_coap.numbers.options import Option
+
+_NON: Final = MessageType.NON << 4
+_ACK_HEADS: Final = tuple(
+    tuple(bytes((VERSION_1 | MessageType.ACK << 4 | token_length, code)) for code in range(0x100))
+    for token_length in range(MAX_TOKEN + 1)
+)
+"""The first two bytes of every acknowledgement, by token length and code."""
+_EMPTY_ACK: Final = _ACK_HEADS[0][0]
+RESET: Final = bytes((VERSION_1 | MessageType.RST << 4, 0))
+"""The first two bytes of a Reset."""
+_COMPUTED_AGAIN: Final = 256
+"""Bytes beyond which the answer to a safe request is not remembered."""
+_KEPT_UNPROVEN: Final = frozenset((Option.LOCATION_PATH, Option.BLOCK1))
+
+
+class DatagramServer(ServerRole):
+    """`proof` is given where addresses are unproven."""
+
+    def __init__(self, shared: Shared, answers: Answers, proof: AddressProof | None) -> None:
+        super().__init__(shared)
+        self._answers = answers
+        self._known = answers.table
+        self._outbox = shared.outbox
+        self._proof = proof
+        self._block_size = 16 << shared.limits.block_exponent
+        self._ack_after = shared.parameters.ack_timeout / 2
+        self._to_acknowledge: deque[tuple[float, Incoming]] = deque()
+
+    # --- requests ---
+
+    def receive(self, link: Link, datagram: bytes, now: float) -> Incoming | None:
+        """A request message. It is returned if the application is to answer it."""
+        answer = self._known.get(link.base | datagram[2] << 8 | datagram[3])
+        if answer is not None:
+            self._repeat(link, answer)
+            return None
+        try:
+            start = body_start(datagram)
+            options, payload = decode_body(datagram, start)
+        except MessageFormatError:
+            self._reject_malformed(link, datagram)
+            return None
+        incoming = Incoming(link, datagram, start)
+        try:
+            confirmable = not datagram[0] & _NON
+            request, transfer = request_of(CODES[datagram[1]], options, payload, confirmable=confirmable)
+            incoming.request = request
+            return incoming if self._admit(incoming, request, transfer, now) else None
+        except CoapError as error:
+            self._refused(incoming, error, now)
+            return None
+
+    def _repeat(self, link: Link, answer: bytes) -> None:
+        self._shared.counters.duplicates += 1
+        if answer:
+            self._outbox.append((link, answer))
+
+    def _reject_malformed(self, link: Link, datagram: bytes) -> None:
+        """A confirmable one is rejected with a Reset, any other ignored (section 4.2)."""
+        self._shared.counters.malformed += 1
+        if not datagram[0] & _NON:
+            self._outbox.append((link, RESET + datagram[2:HEADER]))
+
+    def _refused(self, incoming: Incoming, error: CoapError, now: float) -> None:
+        self._shared.counters.refused += 1
+        if isinstance(error, BadOption) and not incoming.is_confirmable:  # section 5.4.1
+            answer = RESET + incoming.datagram[2:HEADER]
+            self._outbox.append((incoming.link, answer))
+            self._remember(incoming, answer, now)
+        else:
+            self.refuse(incoming, error, now)
+
+    def _prove(self, incoming: Incoming, transfer: Sequence[tuple[int, bytes]], now: float) -> None:
+        echo = first(transfer, Option.ECHO)
+        if echo is not None and self._proof is not None and self._proof.accepts(echo, incoming.link.remote, now):
+            incoming.link.proven = True
+
+    def _withhold(self, incoming: Incoming, now: float) -> bool:
+        if incoming.link.proven or self._proof is None:
+            return False
+        self._deliver_encoded(incoming, Code.UNAUTHORIZED, self._challenge(self._proof, incoming, now), now)
+        return True
+
+    def _challenge(self, proof: AddressProof, incoming: Incoming, now: float) -> bytes:
+        self._shared.counters.unverified += 1
+        return encode_body(((int(Option.ECHO), proof.challenge(incoming.link.remote, now)),), b"")
+
+    # --- later ---
+
+    def defer(self, incoming: Incoming, now: float) -> None:
+        """The application answers later: acknowledge before the peer repeats itself."""
+        incoming.stage = Stage.DEFERRED
+        incoming.link.deferred += 1
+        self._answers.keep(incoming.link, incoming.key, NOTHING, now)
+        if incoming.is_confirmable:
+            self._to_acknowledge.append((now + self._ack_after, incoming))
+            if len(self._to_acknowledge) == 1:
+                self._shared.timers.at(now + self._ack_after, self._acknowledge)
+
+    def _acknowledge(self, now: float) -> None:
+        """All wait equally long, so they stand in line."""
+        waiting = self._to_acknowledge
+        while waiting and waiting[0][0] <= now:
+            incoming = waiting.popleft()[1]
+            if incoming.stage is Stage.DEFERRED and incoming.link.base:
+                self._acknowledge_only(incoming, now)
+                incoming.stage = Stage.ACKNOWLEDGED
+        if waiting:
+            self._shared.timers.at(waiting[0][0], self._acknowledge)
+
+    # --- answers ---
+
+    def respond(self, incoming: Incoming, response: Response, now: float) -> None:
+        """Send the application's response. Raises ValueError for one that cannot be sent."""
+        request = incoming.request
+        if request is None or not incoming.link.base or incoming.stage is Stage.ANSWERED:
+            return
+        if request.observe is not None:
+            response = self._observed(incoming, request, response, now)
+        if request.options and incoming.does_not_want(response):
+            self._stay_silent(incoming, now)
+        elif incoming.block1 is None and incoming.block2 is None and len(response.payload) <= self._block_size:
+            body = encode_body(response_options(response), response.payload)
+            if response.download is not None:
+                response.download.sent = len(response.payload)
+            self._deliver_encoded(incoming, response.code, body, now)
+        else:
+            self._answer(incoming, response, now)
+
+    def _deliver_encoded(self, incoming: Incoming, code: Code, body: bytes, now: float) -> None:
+        link, datagram, start, stage = incoming.link, incoming.datagram, incoming.start, incoming.stage
+        if not link.proven and start + len(body) > AMPLIFICATION * len(datagram):
+            code, body = self._small(incoming, code, body, now)
+        if stage is Stage.ACKNOWLEDGED:
+            sender = conversation_of(link, self._shared, now).sender
+            sender.send(Outgoing(code, incoming.token, body, None), now, confirmable=True)
+        elif datagram[0] & _NON:
+            message = Outgoing(code, incoming.token, body, None)
+            conversation_of(link, self._shared, now).sender.send(message, now, confirmable=False)
+            self._remember(incoming, message.datagram, now)
+        else:
+            answer = _ACK_HEADS[start - HEADER][code] + datagram[2:start] + body
+            self._outbox.append((link, answer))
+            self._remember(incoming, answer, now)
+        if stage:
+            link.deferred -= 1
+        incoming.stage = Stage.ANSWERED
+
+    def _stay_silent(self, incoming: Incoming, now: float) -> None:
+        if not incoming.is_confirmable:
+            self._remember(incoming, NOTHING, now)
+        elif incoming.stage is not Stage.ACKNOWLEDGED:
+            self._acknowledge_only(incoming, now)
+        if incoming.stage:
+            incoming.link.deferred -= 1
+        incoming.stage = Stage.ANSWERED
+
+    def _acknowledge_only(self, incoming: Incoming, now: float) -> None:
+        answer = _EMPTY_ACK + incoming.datagram[2:HEADER]
+        self._outbox.append((incoming.link, answer))
+        self._remember(incoming, answer, now)
+
+    def _remember(self, incoming: Incoming, answer: bytes, now: float) -> None:
+        """A large answer to a safe request is not kept: should the request come again, it runs again (section 4.5)."""
+        link, datagram = incoming.link, incoming.datagram
+        key = link.base | datagram[2] << 8 | datagram[3]
+        if len(answer) > _COMPUTED_AGAIN and datagram[1] in SAFE:
+            self._answers.drop(key)
+        elif incoming.stage is Stage.NEW:
+            self._answers.keep(link, key, answer, now)
+        else:
+            self._answers.answer(link, key, answer)
+
+    def _small(self, incoming: Incoming, code: Code, body: bytes, now: float) -> tuple[Code, bytes]:
+        """Three times the request for an unproven address: else an Echo challenge, or the code without its payload.
+
+        Only a safe request may be asked for again; an answer to any other must not hide that it was carried out.
+        """
+        if self._proof is None:
+            return code, body
+        if incoming.datagram[1] in SAFE:
+            return Code.UNAUTHORIZED, self._challenge(self._proof, incoming, now)
+        self._shared.counters.unverified += 1
+        options, _ = decode_body(body, 0)
+        return code, encode_body([option for option in options if option[0] in _KEPT_UNPROVEN], b"")
+
+    def _whole_body(self, incoming: Incoming) -> int:
+        return self._block_size
