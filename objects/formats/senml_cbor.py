@@ -11,7 +11,7 @@ from objects.formats.tree import MAX_PAYLOAD
 
 def _load(data: bytes) -> object:
     # An array of maps, whose fields may be tagged numbers: a decimal fraction is a tag and an array.
-    return lenient_cbor.decode(data, max_size=MAX_PAYLOAD, max_depth=4)
+    return lenient_cbor.decode(data, max_size=MAX_PAYLOAD, max_depth=4, max_items=8 * senml.MAX_RECORDS)
 
 
 def _dump(pack: list[dict[int | str, Any]]) -> bytes:

@@ -15,8 +15,8 @@ from typing import Final
 from objects.errors import FormatError, FormatReason
 from objects.values import ObjectLink, ResourceType, Value
 
-MAX_ITEMS: Final = 16384
-"""Items at one level."""
+MAX_ITEMS: Final = 65536
+"""Items of one payload, those inside others included."""
 
 
 class Kind(IntEnum):
@@ -50,15 +50,21 @@ def write(item: Item) -> bytes:
     return bytes([head | octets << 3]) + ident + size.to_bytes(octets, "big") + item.body
 
 
-def read(data: bytes) -> Iterator[Item]:
-    """The items one after the other. Raises FormatError: TRUNCATED, TOO_MANY."""
-    at = count = 0
-    while at < len(data):
-        count += 1
-        if count > MAX_ITEMS:
-            raise FormatError(FormatReason.TOO_MANY, f"more than {MAX_ITEMS} TLV items")
-        item, at = _read_one(data, at)
-        yield item
+class Reader:
+    """Reads the items of one payload, level by level, up to MAX_ITEMS in all."""
+
+    def __init__(self) -> None:
+        self._items = 0
+
+    def read(self, data: bytes) -> Iterator[Item]:
+        """The items one after the other. Raises FormatError: TRUNCATED, TOO_MANY."""
+        at = 0
+        while at < len(data):
+            self._items += 1
+            if self._items > MAX_ITEMS:
+                raise FormatError(FormatReason.TOO_MANY, f"more than {MAX_ITEMS} TLV items")
+            item, at = _read_one(data, at)
+            yield item
 
 
 def _read_one(data: bytes, at: int) -> tuple[Item, int]:

@@ -36,16 +36,7 @@ def decode(path: Path, data: bytes, model: ObjectModel) -> Node:
     On an object's path bare resources mean one instance: number 0 of a single object, else UNASSIGNED, which is what a
     Create without an id looks like.
     """
-    items = list(tlv.read(data))
-    match path.level:
-        case 1:
-            return _read_object(path, items, model)
-        case 2:
-            return _read_instance(path, _inside(path, items), model)
-        case 3:
-            return _read_resource(path, _one(path, items), model)
-        case _:
-            return ResourceInstance(path.ids[-1], _read_value(path, _one(path, items), Kind.RESOURCE_INSTANCE, model))
+    return _Reader(model).node(path, data)
 
 
 def _instance(path: Path, node: ObjectInstance, model: ObjectModel) -> bytes:
@@ -70,44 +61,59 @@ def _value_item(kind: Kind, path: Path, value: Value, model: ObjectModel) -> Ite
     return Item(kind, path.ids[-1], tlv.encode_value(value, type_for_writing(path, value, model)))
 
 
-def _read_object(path: Path, items: list[Item], model: ObjectModel) -> ObjectNode:
-    if items and items[0].kind is not Kind.OBJECT_INSTANCE:
-        several = path.object not in model or model[path.object].multiple
-        number = UNASSIGNED if several else 0
-        return ObjectNode(path.object, {number: _read_instance(path.child(number), items, model)})
-    instances = (_expect(path, item, Kind.OBJECT_INSTANCE) for item in items)
-    read = ((i.id, _read_instance(path.child(i.id), list(tlv.read(i.body)), model)) for i in instances)
-    return ObjectNode(path.object, _unique(path, read))
+class _Reader:
+    """Reads the items of one payload as nodes."""
 
+    def __init__(self, model: ObjectModel) -> None:
+        self._model = model
+        self._items = tlv.Reader()
 
-def _inside(path: Path, items: list[Item]) -> list[Item]:
-    """The resources of the instance, whether or not the item of the instance itself is there too."""
-    if len(items) == 1 and items[0].kind is Kind.OBJECT_INSTANCE:
-        return list(tlv.read(_one(path, items).body))
-    return items
+    def node(self, path: Path, data: bytes) -> Node:
+        items = list(self._items.read(data))
+        match path.level:
+            case 1:
+                return self._object(path, items)
+            case 2:
+                return self._instance(path, self._inside(path, items))
+            case 3:
+                return self._resource(path, _one(path, items))
+            case _:
+                return ResourceInstance(path.ids[-1], self._value(path, _one(path, items), Kind.RESOURCE_INSTANCE))
 
+    def _object(self, path: Path, items: list[Item]) -> ObjectNode:
+        if items and items[0].kind is not Kind.OBJECT_INSTANCE:
+            definition = self._model.get(path.object)
+            number = UNASSIGNED if definition is None or definition.multiple else 0
+            return ObjectNode(path.object, {number: self._instance(path.child(number), items)})
+        instances = (_expect(path, item, Kind.OBJECT_INSTANCE) for item in items)
+        read = ((i.id, self._instance(path.child(i.id), list(self._items.read(i.body)))) for i in instances)
+        return ObjectNode(path.object, _unique(path, read))
 
-def _read_instance(path: Path, items: list[Item], model: ObjectModel) -> ObjectInstance:
-    resources = ((item.id, _read_resource(_below(path, item), item, model)) for item in items)
-    return ObjectInstance(path.ids[-1], _unique(path, resources))
+    def _inside(self, path: Path, items: list[Item]) -> list[Item]:
+        """The resources of the instance, whether or not the item of the instance itself is there too."""
+        if len(items) == 1 and items[0].kind is Kind.OBJECT_INSTANCE:
+            return list(self._items.read(_one(path, items).body))
+        return items
 
+    def _instance(self, path: Path, items: list[Item]) -> ObjectInstance:
+        resources = ((item.id, self._resource(_below(path, item), item)) for item in items)
+        return ObjectInstance(path.ids[-1], _unique(path, resources))
 
-def _read_resource(path: Path, item: Item, model: ObjectModel) -> AnyResource:
-    definition = model.resource(path)
-    if item.kind is Kind.RESOURCE and not (definition and definition.multiple):
-        return Resource(item.id, _read_value(path, item, Kind.RESOURCE, model))
-    if item.kind is not Kind.MULTIPLE_RESOURCE or (definition and not definition.multiple):
-        raise FormatError(FormatReason.WRONG_LEVEL, f"a TLV {item.kind.name} at {path}")
-    parts = tlv.read(item.body)
-    values = ((p.id, _read_value(_below(path, p), p, Kind.RESOURCE_INSTANCE, model)) for p in parts)
-    return MultipleResource(item.id, _unique(path, values))
+    def _resource(self, path: Path, item: Item) -> AnyResource:
+        definition = self._model.resource(path)
+        if item.kind is Kind.RESOURCE and not (definition and definition.multiple):
+            return Resource(item.id, self._value(path, item, Kind.RESOURCE))
+        if item.kind is not Kind.MULTIPLE_RESOURCE or (definition and not definition.multiple):
+            raise FormatError(FormatReason.WRONG_LEVEL, f"a TLV {item.kind.name} at {path}")
+        parts = self._items.read(item.body)
+        values = ((p.id, self._value(_below(path, p), p, Kind.RESOURCE_INSTANCE)) for p in parts)
+        return MultipleResource(item.id, _unique(path, values))
 
-
-def _read_value(path: Path, item: Item, kind: Kind, model: ObjectModel) -> Value:
-    definition = model.resource(path)
-    body = _expect(path, item, kind).body
-    # A resource of no known definition is kept as its bytes: TLV does not say what they are.
-    return tlv.decode_value(body, definition.type if definition else ResourceType.OPAQUE)
+    def _value(self, path: Path, item: Item, kind: Kind) -> Value:
+        definition = self._model.resource(path)
+        body = _expect(path, item, kind).body
+        # A resource of no known definition is kept as its bytes: TLV does not say what they are.
+        return tlv.decode_value(body, definition.type if definition else ResourceType.OPAQUE)
 
 
 def _one(path: Path, items: list[Item]) -> Item:

@@ -26,7 +26,7 @@ def _vectors() -> Iterator[tuple[str, Any]]:
 
 def _tree(data: bytes) -> list[Any]:
     nested = (tlv.Kind.OBJECT_INSTANCE, tlv.Kind.MULTIPLE_RESOURCE)
-    return [[i.kind.value, i.id, _tree(i.body) if i.kind in nested else i.body.hex()] for i in tlv.read(data)]
+    return [[i.kind.value, i.id, _tree(i.body) if i.kind in nested else i.body.hex()] for i in tlv.Reader().read(data)]
 
 
 def _rebuild(items: list[Any]) -> bytes:
@@ -144,7 +144,13 @@ def test_structure_must_fit_the_path(path: str, data: str, reason: FormatReason)
 
 def test_items_are_bounded() -> None:
     with pytest.raises(FormatError) as caught:
-        list(tlv.read(b"\xc0\x01" * (tlv.MAX_ITEMS + 1)))
+        list(tlv.Reader().read(b"\xc0\x01" * (tlv.MAX_ITEMS + 1)))
+    assert caught.value.reason is FormatReason.TOO_MANY
+    # Those within others count too: 60 instances with 1200 resources each.
+    body = b"".join(tlv.write(tlv.Item(tlv.Kind.RESOURCE, number, b"")) for number in range(1200))
+    data = b"".join(tlv.write(tlv.Item(tlv.Kind.OBJECT_INSTANCE, number, body)) for number in range(60))
+    with pytest.raises(FormatError) as caught:
+        decode(Format.TLV, Path(4711), data, MODEL)
     assert caught.value.reason is FormatReason.TOO_MANY
 
 
