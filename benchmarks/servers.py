@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ data = "data"
 nosec_bind = "127.0.0.1:0"
 dtls_bind = "127.0.0.1:0"
 admin_bind = "127.0.0.1:0"
+{more}
 [dm.registration]
 registrations_per_minute = 0
 endpoints_per_minute = 0
@@ -33,34 +34,43 @@ endpoints_per_minute = 0
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server: its process, its CoAP port without security, and what to say of its configuration."""
+    """A running server: its process, its ports without security and with DTLS, what to say of its configuration."""
 
     name: str
     pid: int
     port: int
+    dtls_port: int
+    """0 without."""
     configuration: str
 
 
 @asynccontextmanager
-async def leshan() -> AsyncIterator[Server]:
-    """Leshan's libraries as they come; they keep registrations in memory only."""
+async def leshan(members: Mapping[str, object] | None = None) -> AsyncIterator[Server]:
+    """Leshan's libraries as they come; they keep registrations in memory only. `members`: more for `Server.java`."""
     async with LeshanPeer(pinned(SERVER_CORE), JVM) as peer:
-        server = await peer.server("server", quiet=True)
+        server = await peer.server("server", quiet=True, **(members or {}))
         yield Server(
-            "Leshan", peer.pid, server.ports["coap"], f"java {' '.join(JVM)}, its defaults, nothing persistent"
+            "Leshan",
+            peer.pid,
+            server.ports["coap"],
+            server.ports.get("coaps", 0),
+            f"java {' '.join(JVM)}, its defaults, nothing persistent",
         )
 
 
 @asynccontextmanager
-async def ours(folder: Path | None = None) -> AsyncIterator[Server]:
-    """`lwm2m-server serve` with its database in `folder`, or in one that is removed afterwards."""
+async def ours(folder: Path | None = None, more: str = "") -> AsyncIterator[Server]:
+    """`lwm2m-server serve` with its database in `folder`, or in one that is removed afterwards.
+
+    `more`: further lines of its section of the settings file.
+    """
     if folder is None:
         with tempfile.TemporaryDirectory() as made:
-            async with ours(Path(made)) as server:
+            async with ours(Path(made), more) as server:
                 yield server
         return
     config, log = folder / "settings.toml", folder / "log"
-    config.write_text(_SETTINGS)
+    config.write_text(_SETTINGS.format(more=more))
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *pinned(SERVER_CORE), sys.executable, "-c", "from lwm2m_server.cli.main import main; main()",
@@ -69,7 +79,7 @@ async def ours(folder: Path | None = None) -> AsyncIterator[Server]:
     try:
         ready = await _ready(process, log)
         configuration = "lwm2m-server serve, role dm, SQLite synced per commit, uvloop; no limit of registrations"
-        yield Server("ours", process.pid, ready["nosec"][1], configuration)
+        yield Server("ours", process.pid, ready["nosec"][1], ready["dtls"][1], configuration)
     finally:
         if process.returncode is None:
             process.terminate()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks import registration, results
+from benchmarks import handshakes, registration, results
 from benchmarks.results import Result
 
 
@@ -23,3 +23,12 @@ async def test_registration(tmp_path: Path) -> None:
     assert rate.our_median > 0
     assert rate.their_median
     assert (lost.our_median, burst_lost.our_median) == (0, 0)
+
+
+async def test_handshakes(tmp_path: Path) -> None:
+    result = await handshakes.run(handshakes.SMOKE)
+    check(result, tmp_path)
+    for rate, _, lost in (result.figures[:3], result.figures[3:]):
+        assert rate.our_median > 0
+        assert rate.their_median
+        assert (lost.our_median, lost.their_median) == (0, 0)
