@@ -8,7 +8,7 @@ beside a running CA) waits on SQLite's own, at most `BUSY_TIMEOUT` seconds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from lwm2m_server.store.batches import Batches, ManyRows, Row
+from lwm2m_server.store.batches import Batches, Work
 from lwm2m_server.store.migrations import upgrade
 
 BUSY_TIMEOUT = 30.0
@@ -81,8 +81,8 @@ class Database:
         async with self._writer, self._begin("BEGIN IMMEDIATE") as connection:
             yield connection
 
-    async def write_many(self, work: Sequence[tuple[ManyRows, Sequence[Row]]]) -> None:
-        """Carry out statements with many rows each in one transaction, on the disk when this returns."""
+    async def write_many(self, work: Work) -> None:
+        """Carry out statements for many rows each in one transaction, which is on the disk when this returns."""
         async with self._writer:
             await self._batches.run(work)
 

@@ -21,7 +21,7 @@ import structlog
 from sqlalchemy import select
 
 from lwm2m_server.protocol.registrations import Registration
-from lwm2m_server.store.batches import ManyRows, Row
+from lwm2m_server.store.batches import Row, Work
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.tables import registrations
 from secure_coap.association import Transport
@@ -35,13 +35,9 @@ GATHER: Final = 0.005
 _MANY: Final = 8
 
 _COLUMNS: Final = tuple(registrations.c.keys())
-_PUT: Final = ManyRows(f"INSERT INTO registrations ({', '.join(_COLUMNS)}) VALUES", len(_COLUMNS))
-_TOUCH: Final = ManyRows(
-    "WITH heard(serial, at) AS (VALUES",
-    2,
-    ") UPDATE registrations SET updated_at = heard.at FROM heard WHERE registrations.serial = heard.serial",
-)
-_REMOVE: Final = ManyRows("WITH ended(serial) AS (VALUES", 1, ") DELETE FROM registrations WHERE serial IN ended")
+_PUT: Final = f"INSERT INTO registrations ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
+_TOUCH: Final = "UPDATE registrations SET updated_at = ? WHERE serial = ?"
+_REMOVE: Final = "DELETE FROM registrations WHERE serial = ?"
 
 Stored = Callable[[Exception | None], None]
 """Told that a change is on the disk, or why it is not."""
@@ -139,19 +135,19 @@ class RegistrationStore:
         finally:
             self._writing = None
 
-    def _take_work(self) -> list[tuple[ManyRows, Sequence[Row]]]:
+    def _take_work(self) -> Work:
         """What the next transaction does. Replaced rows go when one without successor does, or at a flush."""
         new, self._new = self._new, {}
-        work: list[tuple[ManyRows, Sequence[Row]]] = [(_PUT, [_row(registration) for registration in new.values()])]
+        work: list[tuple[str, Sequence[Row]]] = [(_PUT, [_row(registration) for registration in new.values()])]
         if self._ended:
             replaced, self._replaced, self._ended = self._replaced, [], False
             work.append((_REMOVE, [(serial,) for serial in replaced]))
         if self._flush is None:
             touched, self._touched = self._touched, {}
-            work.append((_TOUCH, [(serial, registration.updated_at) for serial, registration in touched.items()]))
+            work.append((_TOUCH, [(registration.updated_at, serial) for serial, registration in touched.items()]))
         return work
 
-    async def _commit(self, work: list[tuple[ManyRows, Sequence[Row]]]) -> Exception | None:
+    async def _commit(self, work: Work) -> Exception | None:
         try:
             await self._database.write_many(work)
         except Exception as error:

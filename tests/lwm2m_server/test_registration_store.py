@@ -11,7 +11,6 @@ from sqlalchemy import func, select
 
 from lwm2m_server.protocol.registrations import Registration
 from lwm2m_server.store import registrations as store_module
-from lwm2m_server.store.batches import ManyRows
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.registrations import RegistrationStore
 from lwm2m_server.store.tables import groups, registrations
@@ -151,7 +150,7 @@ async def test_who_waits_is_told_that_it_failed(database: Database, monkeypatch:
 
 
 async def test_batches_are_all_or_nothing_and_take_turns(database: Database) -> None:
-    names = ManyRows("INSERT INTO device_groups (name) VALUES", 1)
+    names = "INSERT INTO device_groups (name) VALUES (?)"
     await database.write_many([(names, [(f"g{number}",) for number in range(100)])])
     with pytest.raises(Exception, match="UNIQUE"):
         await database.write_many([(names, [("new",)]), (names, [("g1",)])])
