@@ -51,7 +51,7 @@ def prepare(folder: Path) -> Path:
 
 
 def announce(folder: Path, running: RunningDm) -> None:
-    """Tell, on stdout, where everything is and what to do next."""
+    """Tell, on stdout, where everything is and what to try."""
     host, port = running.admin
     lines = [
         ("LwM2M without security", _uri("coap", running.nosec)),
@@ -59,7 +59,8 @@ def announce(folder: Path, running: RunningDm) -> None:
         ("admin API", f"http://{host}:{port}/api/v1"),
         ("operator token", f"{(folder / TOKEN_FILE).read_text().strip()}   ({folder / TOKEN_FILE})"),
         ("settings", str(folder / SETTINGS)),
-        ("next", f"lwm2m-server devices list --config {folder / SETTINGS}"),
+        ("next, a device", f"lwm2m-device run --server {_uri('coap', running.nosec)} --endpoint dev-1"),
+        ("then", f"lwm2m-server devices list --config {folder / SETTINGS}"),
     ]
     for name, value in lines:
         print(f"{name:<24}{value}", flush=True)

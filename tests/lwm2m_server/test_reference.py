@@ -57,15 +57,18 @@ def test_every_error_has_a_status() -> None:
     assert len({kind for kind, _, _ in errors.STATUS}) == len(errors.STATUS)
 
 
-def test_the_how_to_uses_commands_that_exist() -> None:
+@pytest.mark.parametrize(
+    ("name", "least"), [("how-to/transfer-a-group.md", 8), ("tutorials/first-device.md", 8)], ids=["transfer", "device"]
+)
+def test_pages_use_commands_that_exist(name: str, least: int) -> None:
     known = {" ".join(path): command for path, command in commands(typer.main.get_command(app), ("lwm2m-server",))}
-    page = (DOCS / "how-to" / "transfer-a-group.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    page = (DOCS / name).read_text(encoding="utf-8").replace("\\\n", " ")
     used = re.findall(r"^ {4,}(lwm2m-server .+)$", page, re.MULTILINE)
-    assert len(used) > 8
+    assert len(used) > least
     for line in used:
         words = line.split()
-        name = next(" ".join(words[:count]) for count in (3, 2) if " ".join(words[:count]) in known)
-        options = {one for parameter in known[name].params for one in parameter.opts}
+        called = next(" ".join(words[:count]) for count in (3, 2) if " ".join(words[:count]) in known)
+        options = {one for parameter in known[called].params for one in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= options, line
 
 

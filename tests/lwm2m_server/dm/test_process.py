@@ -113,7 +113,7 @@ async def test_development_in_one_command(tmp_path: Path) -> None:
     text = made.read_text().replace("127.0.0.1:5683", f"127.0.0.1:{lwm2m}").replace("127.0.0.1:5684", "127.0.0.1:0")
     made.write_text(text.replace("127.0.0.1:8080", f"127.0.0.1:{free_port(socket.SOCK_STREAM)}"))
     names = ["<img onerror>", "[/]", "=cmd()", "../x"]
-    async with serving(tmp_path, "--dev", until=b"next") as process, device(("127.0.0.1", lwm2m)) as client:
+    async with serving(tmp_path, "--dev", until=b"then") as process, device(("127.0.0.1", lwm2m)) as client:
         for name in names:
             assert (await register(client, f"ep={name}", "lt=60")).code is Code.CREATED
         for name in ("\N{ESCAPE}[31mred", "two\nlines"):
