@@ -24,6 +24,7 @@ from lwm2m_server.api.mutual_tls import pinned_server_context
 from lwm2m_server.api.serving import serving
 from lwm2m_server.ca.directory import CaDirectory, read_certificates
 from lwm2m_server.ca.providers import ProviderPins
+from lwm2m_server.roles.garbage import settle
 from lwm2m_server.settings import CaSettings
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.enrollment_register import SqlEnrollmentRegister
@@ -56,6 +57,7 @@ class RunningCa:
 async def run_ca(settings: CaSettings) -> None:
     """Run until cancelled. Raises `CaDirectoryError` when the folder is not ready, OSError when a port is taken."""
     async with running_ca(settings) as running:
+        settle()
         log.info("ca_ready", name=settings.name, est=running.est, api=running.api)
         await asyncio.Event().wait()
 

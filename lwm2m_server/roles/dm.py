@@ -24,6 +24,7 @@ from lwm2m_server.api.serving import serving
 from lwm2m_server.clock import Clock
 from lwm2m_server.protocol.registration_limits import RegistrationLimits
 from lwm2m_server.provider_keys import KeyRole, KeysError, certificate_path, key_path, presented, read_chain
+from lwm2m_server.roles.garbage import settle
 from lwm2m_server.server.bootstrapping import Bootstrapper
 from lwm2m_server.server.server import Lwm2mServer
 from lwm2m_server.settings import DmSettings
@@ -52,6 +53,7 @@ class RunningDm:
 async def run_dm(settings: DmSettings, announce: Callable[[RunningDm], None] | None = None) -> None:
     """Run until cancelled. Raises `KeysError` when a key or certificate is wrong, OSError when a port is taken."""
     async with running_dm(settings) as running:
+        settle()
         log.info("dm_ready", nosec=running.nosec, dtls=running.dtls, admin=running.admin)
         if announce is not None:
             announce(running)

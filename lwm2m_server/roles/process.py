@@ -15,6 +15,7 @@ import structlog
 import uvloop
 
 from lwm2m_server.logging import configure_logging
+from lwm2m_server.roles.garbage import tune
 from lwm2m_server.settings import Role, Settings, SettingsError, load_settings
 
 log = structlog.get_logger()
@@ -51,6 +52,7 @@ def serve_for_development(folder: Path) -> int:
 
 def _run_process(config: Path, announce: Announce | None) -> int:
     configure_logging()
+    tune()
     try:
         settings = load_settings(config)
     except SettingsError as error:

@@ -20,6 +20,7 @@ from lwm2m_server.api.serving import serving
 from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.provider import DATABASE, ServiceProvider
 from lwm2m_server.provider_keys import KeyRole, KeysError, ProviderKeys, certificate_path, key_path, presented
+from lwm2m_server.roles.garbage import settle
 from lwm2m_server.settings import SpSettings
 from lwm2m_server.store.database import Database
 from secure_coap.channels.dtls import DtlsServerConfig
@@ -43,6 +44,7 @@ class RunningSp:
 async def run_sp(settings: SpSettings) -> None:
     """Run until cancelled. Raises `KeysError` when the data folder is not ready, OSError when a port is taken."""
     async with running_sp(settings) as running:
+        settle()
         log.info("sp_ready", name=settings.name, lwm2m=running.lwm2m, partner=running.partner, admin=running.admin)
         await asyncio.Event().wait()
 
