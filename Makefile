@@ -4,7 +4,7 @@ DEVICES ?= 8
 VENV    := .venv
 BIN     := $(VENV)/bin
 # The independent implementations that tests and benchmarks meet: OpenSSL's and libcoap's commands, Leshan's Java libraries.
-TEST_PACKAGES := openssl libcoap3-bin default-jdk-headless maven
+TEST_PACKAGES := curl openssl libcoap3-bin default-jdk-headless maven
 
 .PHONY: demo test lint soak bench clean
 

@@ -21,8 +21,8 @@ from benchmarks.results import Figure, Result, samples
 from benchmarks.servers import Server, leshan, ours
 from lwm2m_server.clock import Clock
 from lwm2m_server.provider_keys import KeyRole, certificate_path, key_path
-from lwm2m_server.roles.dm import DATABASE
 from lwm2m_server.server.credentials import Credentials
+from lwm2m_server.server.server import DATABASE
 from lwm2m_server.store.database import Database
 from tests.secure_coap.pki import Identity, hierarchy
 

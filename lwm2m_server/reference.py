@@ -20,7 +20,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from lwm2m_server import settings
+from lwm2m_server import python_reference, settings
 from lwm2m_server.api.admin import DEVICE_MANAGEMENT, EVERYWHERE, PREFIX, SERVICE_PROVIDER, metrics
 from lwm2m_server.cli.main import app
 from lwm2m_server.protocol import firmware_page
@@ -213,6 +213,7 @@ PAGES = {
     "settings": render_settings,
     "cli": render_cli,
     "admin-api": render_admin_api,
+    "python-api": python_reference.render,
     "firmware-update": firmware_page.render,
 }
 

@@ -45,7 +45,6 @@ from trust_transfer.messages.numbers import AnchorRole
 
 CA_KEY = "ca"
 """The one key of the CA worker."""
-DATABASE = "server.db"
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,7 +168,8 @@ def values(target: Target, response: Response, asked: int) -> dict[Path, Value |
     """The values in a composite response. Raises AnswerUnusable."""
     used = asked if response.content_format is None else response.content_format
     try:
-        return dict(composite.decode_values(used, response.payload, target.model))
+        found = composite.decode_values(used, response.payload, target.model)
+        return {path: found[path] for path in sorted(found)}
     except ObjectsError as error:
         raise AnswerUnusable(f"the device's composite answer cannot be read: {error}") from error
 

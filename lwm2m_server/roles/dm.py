@@ -26,7 +26,7 @@ from lwm2m_server.protocol.registration_limits import RegistrationLimits
 from lwm2m_server.provider_keys import KeyRole, KeysError, certificate_path, key_path, presented, read_chain
 from lwm2m_server.roles.garbage import settle
 from lwm2m_server.server.bootstrapping import Bootstrapper
-from lwm2m_server.server.server import Lwm2mServer
+from lwm2m_server.server.server import DATABASE, Lwm2mServer
 from lwm2m_server.settings import DmSettings
 from lwm2m_server.store.database import Database
 from objects.model import MODEL, ObjectModel
@@ -35,7 +35,6 @@ from secure_coap.numbers.parameters import TransmissionParameters
 
 log = structlog.get_logger()
 
-DATABASE: Final = "server.db"
 UPKEEP: Final = 60.0
 """Seconds between two looks at the operator's token."""
 

@@ -18,9 +18,10 @@ from lwm2m_server.api.operator_token import renew as renew_token
 from lwm2m_server.api.partner import create_app as create_partner_app
 from lwm2m_server.api.serving import serving
 from lwm2m_server.clock import Clock
-from lwm2m_server.fleet.provider import DATABASE, ServiceProvider
+from lwm2m_server.fleet.provider import ServiceProvider
 from lwm2m_server.provider_keys import KeyRole, KeysError, ProviderKeys, certificate_path, key_path, presented
 from lwm2m_server.roles.garbage import settle
+from lwm2m_server.server.server import DATABASE
 from lwm2m_server.settings import SpSettings
 from lwm2m_server.store.database import Database
 from secure_coap.channels.dtls import DtlsServerConfig

@@ -10,13 +10,13 @@ await device.execute("/3/0/4")
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from lwm2m_server.protocol import operations
 from lwm2m_server.protocol.errors import DeviceRefused
 from lwm2m_server.protocol.observations import Subject
 from lwm2m_server.protocol.operations import Found, Steps, Target
-from lwm2m_server.protocol.trees import AnyTree, Tree, node_at, plain
+from lwm2m_server.protocol.trees import AnyTree, node_at, plain
 from lwm2m_server.server.observing import Observing
 from lwm2m_server.server.sessions import Sessions
 from lwm2m_server.server.steps import run
@@ -62,8 +62,8 @@ class Device:
         self._wait = wait
         self._timeout = timeout
 
-    async def read(self, path: Place) -> Tree:
-        """What is at `path`: the value of a single resource, a dict by id of anything else."""
+    async def read(self, path: Place) -> Any:
+        """What is at `path`: the value of a single resource, in the type of its definition; else a dict by id."""
         where = _path(path)
         return plain(await self._run(lambda target: operations.read(target, where)))
 
@@ -131,15 +131,15 @@ class Device:
 
     async def read_value(self, resource: ResourceDefinition, instance: int = 0) -> Value | None:
         """The value of a single resource; None when the device does not have it now."""
-        value = await self._read_or_none(resource.path(instance))
-        return None if isinstance(value, dict) else value
+        value: Value | None = await self._read_or_none(resource.path(instance))
+        return value
 
     async def read_values(self, resource: ResourceDefinition, instance: int = 0) -> dict[int, Value]:
         """The values of a multiple resource by resource-instance id; empty when the device has none."""
-        values = await self._read_or_none(resource.path(instance))
-        return {} if not isinstance(values, dict) else {i: v for i, v in values.items() if not isinstance(v, dict)}
+        values: dict[int, Value] | None = await self._read_or_none(resource.path(instance))
+        return values or {}
 
-    async def _read_or_none(self, path: Path) -> Tree | None:
+    async def _read_or_none(self, path: Path) -> Any:
         try:
             return await self.read(path)
         except DeviceRefused as refused:

@@ -1,6 +1,6 @@
 """The LwM2M server: CoAP endpoints, the interfaces behind them, and devices to talk to.
 
-async with Lwm2mServer(database) as server:
+async with Lwm2mServer.open(Path("data")) as server:
     await server.bind("127.0.0.1", 5683)
     await server.device("ep").read("/3/0/0")
 """
@@ -8,9 +8,11 @@ async with Lwm2mServer(database) as server:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Collection
+from collections.abc import AsyncIterator, Awaitable, Collection
+from contextlib import asynccontextmanager
+from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import structlog
 
@@ -44,6 +46,8 @@ from secure_coap.numbers.parameters import STANDARD, TransmissionParameters
 
 log = structlog.get_logger()
 
+DATABASE: Final = "server.db"
+"""The store's file in the data folder."""
 UPKEEP: Final = 1.0
 """Seconds between two looks for expired registrations."""
 
@@ -95,6 +99,20 @@ class Lwm2mServer:
         self._sending = Sending(self.targets, self.latest, self.events, self.clock, self._sender)
         self.route(registration.PATH, self._registrar.handle)
         self.route(send.PATH, self._sending.handle)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, folder: Path, **options: Any) -> AsyncIterator[Self]:
+        """A server on the store in `folder`, made if it is not there; both are closed with the block.
+
+        `options` are those of the constructor.
+        """
+        database = await Database.open(folder / DATABASE)
+        try:
+            async with cls(database, **options) as server:
+                yield server
+        finally:
+            await database.close()
 
     async def __aenter__(self) -> Self:
         await self.credentials.load()

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from lwm2m_server.protocol.samples import Sample
 from objects.path import Path
@@ -32,8 +32,8 @@ class Notification:
         return {sample.path: sample.value for sample in sorted(self.samples, key=lambda one: one.at)}
 
     @property
-    def value(self) -> Value | None:
-        """The newest value, where a single one is observed."""
+    def value(self) -> Any:
+        """The newest value, where a single one is observed; None without any."""
         return max(self.samples, key=lambda one: one.at).value if self.samples else None
 
 

@@ -58,7 +58,13 @@ def test_every_error_has_a_status() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "least"), [("how-to/transfer-a-group.md", 8), ("tutorials/first-device.md", 8)], ids=["transfer", "device"]
+    ("name", "least"),
+    [
+        ("how-to/transfer-a-group.md", 8),
+        ("how-to/talk-to-a-device.md", 6),
+        ("how-to/observe.md", 4),
+        ("tutorials/first-device.md", 8),
+    ],
 )
 def test_pages_use_commands_that_exist(name: str, least: int) -> None:
     known = {" ".join(path): command for path, command in commands(typer.main.get_command(app), ("lwm2m-server",))}

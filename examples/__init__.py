@@ -1,0 +1,1 @@
+"""Programs to begin with; each runs by itself, and in a test."""
