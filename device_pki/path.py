@@ -167,8 +167,9 @@ def _extensions(certificate: x509.Certificate) -> x509.Extensions:
 
 def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
     for extension in _extensions(certificate):
-        if isinstance(extension.value, kind):
-            return extension.value
+        value = extension.value
+        if type(value) is kind:  # none of them has subclasses, and isinstance asks an abstract class each time
+            return value
     return None
 
 

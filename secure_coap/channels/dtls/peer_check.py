@@ -17,7 +17,6 @@ from functools import lru_cache
 from typing import Final
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL, crypto
 
 from device_pki.identity import Peer, PskIdentity
@@ -44,7 +43,7 @@ class PeerCheck:
     def __init__(self, config: DtlsServerConfig | DtlsClientConfig, rng: Rng) -> None:
         self._config = config
         self._rng = rng
-        self._by_depth: dict[int, x509.Certificate] = {}
+        self._by_depth: dict[int, bytes] = {}
         self.peer: Peer | None = None
         """Who it is, if the handshake finishes."""
         self.error: Exception | None = None
@@ -64,14 +63,16 @@ class PeerCheck:
     def _see(self, certificate: crypto.X509, depth: int, ok: int) -> bool:
         if depth >= MAX_CHAIN:
             raise ChainRefused(f"more than {MAX_CHAIN} certificates")
-        self._by_depth[depth] = _shared(certificate) if depth else certificate.to_cryptography()
+        if depth not in self._by_depth:
+            self._by_depth[depth] = crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)
         if depth == 0 and ok:
-            chain = [self._by_depth[depth] for depth in sorted(self._by_depth)]
-            if sum(len(item.public_bytes(Encoding.DER)) for item in chain) > MAX_CHAIN_BYTES:
+            encoded = [self._by_depth[depth] for depth in sorted(self._by_depth)]
+            if sum(map(len, encoded)) > MAX_CHAIN_BYTES:
                 raise ChainRefused(f"more than {MAX_CHAIN_BYTES} bytes")
             if self._config.verify is None:
                 raise ChainRefused("certificates are not accepted here")
-            self.peer = self._config.verify(chain)
+            leaf, *others = encoded
+            self.peer = self._config.verify([x509.load_der_x509_certificate(leaf), *map(_shared, others)])
         return True
 
     # --- pre-shared keys ---
@@ -107,13 +108,9 @@ class PeerCheck:
         return identity.encode(), key
 
 
-def _shared(certificate: crypto.X509) -> x509.Certificate:
-    """One object for the CA certificate that thousands of sessions present."""
-    return _parsed(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate))
-
-
 @lru_cache(maxsize=256)
-def _parsed(der: bytes) -> x509.Certificate:
+def _shared(der: bytes) -> x509.Certificate:
+    """One object for the CA certificate that thousands of sessions present."""
     return x509.load_der_x509_certificate(der)
 
 
