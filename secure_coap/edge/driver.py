@@ -55,6 +55,8 @@ class Driver:
         self._answering: dict[Incoming, asyncio.Future[Response]] = {}
         self._serving: Incoming | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
+        """When it rings; uvloop's handle of a moment that has come cannot tell."""
 
     @property
     def counters(self) -> Counters:
@@ -84,10 +86,11 @@ class Driver:
             for event in happened:
                 self._on_event(event)
         due = engine.next_timer()
-        if due is not None and (self._timer is None or due < self._timer.when()):
+        if due is not None and (self._timer is None or due < self._timer_due):
             if self._timer is not None:
                 self._timer.cancel()
             self._timer = self._loop.call_at(due, self._on_timer)
+            self._timer_due = due
 
     def _on_timer(self) -> None:
         self._timer = None
