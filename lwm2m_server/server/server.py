@@ -8,6 +8,7 @@ async with Lwm2mServer.open(Path("data")) as server:
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -48,6 +49,7 @@ log = structlog.get_logger()
 
 DATABASE: Final = "server.db"
 """The store's file in the data folder."""
+UNKNOWN: Final = "unknown"
 UPKEEP: Final = 1.0
 """Seconds between two looks for expired registrations."""
 
@@ -81,6 +83,8 @@ class Lwm2mServer:
         self._parameters = parameters
         self._coap: list[CoapServer] = []
         self._routes: dict[str, Handler] = {}
+        self.requests: Counter[str] = Counter()
+        """Requests by interface; those to none as `UNKNOWN`."""
         self._upkeep: asyncio.Task[None] | None = None
         self._registrar = Registrar(
             self.registrations,
@@ -201,9 +205,12 @@ class Lwm2mServer:
         return sorted(self.registrations, key=lambda registration: registration.endpoint)
 
     def _dispatch(self, request: Request, association: Association) -> Response | Awaitable[Response]:
-        route = self._routes.get(request.path[0]) if request.path else None
+        segment = request.path[0] if request.path else ""
+        route = self._routes.get(segment)
         if route is None:
+            self.requests[UNKNOWN] += 1
             raise NotFound("no such interface")
+        self.requests[segment] += 1
         return route(request, association)
 
     def _sender(self, association: Association) -> Registration | None:

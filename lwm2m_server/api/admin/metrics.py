@@ -43,6 +43,10 @@ class ServerCollector(Collector):
         yield GaugeMetricFamily("lwm2m_registrations", "Registered devices.", len(server.registrations))
         yield GaugeMetricFamily("lwm2m_sessions", "Open CoAP associations.", len(server.associations))
         yield GaugeMetricFamily("lwm2m_store_waiting", "Registrations on their way to the disk.", server.store_waiting)
+        asked = CounterMetricFamily("lwm2m_requests", "Requests of devices, by interface.", labels=["interface"])
+        for interface, count in sorted(server.requests.items()):
+            asked.add_metric([interface], count)
+        yield asked
         done = CounterMetricFamily(
             "lwm2m_registration_requests", "Requests of the registration interface that succeeded.", labels=["kind"]
         )

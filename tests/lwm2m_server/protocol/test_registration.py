@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lwm2m_server.protocol.object_links import MAX_BODY, MAX_LINKS, links_of
 from lwm2m_server.protocol.registration import (
@@ -15,6 +17,8 @@ from lwm2m_server.protocol.registration import (
     Update,
     parse,
 )
+from objects.errors import FormatError
+from objects.path import MAX_ID
 from secure_coap.errors import CoapError
 from secure_coap.exchange import Request
 from secure_coap.numbers.codes import Code
@@ -108,6 +112,37 @@ def test_bindings_of_every_version(query: tuple[str, ...], binding: str, queue_m
     asked = parse(register("ep=dev-1", *query))
     assert isinstance(asked, Register)
     assert (asked.binding, asked.queue_mode) == (binding, queue_mode)
+
+
+@given(
+    method=st.sampled_from([Code.GET, Code.POST, Code.PUT, Code.DELETE, Code.FETCH]),
+    path=st.lists(st.sampled_from(["rd", "", "x"]) | st.text(max_size=4), max_size=3),
+    query=st.lists(st.sampled_from(["ep=a", "lt=1", "b=U", "Q", "lwm2m=1.1"]) | st.text(max_size=8), max_size=5),
+    payload=st.sampled_from([b"", LINKS, b"</1/0>", b"</1/0>;ver"]) | st.binary(max_size=24),
+    content_format=st.none() | st.sampled_from([0, 40, 60]),
+)
+def test_whatever_comes_is_understood_or_refused(
+    method: Code, path: list[str], query: list[str], payload: bytes, content_format: int | None
+) -> None:
+    request = Request(method, tuple(path), tuple(query), payload=payload, content_format=content_format)
+    try:
+        asked = parse(request)
+    except CoapError:
+        return
+    assert method in {Code.POST, Code.DELETE}
+    if isinstance(asked, Register):
+        assert 1 <= asked.lifetime <= MAX_LIFETIME
+        assert asked.endpoint is None or asked.endpoint.isprintable()
+
+
+@given(links=st.text(alphabet='</0123456789>;=,"verct ab', max_size=60))
+def test_whatever_a_list_says_is_read_or_refused(links: str) -> None:
+    try:
+        found = links_of(links)
+    except (CoapError, FormatError):
+        return
+    assert set(found.instances) <= set(found.versions)
+    assert all(0 <= number <= MAX_ID for number in found.versions)
 
 
 @pytest.mark.parametrize("name", ["", "x" * 256, "a\x1b[31m", "two\nlines", "\x00"])
