@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Collection
+from collections.abc import Awaitable, Collection
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -171,6 +173,13 @@ class Lwm2mServer:
     def store_waiting(self) -> int:
         """Registrations on their way to the disk."""
         return self._store.waiting
+
+    def coap_counters(self) -> Counter[str]:
+        """What all CoAP endpoints have counted together."""
+        counted: Counter[str] = Counter()
+        for coap in self._coap:
+            counted.update(asdict(coap.counters))
+        return counted
 
     @property
     def associations(self) -> Collection[Association]:

@@ -106,8 +106,8 @@ class Sessions:
     def forget(self, endpoint: str) -> None:
         """The device's registration has ended; its session may stay open, but nothing is sent over it any more."""
         association = self._sessions.pop(endpoint, None)
-        if association is not None and self._endpoints.get(association.key) == endpoint:
-            del self._endpoints[association.key]
+        if association is not None and self._endpoints.get(association) == endpoint:
+            del self._endpoints[association]
 
     async def request(
         self,

@@ -61,3 +61,7 @@ class ServerCollector(Collector):
         for reason, count in sorted(counters.refused.items()):
             refused.add_metric([reason], count)
         yield refused
+        happened = CounterMetricFamily("lwm2m_coap_events", "What the CoAP endpoints counted.", labels=["event"])
+        for event, count in sorted(server.coap_counters().items()):
+            happened.add_metric([event], count)
+        yield happened

@@ -154,6 +154,7 @@ async def test_metrics_and_health_need_no_token_and_name_no_device(folder: Path)
     lines = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
     assert lines["lwm2m_registrations"] == "1.0"
     assert lines['lwm2m_requests_total{interface="rd"}'] == "4.0"
+    assert lines['lwm2m_coap_events_total{event="requests"}'] == "4.0"
     assert lines['lwm2m_registration_requests_total{kind="register"}'] == "1.0"
     assert lines['lwm2m_registration_requests_total{kind="update"}'] == "1.0"
     assert lines['lwm2m_registration_refusals_total{reason="bad_request"}'] == "1.0"
