@@ -20,7 +20,6 @@ from objects import checks
 from objects.attributes import Attributes
 from objects.errors import InvalidValue, ObjectsError
 from objects.formats import records
-from objects.model import ObjectModel
 from objects.path import Path
 from secure_coap.exchange import Request, Response
 from secure_coap.numbers.codes import Code
@@ -68,7 +67,7 @@ def request_of(subject: Subject, content_format: int, target: Target) -> Request
     """The Observe; from 1.2 on it carries the attributes."""
     query = () if _attributes_apart(subject, target) else subject.attributes.query()
     if subject.composite:
-        return replace(operations.fetch(subject.paths, content_format), observe=0, query=query)
+        return replace(operations.fetch(target, subject.paths, content_format), observe=0, query=query)
     return Request(Code.GET, target.segments(subject.paths[0]), query=query, accept=content_format, observe=0)
 
 
@@ -88,16 +87,16 @@ def observe(target: Target, subject: Subject, now: float) -> Steps[Begun]:
     if response.observe is None:
         raise NotObservable(f"the device answered {subject} once and will not notify of it; read it instead")
     used = asked if response.content_format is None else response.content_format
-    return Begun(used, samples(target.model, subject, response, used, now))
+    return Begun(used, samples(target, subject, response, used, now))
 
 
-def samples(model: ObjectModel, subject: Subject, response: Response, asked: int, now: float) -> tuple[Sample, ...]:
+def samples(target: Target, subject: Subject, response: Response, asked: int, now: float) -> tuple[Sample, ...]:
     """What a notification says. Raises AnswerUnusable, or DeviceRefused when it says that the observation is over."""
     operations.expect(response, Code.CONTENT)
     used = asked if response.content_format is None else response.content_format
     base = None if subject.composite else subject.paths[0]
     try:
-        found = records.decode(used, base, response.payload, model)
+        found = records.decode(used, base, response.payload, target.model, root=target.root)
     except ObjectsError as error:
         raise AnswerUnusable(f"the device's notification of {subject} cannot be read: {error}") from error
     return resolved(found, now)

@@ -78,7 +78,7 @@ def content(target: Target, path: Path, response: Response, asked: int) -> Node:
     """The node in a response, whose format is the one asked for unless it names another. Raises AnswerUnusable."""
     used = asked if response.content_format is None else response.content_format
     try:
-        return formats.decode(used, path, response.payload, target.model)
+        return formats.decode(used, path, response.payload, target.model, root=target.root)
     except ObjectsError as error:
         raise AnswerUnusable(f"the device's answer for {path} cannot be read: {error}") from error
 
@@ -154,13 +154,15 @@ def read_composite(target: Target, paths: Sequence[Path]) -> Steps[dict[Path, Va
     check_composite(target, paths)
     for path in paths:
         checks.read(path, target.model)
-    response, asked = yield from negotiated(target, Use.COMPOSITE, lambda chosen: fetch(paths, chosen), Code.CONTENT)
+    response, asked = yield from negotiated(
+        target, Use.COMPOSITE, lambda chosen: fetch(target, paths, chosen), Code.CONTENT
+    )
     return values(target, response, asked)
 
 
-def fetch(paths: Sequence[Path], content_format: int) -> Request:
+def fetch(target: Target, paths: Sequence[Path], content_format: int) -> Request:
     """The request of a Read-Composite or Observe-Composite. Raises FormatError UNSUPPORTED."""
-    payload = composite.encode_paths(content_format, paths)
+    payload = composite.encode_paths(content_format, paths, root=target.root)
     return Request(Code.FETCH, payload=payload, content_format=content_format, accept=content_format)
 
 
@@ -168,7 +170,7 @@ def values(target: Target, response: Response, asked: int) -> dict[Path, Value |
     """The values in a composite response. Raises AnswerUnusable."""
     used = asked if response.content_format is None else response.content_format
     try:
-        found = composite.decode_values(used, response.payload, target.model)
+        found = composite.decode_values(used, response.payload, target.model, root=target.root)
         return {path: found[path] for path in sorted(found)}
     except ObjectsError as error:
         raise AnswerUnusable(f"the device's composite answer cannot be read: {error}") from error
@@ -184,7 +186,7 @@ def write_composite(target: Target, given: Mapping[Path, Value | None]) -> Steps
             checks.write(path, node_at(path, value), target.model)
 
     def request(chosen: ContentFormat) -> Request:
-        payload = composite.encode_values(chosen, given, target.model)
+        payload = composite.encode_values(chosen, given, target.model, root=target.root)
         return Request(Code.IPATCH, payload=payload, content_format=chosen)
 
     yield from negotiated(target, Use.COMPOSITE, request, Code.CHANGED)
@@ -194,7 +196,7 @@ def _sent(target: Target, method: Code, path: Path, node: Node, success: Code) -
     """Send a node in a format the device takes."""
 
     def request(chosen: ContentFormat) -> Request:
-        payload = formats.encode(chosen, path, node, target.model)
+        payload = formats.encode(chosen, path, node, target.model, root=target.root)
         return Request(method, target.segments(path), payload=payload, content_format=chosen)
 
     use = content_formats.for_writing(path, node, target.model)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+from lwm2m_server.protocol.operations import Target
 from lwm2m_server.protocol.samples import Sample, resolved
 from objects.errors import ObjectsError
 from objects.formats import records
-from objects.model import ObjectModel
 from secure_coap.errors import BadRequest, MethodNotAllowed, NotFound, UnsupportedContentFormat
 from secure_coap.exchange import Request
 from secure_coap.numbers.codes import Code
@@ -18,8 +18,8 @@ PATH: Final = "dp"
 FORMATS: Final = frozenset({ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON, ContentFormat.LWM2M_CBOR})
 
 
-def parse(request: Request, objects: Collection[int], model: ObjectModel, now: float) -> tuple[Sample, ...]:
-    """What a registered device reports. `objects`: the ids it registered; `model`: its own view.
+def parse(request: Request, objects: Collection[int], target: Target, now: float) -> tuple[Sample, ...]:
+    """What the registered device `target` reports. `objects`: the ids it registered.
 
     Raises a `CoapError`: 4.04 for an object the device has not registered, 4.00 for what cannot be read.
     """
@@ -30,7 +30,7 @@ def parse(request: Request, objects: Collection[int], model: ObjectModel, now: f
     if request.content_format not in FORMATS:
         raise UnsupportedContentFormat("send values as SenML CBOR (112), SenML JSON (110) or LwM2M CBOR (11544)")
     try:
-        found = records.decode(request.content_format, None, request.payload, model)
+        found = records.decode(request.content_format, None, request.payload, target.model, root=target.root)
     except ObjectsError as error:
         raise BadRequest(str(error)) from error
     if not found:

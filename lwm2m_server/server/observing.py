@@ -14,6 +14,7 @@ from lwm2m_server.clock import Clock
 from lwm2m_server.protocol import observations
 from lwm2m_server.protocol.errors import AnswerUnusable, DeviceError, DeviceRefused
 from lwm2m_server.protocol.observations import DUTIES, MAX_PER_DEVICE, Duty, Moment, State, Subject
+from lwm2m_server.protocol.operations import Target
 from lwm2m_server.protocol.samples import Sample
 from lwm2m_server.server.events import Deregistered, Event, Events, Registered, Updated
 from lwm2m_server.server.latest import LatestValues
@@ -25,7 +26,6 @@ from lwm2m_server.store import observations as store
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.observations import StoredObservation
 from objects.errors import ObjectsError
-from objects.model import ObjectModel
 from secure_coap.errors import TransportError
 from secure_coap.exchange import Request, Response
 from secure_coap.observation import Observation
@@ -164,7 +164,7 @@ class Observing:
                 return await self._sessions.request(endpoint, request, timeout=timeout)
 
             def notified(outcome: Response | TransportError) -> None:
-                self._notified(standing, target.model, request.accept, outcome)
+                self._notified(standing, target, request.accept, outcome)
 
             response, live = await self._sessions.observe(endpoint, request, notified, token=token, timeout=timeout)
             return response
@@ -192,7 +192,7 @@ class Observing:
         )
 
     def _notified(
-        self, standing: Standing, model: ObjectModel, asked: int | None, outcome: Response | TransportError
+        self, standing: Standing, target: Target, asked: int | None, outcome: Response | TransportError
     ) -> None:
         """A notification, or why there is none; when the session has ended the next one adopts the token."""
         if isinstance(outcome, TransportError):
@@ -201,7 +201,7 @@ class Observing:
         assert asked is not None, "every Observe asks for a format"
         stored = standing.stored
         try:
-            samples = observations.samples(model, stored.subject, outcome, asked, self._clock.now())
+            samples = observations.samples(target, stored.subject, outcome, asked, self._clock.now())
         except DeviceRefused as refused:
             log.warning("observation_ended", endpoint=stored.endpoint, subject=str(stored.subject), reason=str(refused))
             standing.refused = True
@@ -288,7 +288,7 @@ class Observing:
         request = observations.request_of(stored.subject, stored.content_format, target)
 
         def notified(outcome: Response | TransportError) -> None:
-            self._notified(standing, target.model, stored.content_format, outcome)
+            self._notified(standing, target, stored.content_format, outcome)
 
         standing.live = self._sessions.adopt(stored.endpoint, stored.token, request, notified)
 

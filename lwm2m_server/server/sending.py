@@ -51,7 +51,7 @@ class Sending:
         if registration is None:
             raise NotFound("register before you send")
         target = await self._targets.of(registration.endpoint)
-        samples = send.parse(request, links_of(registration.links).versions, target.model, self._clock.now())
+        samples = send.parse(request, links_of(registration.links).versions, target, self._clock.now())
         written = self._latest.keep(registration.endpoint, samples)
         self._events.emit(Sent(registration.endpoint, samples))
         await asyncio.shield(written)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from objects.formats import codecs
-from objects.formats.tree import check_places, check_size, newest
+from objects.formats.tree import Root, check_places, check_size, newest
 from objects.model import ObjectModel
 from objects.path import Path
 from objects.values import Value
@@ -18,34 +18,36 @@ _NO_MODEL: Final = ObjectModel(())
 """Paths have no types."""
 
 
-def encode_paths(content_format: int, paths: Iterable[Path]) -> bytes:
+def encode_paths(content_format: int, paths: Iterable[Path], *, root: Root = ()) -> bytes:
     """What a composite read asks for. Raises FormatError UNSUPPORTED."""
     entries = [(path, None, None) for path in dict.fromkeys(paths)]
-    return codecs.records(content_format).write(None, entries, _NO_MODEL)
+    return codecs.records(content_format).write(None, entries, _NO_MODEL, root)
 
 
-def decode_paths(content_format: int, data: bytes) -> tuple[Path, ...]:
+def decode_paths(content_format: int, data: bytes, *, root: Root = ()) -> tuple[Path, ...]:
     """The paths a composite read asks for, each once; values beside them are not looked at. Raises FormatError."""
     check_size(data)
-    entries = codecs.records(content_format).read(None, data, _NO_MODEL)
+    entries = codecs.records(content_format).read(None, data, _NO_MODEL, root)
     return tuple(dict.fromkeys(path for path, _, _ in entries))
 
 
-def encode_values(content_format: int, values: Mapping[Path, Value | None], model: ObjectModel) -> bytes:
+def encode_values(
+    content_format: int, values: Mapping[Path, Value | None], model: ObjectModel, *, root: Root = ()
+) -> bytes:
     """Values at their paths; None takes a resource instance away in a Write-Composite.
 
     Raises InvalidValue for a value of another type than its definition's; FormatError UNSUPPORTED.
     """
     entries = [(path, value, None) for path, value in values.items()]
-    return codecs.records(content_format).write(None, entries, model)
+    return codecs.records(content_format).write(None, entries, model, root)
 
 
-def decode_values(content_format: int, data: bytes, model: ObjectModel) -> dict[Path, Value | None]:
+def decode_values(content_format: int, data: bytes, model: ObjectModel, *, root: Root = ()) -> dict[Path, Value | None]:
     """The values in a payload by their paths; None where a path came alone. Types follow the definitions.
 
     Raises FormatError.
     """
     check_size(data)
-    values = newest(codecs.records(content_format).read(None, data, model))
+    values = newest(codecs.records(content_format).read(None, data, model, root))
     check_places((path for path, value in values.items() if value is not None), model, None)
     return values

@@ -1,7 +1,7 @@
 """LwM2M CBOR (LwM2M Core 1.2, 7.4.7): maps within maps, from the root of the data model down to the values.
 
 A key is one id or an array of ids, several levels at once: {3: {0: {9: 100}}} and {[3, 0, 9]: 100} say the same.
-Null stands where there is a place without a value.
+Null stands where there is a place without a value. The tree begins at the objects, whatever a device's root.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final
 from cose import cbor
 from objects.errors import FormatError, FormatReason
 from objects.formats import lenient_cbor
-from objects.formats.tree import MAX_PAYLOAD, Entry, RecordFormat, on_the_wire, type_for_writing
+from objects.formats.tree import MAX_PAYLOAD, Entry, RecordFormat, Root, on_the_wire, type_for_writing
 from objects.formats.typed import typed
 from objects.model import ObjectModel
 from objects.path import MAX_ID, Path
@@ -23,7 +23,7 @@ _DEPTH: Final = 6
 """Four levels of maps, and a decimal fraction in the innermost."""
 
 
-def _read(_request: Path | None, data: bytes, model: ObjectModel) -> list[Entry]:
+def _read(_request: Path | None, data: bytes, model: ObjectModel, _root: Root) -> list[Entry]:
     tree = lenient_cbor.decode(data, max_size=MAX_PAYLOAD, max_depth=_DEPTH, array_keys=True)
     if not isinstance(tree, dict):
         raise FormatError(FormatReason.MALFORMED, "LwM2M CBOR is a map")
@@ -48,7 +48,7 @@ def _content(path: Path, content: Any, model: ObjectModel) -> Value | None:
     return typed(content, None if definition is None else definition.type, path)
 
 
-def _write(request: Path | None, entries: Sequence[Entry], model: ObjectModel) -> bytes:
+def _write(request: Path | None, entries: Sequence[Entry], model: ObjectModel, _root: Root) -> bytes:
     tree: dict[int, Any] = {}
     if request is not None and not entries:
         _put(tree, request, {})

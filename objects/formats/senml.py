@@ -13,11 +13,11 @@ from typing import Any, Final, TypeAlias
 
 from objects.errors import FormatError, FormatReason, InvalidPath
 from objects.formats import text
-from objects.formats.tree import Entry, RecordFormat, on_the_wire, type_for_writing
+from objects.formats.tree import Entry, RecordFormat, Root, on_the_wire, type_for_writing
 from objects.formats.typed import typed
 from objects.model import ObjectModel
 from objects.path import Path
-from objects.values import ObjectLink, ResourceType
+from objects.values import ObjectLink, ResourceType, Value
 
 MAX_RECORDS: Final = 16384
 MAX_NAME: Final = 64
@@ -84,11 +84,16 @@ def in_syntax(
 ) -> RecordFormat:
     """SenML with these two functions between bytes and packs. `text_for_opaque`: opaque values are base64 text."""
 
-    def read(request: Path | None, data: bytes, model: ObjectModel) -> list[Entry]:
-        return [_entry(one, request, model, text_for_opaque) for one in resolve(load(data))]
+    def read(request: Path | None, data: bytes, model: ObjectModel, root: Root) -> list[Entry]:
+        above = _above(root)
+        return [
+            (path, _value(path, label, content, model, text_for_opaque), time)
+            for name, label, content, time in resolve(load(data))
+            for path in (_place(name, request, above),)
+        ]
 
-    def write(request: Path | None, entries: Sequence[Entry], model: ObjectModel) -> bytes:
-        return dump(_pack(request, entries, model))
+    def write(request: Path | None, entries: Sequence[Entry], model: ObjectModel, root: Root) -> bytes:
+        return dump(_pack(request, entries, model, _above(root)))
 
     return RecordFormat(read, write)
 
@@ -172,21 +177,23 @@ class _Resolver:
         return moment
 
 
-def _entry(record: Resolved, request: Path | None, model: ObjectModel, text_for_opaque: bool) -> Entry:
-    name, label, content, time = record
-    path = _place(name, request)
+def _value(
+    path: Path, label: int | str | None, content: Any, model: ObjectModel, text_for_opaque: bool
+) -> Value | None:
     if label is None:
-        return path, None, time
+        return None
     definition = model.resource(path)
     kind = None if definition is None else definition.type
     if label == OBJECT_LINK:
         content = text.link(content)
     elif text_for_opaque and kind is ResourceType.OPAQUE and label == Label.STRING_VALUE:
         content = text.decode(content.encode(), kind)
-    return path, typed(content, kind, path), time
+    return typed(content, kind, path)
 
 
-def _place(name: str, request: Path | None) -> Path:
+def _place(name: str, request: Path | None, above: str) -> Path:
+    if above and name.startswith(f"{above}/"):
+        name = name[len(above) :]
     if len(name) > MAX_NAME:
         raise FormatError(FormatReason.MALFORMED, f"a SenML name has at most {MAX_NAME} characters")
     try:
@@ -223,12 +230,13 @@ def _finite(content: object, label: Label) -> int | float:
 # ---- writing ------------------------------------------------------------------------------------
 
 
-def _pack(request: Path | None, entries: Sequence[Entry], model: ObjectModel) -> list[dict[int | str, Any]]:
+def _pack(request: Path | None, entries: Sequence[Entry], model: ObjectModel, above: str) -> list[dict[int | str, Any]]:
     if not entries:
-        return [] if request is None else [{Label.BASE_NAME: f"{request}/"}]
+        return [] if request is None else [{Label.BASE_NAME: f"{above}{request}/"}]
+    names = [above + on_the_wire(path) for path, _, _ in entries]
     # Places without values are what a composite read asks for: whole names, which every client understands.
-    base = "" if all(value is None for _, value, _ in entries) else _common_base([str(path) for path, _, _ in entries])
-    pack = [_raw(entry, len(base), model) for entry in entries]
+    base = "" if all(value is None for _, value, _ in entries) else _common_base(names)
+    pack = [_raw(name[len(base) :], entry, model) for name, entry in zip(names, entries, strict=True)]
     if base:
         pack[0] = {Label.BASE_NAME: base, **pack[0]}
     return pack
@@ -243,10 +251,10 @@ def _common_base(paths: list[str]) -> str:
     return first[: first.rfind("/", 0, length) + 1]
 
 
-def _raw(entry: Entry, skip: int, model: ObjectModel) -> dict[int | str, Any]:
+def _raw(name: str, entry: Entry, model: ObjectModel) -> dict[int | str, Any]:
     path, value, time = entry
     raw: dict[int | str, Any] = {}
-    if name := on_the_wire(path)[skip:]:
+    if name:
         raw[Label.NAME] = name
     if value is not None:
         kind = type_for_writing(path, value, model)
@@ -254,3 +262,8 @@ def _raw(entry: Entry, skip: int, model: ObjectModel) -> dict[int | str, Any]:
     if time is not None:
         raw[Label.TIME] = time
     return raw
+
+
+def _above(root: Root) -> str:
+    """What stands before the path in every name."""
+    return "".join(f"/{segment}" for segment in root)

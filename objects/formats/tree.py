@@ -17,16 +17,19 @@ MAX_PAYLOAD: Final = 4 << 20
 Entry: TypeAlias = tuple[Path, Value | None, float | None]
 """A place, its value, and when it had it. No value: the place alone, as a composite read names it."""
 
+Root: TypeAlias = tuple[str, ...]
+"""Segments before every path on a device with an alternate path, which names on the wire have too; else empty."""
+
 
 class RecordFormat(NamedTuple):
     """A format whose payload lists values, each at its full path.
 
-    `read(request, data, model)` and `write(request, entries, model)`: `request` is the path the payload answers or goes
-    to, None when there is no one path (composite operations, Send).
+    `read(request, data, model, root)` and `write(request, entries, model, root)`: `request` is the path the payload
+    answers or goes to, None when there is no one path (composite operations, Send); `root` the device's alternate path.
     """
 
-    read: Callable[[Path | None, bytes, ObjectModel], list[Entry]]
-    write: Callable[[Path | None, Sequence[Entry], ObjectModel], bytes]
+    read: Callable[[Path | None, bytes, ObjectModel, Root], list[Entry]]
+    write: Callable[[Path | None, Sequence[Entry], ObjectModel, Root], bytes]
 
 
 def check_size(data: bytes) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from objects import MODEL, FormatError, FormatReason, InvalidValue, ObjectLink, Path, Value
-from objects.formats import MAX_PAYLOAD, Format, composite, records
+from objects import MODEL, FormatError, FormatReason, InvalidValue, ObjectInstance, ObjectLink, Path, Value
+from objects.formats import MAX_PAYLOAD, Format, composite, decode, encode, records
 from objects.formats.records import Record
 
 FORMATS = [Format.SENML_JSON, Format.SENML_CBOR, Format.LWM2M_JSON, Format.LWM2M_CBOR]
@@ -113,3 +113,31 @@ def test_records_of_formats_without_times() -> None:
     with pytest.raises(FormatError) as caught:
         records.encode(Format.LWM2M_CBOR, [Record(Path(3, 0, 9), 7, 1.0)], MODEL)
     assert caught.value.reason is FormatReason.UNSUPPORTED
+
+
+@pytest.mark.parametrize("content_format", FORMATS)
+def test_names_of_a_device_with_an_alternate_path(content_format: Format) -> None:
+    root = ("lwm2m", "main")
+    instance = ObjectInstance.of(0, {9: 1, 10: 2})
+    values: dict[Path, Value | None] = {Path(3, 0, 9): 1, Path(3, 0, 10): 2}
+    paths = (Path(1), Path(3, 0))
+    payloads = (
+        encode(content_format, Path(3, 0), instance, MODEL, root=root),
+        composite.encode_values(content_format, values, MODEL, root=root),
+        records.encode(content_format, [Record(Path(3, 0, 9), 1), Record(Path(3, 0, 10), 2)], MODEL, root=root),
+        composite.encode_paths(content_format, paths, root=root),
+    )
+    assert all((b"/lwm2m/main/" in data) == (content_format is not Format.LWM2M_CBOR) for data in payloads)
+    assert decode(content_format, Path(3, 0), payloads[0], MODEL, root=root) == instance
+    assert composite.decode_values(content_format, payloads[1], MODEL, root=root) == values
+    assert len(records.decode(content_format, Path(3, 0), payloads[2], MODEL, root=root)) == 2
+    assert composite.decode_paths(content_format, payloads[3], root=root) == paths
+    # Some leave it out although they have one.
+    assert decode(content_format, Path(3, 0), encode(content_format, Path(3, 0), instance, MODEL), MODEL, root=root)
+
+
+def test_an_alternate_path_is_whole_segments() -> None:
+    for name in ("/lwm2mx/3/0/9", "/x/lwm2m/3/0/9", "/lwm2m"):
+        with pytest.raises(FormatError) as caught:
+            decode(Format.SENML_JSON, Path(3, 0), b'[{"n":"%s","v":1}]' % name.encode(), MODEL, root=("lwm2m",))
+        assert caught.value.reason is FormatReason.MALFORMED

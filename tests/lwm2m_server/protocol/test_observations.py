@@ -90,26 +90,26 @@ def test_stored_notifications_keep_their_moments() -> None:
         Record(LIFETIME, 1, NOW + 9),
     ]
     payload = records.encode(CBOR, history, MODEL)
-    found = observations.samples(MODEL, Subject.of(LIFETIME), content(payload, CBOR), TEXT, NOW)
+    found = observations.samples(target(), Subject.of(LIFETIME), content(payload, CBOR), TEXT, NOW)
     assert [(one.value, one.at) for one in found] == [(60, NOW - 120), (61, NOW - 30), (62, NOW), (1, NOW)]
 
 
 def test_a_notification_outside_what_is_observed_is_refused() -> None:
     payload = records.encode(CBOR, [Record(Path(3, 0, 0), "x")], MODEL)
     with pytest.raises(AnswerUnusable):
-        observations.samples(MODEL, Subject.of(LIFETIME), content(payload, CBOR), TEXT, NOW)
+        observations.samples(target(), Subject.of(LIFETIME), content(payload, CBOR), TEXT, NOW)
 
 
 def test_a_notification_that_says_it_is_over() -> None:
     with pytest.raises(DeviceRefused):
-        observations.samples(MODEL, Subject.of(LIFETIME), Response(Code.NOT_FOUND), TEXT, NOW)
+        observations.samples(target(), Subject.of(LIFETIME), Response(Code.NOT_FOUND), TEXT, NOW)
 
 
 @given(st.binary(max_size=64), st.none() | st.sampled_from([*ContentFormat]), st.booleans())
 def test_no_notification_raises_anything_but_a_typed_error(payload: bytes, used: int | None, several: bool) -> None:
     subject = Subject.of(Path(3, 0), composite=several)
     try:
-        found = observations.samples(MODEL, subject, content(payload, used), CBOR, NOW)
+        found = observations.samples(target(), subject, content(payload, used), CBOR, NOW)
     except DeviceError:
         return
     assert all(one.at <= NOW for one in found)

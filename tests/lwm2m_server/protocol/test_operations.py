@@ -61,6 +61,19 @@ def test_an_alternate_root_precedes_every_path() -> None:
     assert [str(one.path) for one in found] == ["/3/0", "/3/0/0"]
 
 
+def test_an_alternate_root_is_part_of_names_in_payloads() -> None:
+    device = target("1.1", CBOR, root=("lwm2m",))
+    values: dict[Path, Value | None] = {Path(3, 0, 14): "+02:00"}
+    answer = content(composite.encode_values(CBOR, values, MODEL, root=("lwm2m",)), CBOR)
+    node, _ = drive(operations.read(device, Path(3, 0)), answer)
+    assert node == ObjectInstance.of(0, {14: "+02:00"})
+    found, asked = drive(operations.read_composite(device, (Path(3, 0),)), answer)
+    assert found == values
+    assert b"/lwm2m/3/0" in asked[0].payload
+    _, asked = drive(operations.write_composite(device, values), Response(Code.CHANGED))
+    assert b"/lwm2m/3/0/14" in asked[0].payload
+
+
 def test_what_has_no_definition_is_read_in_a_format_that_shows_types() -> None:
     answer = content(composite.encode_values(CBOR, {Path(40000, 0, 1): 2.5}, MODEL), CBOR)
     node, asked = drive(operations.read(target(), Path(40000, 0, 1)), answer)

@@ -16,6 +16,7 @@ from secure_coap.errors import CoapError
 from secure_coap.exchange import Request
 from secure_coap.numbers.codes import Code
 from secure_coap.numbers.content_formats import ContentFormat
+from tests.lwm2m_server.protocol.driving import target
 
 CBOR, JSON = ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON
 NOW = 1_800_000_000.0
@@ -32,13 +33,13 @@ def sent(
 @pytest.mark.parametrize("used", [CBOR, JSON, ContentFormat.LWM2M_CBOR])
 def test_values_of_several_objects(used: int) -> None:
     payload = records.encode(used, [Record(BATTERY, 95), Record(UNKNOWN, "x")], MODEL)
-    found = parse(sent(payload, used), OBJECTS, MODEL, NOW)
+    found = parse(sent(payload, used), OBJECTS, target(), NOW)
     assert set(found) == {Sample(BATTERY, 95, NOW), Sample(UNKNOWN, "x", NOW)}
 
 
 def test_a_history() -> None:
     payload = records.encode(JSON, [Record(BATTERY, 95, NOW - 60), Record(BATTERY, 94, NOW)], MODEL)
-    found = parse(sent(payload, JSON), OBJECTS, MODEL, NOW)
+    found = parse(sent(payload, JSON), OBJECTS, target(), NOW)
     assert [(one.value, one.at) for one in found] == [(95, NOW - 60), (94, NOW)]
 
 
@@ -60,13 +61,13 @@ GOOD = records.encode(CBOR, [Record(BATTERY, 95)], MODEL)
 )
 def test_refusals(request_: Request, code: Code) -> None:
     with pytest.raises(CoapError) as refused:
-        parse(request_, OBJECTS, MODEL, NOW)
+        parse(request_, OBJECTS, target(), NOW)
     assert refused.value.code is code
 
 
 @given(st.binary(max_size=64), st.sampled_from([CBOR, JSON, ContentFormat.LWM2M_CBOR]))
 def test_nothing_a_device_sends_raises_anything_else(payload: bytes, used: int) -> None:
     try:
-        assert parse(sent(payload, used), OBJECTS, MODEL, NOW)
+        assert parse(sent(payload, used), OBJECTS, target(), NOW)
     except CoapError as error:
         assert error.code in {Code.BAD_REQUEST, Code.NOT_FOUND}
