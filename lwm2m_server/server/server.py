@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Collection
-from collections.abc import Awaitable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
