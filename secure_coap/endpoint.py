@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import random
 from collections.abc import Collection
+from functools import partial
 
 from secure_coap.association import Address, Association
 from secure_coap.channels.dtls import DtlsClient, DtlsClientConfig, DtlsServer, DtlsServerConfig
@@ -16,7 +17,7 @@ from secure_coap.edge.protected import ProtectedDriver
 from secure_coap.engine import AddressProof, Engine
 from secure_coap.errors import HandshakeFailed, NotFound
 from secure_coap.exchange import Request, Response
-from secure_coap.handlers import Handler, Notify
+from secure_coap.handlers import Claim, Handler, Notify, offered
 from secure_coap.limits import CLIENT_LIMITS, SERVER_LIMITS, Limits
 from secure_coap.notifier import Notifier
 from secure_coap.numbers.parameters import STANDARD, TransmissionParameters
@@ -43,13 +44,15 @@ class CoapServer:
         limits: Limits = SERVER_LIMITS,
         on_open: Notify | None = None,
         on_close: Notify | None = None,
+        on_stray: Claim | None = None,
         prove_addresses: bool = True,
         nosec_anywhere: bool = False,
     ) -> CoapServer:
         """Open the socket; port 0 takes a free one.
 
         `handler` answers requests; it may raise `CoapError`. `on_open` and `on_close` are called for every verified
-        association, before its first and after its last request. Without `dtls` the host must be a loopback address
+        association, before its first and after its last request; `on_stray` is called before a notification of an
+        unknown token is rejected, and may `adopt` its observation. Without `dtls` the host must be a loopback address
         (security rule 30) unless `nosec_anywhere` says that anyone may read and forge everything, and large answers to
         unproven addresses ask for an Echo first (RFC 9175) unless `prove_addresses` is off for peers that do not know
         it. Raises OSError, or ValueError for a bad configuration.
@@ -58,7 +61,8 @@ class CoapServer:
         if dtls is None and not nosec_anywhere:
             _require_loopback(host)
         proof = AddressProof(rng.randbytes(32)) if dtls is None and prove_addresses else None
-        engine = Engine(rng=rng, parameters=parameters, limits=limits, proof=proof)
+        claim = partial(offered, on_stray) if on_stray is not None else None
+        engine = Engine(rng=rng, parameters=parameters, limits=limits, proof=proof, claim=claim)
         channel = DtlsServer(dtls, rng, limits) if dtls is not None else None
         bound = await bind_udp(host, port)
         driver: AnyDriver

@@ -19,6 +19,9 @@ Handler = Callable[[Request, Association], Response | Awaitable[Response]]
 Notify = Callable[[Association], None]
 """Told that an association opened or closed."""
 
+Claim = Callable[[Association, bytes], None]
+"""Told of a notification under a token that nothing waits for: adopt its observation now, or it is rejected."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -44,6 +47,14 @@ def failed(error: BaseException, request: Request, association: Association) -> 
         return Response.of_error(error)
     _log.error("request_handler_failed", method=request.method.name, remote=association.remote, exc_info=error)
     return Response.of_error(InternalServerError())
+
+
+def offered(claim: Claim, association: Association, token: bytes) -> None:
+    """Let the application adopt an observation."""
+    try:
+        claim(association, token)
+    except Exception:
+        _log.exception("association_callback_failed", remote=association.remote)
 
 
 def notified(notify: Notify | None, association: Association) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakValueDictionary
@@ -15,7 +15,9 @@ from lwm2m_server.protocol import observations
 from lwm2m_server.protocol.errors import AnswerUnusable, DeviceError, DeviceRefused
 from lwm2m_server.protocol.observations import DUTIES, MAX_PER_DEVICE, Duty, Moment, State, Subject
 from lwm2m_server.protocol.operations import Target
+from lwm2m_server.protocol.registrations import Registration
 from lwm2m_server.protocol.samples import Sample
+from lwm2m_server.server.admission import NOBODY, identity_of
 from lwm2m_server.server.events import Deregistered, Event, Events, Registered, Updated
 from lwm2m_server.server.latest import LatestValues
 from lwm2m_server.server.sessions import DeviceOffline, Sessions
@@ -26,6 +28,7 @@ from lwm2m_server.store import observations as store
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.observations import StoredObservation
 from objects.errors import ObjectsError
+from secure_coap.association import Association
 from secure_coap.errors import TransportError
 from secure_coap.exchange import Request, Response
 from secure_coap.observation import Observation
@@ -62,6 +65,7 @@ class Observing:
         targets: Targets,
         latest: LatestValues,
         *,
+        registration: Callable[[str], Registration | None],
         events: Events,
         clock: Clock,
     ) -> None:
@@ -69,9 +73,11 @@ class Observing:
         self._sessions = sessions
         self._targets = targets
         self._latest = latest
+        self._registration = registration
         self._events = events
         self._clock = clock
         self._standing: dict[str, list[Standing]] = {}
+        self._by_token: dict[bytes, Standing] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
         for kind, moment in (
@@ -85,7 +91,9 @@ class Observing:
         """Take up what was observed before a restart; notifications are taken from when a device's session is known."""
         async with self._database.reading() as connection:
             for stored in await store.everything(connection):
-                self._standing.setdefault(stored.endpoint, []).append(Standing(stored))
+                standing = Standing(stored)
+                self._standing.setdefault(stored.endpoint, []).append(standing)
+                self._become(standing, stored)
         for endpoint in self._standing:
             if self._sessions.is_online(endpoint):
                 self._spawn(self._attend(endpoint, Moment.HEARD))
@@ -143,6 +151,23 @@ class Observing:
             except TransportError:
                 log.info("observation_not_cancelled", endpoint=endpoint, reason="its next notification is rejected")
 
+    def claim(self, association: Association, token: bytes) -> None:
+        """A notification came that nothing waits for: after a restart it may be the first that is heard of a device.
+
+        Its session has to be as good as one that updates the registration.
+        """
+        standing = self._by_token.get(token)
+        if standing is None:
+            return
+        endpoint = standing.stored.endpoint
+        registration, identity = self._registration(endpoint), identity_of(association)
+        if registration is None or registration.credential != identity.credential:
+            return
+        if identity.owner == NOBODY and self._sessions.is_online(endpoint):
+            return  # without security the device is where it registered or updated
+        self._sessions.attach(endpoint, association)
+        self._adopt(standing)
+
     # ---- one observation ----------------------------------------------------------------------
 
     async def _establish(
@@ -187,9 +212,16 @@ class Observing:
             await store.began(connection, stored.id, subject, live.token, content_format=content_format, at=now)
         if not standing.stored.id:
             self._standing.setdefault(stored.endpoint, []).append(standing)
-        standing.stored = replace(
-            stored, subject=subject, token=live.token, content_format=content_format, began_at=now
-        )
+        began = replace(stored, subject=subject, token=live.token, content_format=content_format, began_at=now)
+        self._become(standing, began)
+
+    def _become(self, standing: Standing, stored: StoredObservation) -> None:
+        """Know it by its token from now on, and by no earlier one."""
+        if standing.stored.token is not None:
+            self._by_token.pop(standing.stored.token, None)
+        standing.stored = stored
+        if stored.token is not None:
+            self._by_token[stored.token] = standing
 
     def _notified(
         self, standing: Standing, target: Target, asked: int | None, outcome: Response | TransportError
@@ -233,6 +265,7 @@ class Observing:
     async def _forget(self, standing: Standing) -> None:
         async with self._database.transaction() as connection:
             await store.remove(connection, standing.stored.id)
+        self._become(standing, replace(standing.stored, token=None))
         of_device = self._standing.get(standing.stored.endpoint, [])
         of_device.remove(standing)
         if not of_device:
@@ -270,7 +303,7 @@ class Observing:
             case Duty.NOTHING:
                 pass
             case Duty.BEGIN:
-                standing.stored = replace(stored, token=None)
+                self._become(standing, replace(stored, token=None))
                 await self._establish(standing, stored.subject)
             case Duty.ADOPT:
                 self._adopt(standing)

@@ -99,7 +99,13 @@ class Lwm2mServer:
         self.targets = Targets(database, model, self.registrations.get)
         self.latest = LatestValues(database, self.events)
         self.observing = Observing(
-            database, self.sessions, self.targets, self.latest, events=self.events, clock=self.clock
+            database,
+            self.sessions,
+            self.targets,
+            self.latest,
+            registration=self.registrations.get,
+            events=self.events,
+            clock=self.clock,
         )
         self._sending = Sending(self.targets, self.latest, self.events, self.clock, self._sender)
         self.route(registration.PATH, self._registrar.handle)
@@ -153,6 +159,7 @@ class Lwm2mServer:
             handler=self._dispatch,
             parameters=self._parameters,
             on_close=self.sessions.detach,
+            on_stray=self.observing.claim,
             nosec_anywhere=nosec_anywhere,
         )
         self._coap.append(coap)

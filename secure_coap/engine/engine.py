@@ -7,10 +7,12 @@ for anything a peer sends.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from secure_coap.counters import Counters
 from secure_coap.engine.answers import NOTHING, Answers
 from secure_coap.engine.budget import BodyBudget
-from secure_coap.engine.client_role import Reception
+from secure_coap.engine.client_role import ClientRole, Reception
 from secure_coap.engine.conversation import conversation_of
 from secure_coap.engine.datagram_server import RESET, DatagramServer
 from secure_coap.engine.events import Event
@@ -25,13 +27,15 @@ from secure_coap.exchange import Request, Response
 from secure_coap.limits import Limits
 from secure_coap.message import HEADER, Message, MessageType, decode
 from secure_coap.numbers.codes import Code
+from secure_coap.numbers.options import Option
 from secure_coap.numbers.parameters import TransmissionParameters
 
 
 class Engine:
     """Both roles of all associations. `now` is seconds of any monotonic clock, the same in every call.
 
-    `proof` is given where the peers' addresses are unproven.
+    `proof` is given where the peers' addresses are unproven. `claim` is asked to adopt the observation of a
+    notification whose token is not known, before it is rejected.
     """
 
     def __init__(
@@ -42,10 +46,11 @@ class Engine:
         limits: Limits,
         proof: AddressProof | None = None,
         counters: Counters | None = None,
+        claim: Callable[[Link, bytes], None] | None = None,
     ) -> None:
         self.counters = counters or Counters()
         self.budget = BodyBudget(limits.bodies_total)
-        self._shared = Shared(parameters, limits, rng, self.counters, self.budget)
+        self._shared = Shared(parameters, limits, rng, self.counters, self.budget, claim=claim)
         self.outbox = self._shared.outbox
         self.events: list[Event] = self._shared.events
         timers = self._shared.timers
@@ -145,6 +150,8 @@ class Engine:
         reception = Reception.UNKNOWN
         if link.conversation is not None:
             reception = link.conversation.client.receive(message, now)
+        if reception is Reception.UNKNOWN and (client := self._claimed(link, message)) is not None:
+            reception = client.receive(message, now)
         if reception is Reception.UNKNOWN:
             self.counters.unasked += 1
             return reset
@@ -152,6 +159,15 @@ class Engine:
         if not confirmable:
             return NOTHING
         return reset if reception is Reception.REJECTED else Message.empty(MessageType.ACK, message.mid).encode()
+
+    def _claimed(self, link: Link, message: Message) -> ClientRole | None:
+        """Our side of the association, if the application has just adopted what this notification belongs to."""
+        claim = self._shared.claim
+        if claim is None or message.value(Option.OBSERVE) is None:
+            return None
+        claim(link, message.token)
+        client = link.conversation.client if link.conversation is not None else None
+        return client if client is not None and client.observes(message.token) else None
 
     # --- requests of peers ---
 

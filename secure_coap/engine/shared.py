@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from secure_coap.counters import Counters
@@ -28,3 +29,5 @@ class Shared:
     events: list[Event] = field(default_factory=list)
     handles: int = 0
     """The last number given to a request of ours."""
+    claim: Callable[[Link, bytes], None] | None = None
+    """Asked to adopt the observation of a notification that nothing waits for."""

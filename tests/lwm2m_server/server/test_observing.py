@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import AsyncExitStack
 from pathlib import Path as FilePath
 
@@ -16,7 +17,11 @@ from lwm2m_server.server.observing import TooManyObservations, UnknownObservatio
 from lwm2m_server.server.subscriptions import BACKLOG, Notification, Subscription
 from objects.attributes import Attributes
 from objects.path import Path
+from secure_coap.message import Message as SentMessage
+from secure_coap.message import MessageType
+from secure_coap.numbers.codes import Code
 from secure_coap.numbers.content_formats import ContentFormat
+from secure_coap.numbers.options import Option
 from tests.lwm2m_server.server.aiocoap_device import AiocoapDevice
 from tests.lwm2m_server.server.running import Running, running_server
 
@@ -195,3 +200,36 @@ async def test_it_survives_a_restart_of_the_server(tmp_path: FilePath) -> None:
             await change(aiocoap, 10.0)
             assert (await following(observation)).value == 10.0
             assert {one.token for one in aiocoap.asked if one.opt.observe == 0} == {stored.token}
+
+
+async def test_the_first_that_is_heard_after_a_restart_may_be_a_notification(tmp_path: FilePath) -> None:
+    file = tmp_path / "server.db"
+    async with AsyncExitStack() as stack:
+        async with running_server(file) as before:
+            aiocoap = await stack.enter_async_context(AiocoapDevice().running(before.address))
+            await following(await before.server.device("dev-1").observe(SENSOR))
+            (stored,) = before.server.observing.of("dev-1")
+        async with running_server(file, port=before.address[1]) as after:
+            observation = after.server.observing.listen("dev-1", stored.id)
+            await change(aiocoap, 9.0)
+            assert (await following(observation)).value == 9.0
+            assert after.server.observing.state("dev-1", stored.id) is State.LIVE
+            assert await after.server.device("dev-1").read(SENSOR) == 9.0
+            assert len([one for one in aiocoap.asked if one.opt.observe == 0]) == 2  # aiocoap renders what it notifies
+
+
+async def test_a_stranger_who_knows_a_token_tells_nothing(running: Running) -> None:
+    async with AiocoapDevice().running(running.address) as aiocoap:
+        observation = await running.server.device("dev-1").observe(SENSOR)
+        await following(observation)
+        (stored,) = running.server.observing.of("dev-1")
+        assert stored.token is not None
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.settimeout(5)
+            options = ((int(Option.OBSERVE), b"\x40"), (int(Option.CONTENT_FORMAT), b""))
+            forged = SentMessage(MessageType.CON, Code.CONTENT, 1, stored.token, options, b"99.0")
+            stranger.sendto(forged.encode(), running.address)
+            answer = await asyncio.to_thread(stranger.recv, 100)
+        assert answer == SentMessage.empty(MessageType.RST, 1).encode()
+        await change(aiocoap, 9.0)
+        assert (await following(observation)).value == 9.0
