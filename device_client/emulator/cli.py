@@ -132,6 +132,10 @@ def run(
     awake: Annotated[float, typer.Option("--awake", help="Seconds awake after an exchange.")] = 93.0,
     objects: Annotated[str | None, typer.Option("--objects", help="Objects beside 0 to 3, by commas.")] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Let coap:// leave this machine.")] = False,
+    firmware_authority: Annotated[
+        Path | None, typer.Option("--firmware-authority", help="Public key (PEM): packages are SUIT envelopes.")
+    ] = None,
+    install_seconds: Annotated[float, typer.Option("--install-seconds", help="How long an update takes.")] = 1.0,
     jitter: Annotated[float, typer.Option("--jitter", help="Start the devices over so many seconds.")] = 0.0,
     period: Annotated[float, typer.Option("--period", help="Seconds between changes of what sensors measure.")] = 5.0,
 ) -> None:
@@ -177,6 +181,8 @@ def run(
                 objects=objects,
                 insecure=insecure,
                 jitter=jitter,
+                firmware_authority=firmware_authority,
+                install_seconds=install_seconds,
                 period=period,
                 run=settings,
             )

@@ -7,11 +7,11 @@ the device before the message that names it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import IntEnum
 
 from device_client.emulator.life.software import Software
 from device_client.emulator.log import Logger
 from device_client.emulator.lwm2m.device_object import DeviceObject
+from device_client.emulator.lwm2m.firmware.numbers import Delivery, FirmwareState, UpdateResult
 from device_client.emulator.lwm2m.instance import Arguments, Content
 from device_client.emulator.storage.files import StorageError
 from device_client.emulator.storage.software import SoftwareStore
@@ -20,31 +20,7 @@ from suit.errors import SuitError, SuitReason
 from trust_transfer.device.actions import Answer
 from trust_transfer.device.events import Source
 
-
-class FirmwareState(IntEnum):
-    """Resource 5/0/3."""
-
-    IDLE = 0
-    DOWNLOADING = 1
-    DOWNLOADED = 2
-    UPDATING = 3
-
-
-class UpdateResult(IntEnum):
-    """Resource 5/0/5."""
-
-    INITIAL = 0
-    SUCCESS = 1
-    NOT_ENOUGH_STORAGE = 2
-    INTEGRITY_CHECK_FAILED = 5
-    UNSUPPORTED_PACKAGE = 6
-    UPDATE_FAILED = 8
-    UNSUPPORTED_PROTOCOL = 9
-
-
 _VERIFICATION = frozenset({SuitReason.DIGEST, SuitReason.SIGNATURE})
-PUSH_ONLY = 1
-"""Firmware Update Delivery Method: the server writes the package."""
 
 
 class Firmware:
@@ -80,7 +56,7 @@ class Firmware:
                 "State": lambda: int(self.state),
                 "Update Result": lambda: self._store.state.result,
                 "Package URI": lambda: "",
-                "Firmware Update Delivery Method": lambda: PUSH_ONLY,
+                "Firmware Update Delivery Method": lambda: int(Delivery.PUSH),
             },
             writers={"Package": self._write, "Package URI": self._write_uri},
             executors={"Update": self._update},

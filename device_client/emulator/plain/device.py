@@ -12,16 +12,15 @@ from typing import Any, Final
 from device_client.emulator.log import Logger
 from device_client.emulator.lwm2m.device_object import DeviceObject
 from device_client.emulator.lwm2m.dispatch import Dispatcher
-from device_client.emulator.lwm2m.standard.connectivity import connectivity_monitoring, connectivity_statistics
 from device_client.emulator.lwm2m.standard.device import device_object
-from device_client.emulator.lwm2m.standard.sensors import location, temperature
-from device_client.emulator.lwm2m.standard.simulation import Simulation, Step
-from device_client.emulator.lwm2m.standard.test_object import test_object
+from device_client.emulator.lwm2m.standard.simulation import Simulation
 from device_client.emulator.lwm2m.tree import ObjectTree
 from device_client.emulator.orders import Order
 from device_client.emulator.plain.access_control import AccessControl
 from device_client.emulator.plain.accounts import Account, Accounts
 from device_client.emulator.plain.bootstrap.procedure import FAILURES, Bootstrap
+from device_client.emulator.plain.downloads import Downloads
+from device_client.emulator.plain.equipment import Workshop
 from device_client.emulator.plain.first_accounts import first_accounts
 from device_client.emulator.plain.server_life import ServerLife
 from device_client.emulator.plain.settings import ClientSettings
@@ -50,19 +49,30 @@ class PlainDevice:
         self._log = log
         self._rng = rng
         self._meter = WireMeter()
+        self._rebooting = asyncio.Event()
         self.model = MODEL.selecting(core_versions(settings.version))
         self.accounts = Accounts(self.model, self._ordered)
         first_accounts(self.accounts, settings)
         if files is not None:
             self.accounts.keep_in(files)
-        objects, self._steps = self._objects()
-        tree = ObjectTree([*self.accounts.objects.values(), *objects], AccessControl(self.accounts), self.model)
+        workshop = Workshop(
+            settings,
+            self.model,
+            meter=self._meter,
+            downloads=Downloads(lambda: next(iter(self.accounts.servers()), None), settings, self._meter),
+            rng=rng,
+            touch=self._touch,
+            log=log,
+            files=files,
+        )
+        self._equipment = workshop.equip()
+        objects = (*self.accounts.objects.values(), self._device_object(), *self._equipment.objects)
+        tree = ObjectTree(objects, AccessControl(self.accounts), self.model)
         default = ContentFormat.LWM2M_TLV if settings.version == "1.0" else ContentFormat.SENML_CBOR
         self.dispatcher = Dispatcher(tree, default_format=default)
         self._lives: dict[int, ServerLife] = {}
         self.started = False
         """Whether the device could begin to live."""
-        self._rebooting = asyncio.Event()
         self._bootstrap_wanted = Signal()
 
     async def run(self, off: asyncio.Event) -> None:
@@ -91,8 +101,9 @@ class PlainDevice:
             else:
                 life.cancel()
                 await asyncio.wait({life})
-                await self._leave_servers()
-                self._log.info("stopped")
+                if switched_off.done():
+                    await self._leave_servers()
+                self._log.info("stopped" if switched_off.done() else "restarted")
         finally:
             rebooting.cancel()
             life.cancel()
@@ -101,9 +112,11 @@ class PlainDevice:
             life.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
 
     async def _work(self) -> None:
-        simulation = Simulation(self._endpoint, self._steps, self.dispatcher.tree.touch, self._settings.period)
+        simulation = Simulation(self._endpoint, self._equipment.steps, self._touch, self._settings.period)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(simulation.run())
+            for component in self._equipment.components:
+                tasks.create_task(component.run(self._settings.install_seconds, self._rebooting.set))
             tasks.create_task(self._purge())
             while True:
                 if not self.accounts.servers():
@@ -198,33 +211,15 @@ class PlainDevice:
         if life is not None:
             life.orders.give(order)
 
-    def _objects(self) -> tuple[list[DeviceObject], list[Step]]:
-        binding = "UQ" if self._settings.queue_mode and self._settings.version == "1.0" else "U"
-        objects = [
-            device_object(
-                self._endpoint, lambda: int(time.time()), self._rebooting_now, binding=binding, model=self.model
-            )
-        ]
-        steps: list[Step] = []
-        for word in self._settings.objects:
-            match word:
-                case "temperature":
-                    found, step = temperature(self.model)
-                    objects.append(found)
-                    steps.append(step)
-                case "location":
-                    found, step = location(self.model, lambda: int(time.time()))
-                    objects.append(found)
-                    steps.append(step)
-                case "connectivity":
-                    found, step = connectivity_monitoring(self.model)
-                    objects.append(found)
-                    steps.append(step)
-                case "statistics":
-                    objects.append(connectivity_statistics(self.model, self._meter))
-                case "test":
-                    objects.append(test_object(self._rng))
-        return objects, steps
+    def _device_object(self) -> DeviceObject:
+        early_queue = self._settings.queue_mode and self._settings.version == "1.0"
+        return device_object(
+            self._endpoint,
+            lambda: int(time.time()),
+            self._rebooting.set,
+            binding="UQ" if early_queue else "U",
+            model=self.model,
+        )
 
-    def _rebooting_now(self) -> None:
-        self._rebooting.set()
+    def _touch(self) -> None:
+        self.dispatcher.tree.touch()

@@ -13,13 +13,15 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from cose.keys import authority_key, load_public_key
 from device_client.emulator.plain.settings import OBJECTS, ClientSettings, Credentials
 
 
-def client(*, objects: str | None, **members: Any) -> ClientSettings:
+def client(*, objects: str | None, firmware_authority: Path | None, **members: Any) -> ClientSettings:
     """The settings; `objects` is a list of words with commas, all of them without one."""
     words = OBJECTS if objects is None else tuple(filter(None, objects.split(",")))
-    return ClientSettings(objects=words, **members)
+    authority = b"" if firmware_authority is None else authority_key(load_public_key(firmware_authority))
+    return ClientSettings(objects=words, firmware_authority=authority, **members)
 
 
 def credentials(

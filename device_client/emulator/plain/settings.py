@@ -81,6 +81,10 @@ class ClientSettings:
     """The devices of the run start spread over so many seconds."""
     period: float = 5.0
     """Seconds between two steps of the simulated world."""
+    firmware_authority: bytes = b""
+    """Authority key by which packages are SUIT envelopes; without one any bytes are a package."""
+    install_seconds: float = 1.0
+    """How long an update takes."""
     run: RunSettings = field(default_factory=RunSettings)
 
     def __post_init__(self) -> None:
@@ -91,8 +95,8 @@ class ClientSettings:
             raise ValueError(
                 "name the server the devices register with (--server), or a bootstrap server (--bootstrap)"
             )
-        if self.lifetime < 1 or self.awake <= 0 or self.jitter < 0 or self.period <= 0:
-            raise ValueError("--lifetime, --awake and --period are seconds above 0, --jitter 0 or more")
+        if self.lifetime < 1 or self.awake <= 0 or self.jitter < 0 or self.period <= 0 or self.install_seconds < 0:
+            raise ValueError("--lifetime, --awake, --period: seconds above 0; --jitter, --install-seconds: 0 or more")
         unknown = [word for word in self.objects if word not in OBJECTS]
         if unknown:
             raise ValueError(f"--objects knows no {unknown[0]!r}: choose from {', '.join(OBJECTS)}")
@@ -123,7 +127,7 @@ def check_uri(uri: str, mode: int, *, insecure: bool) -> None:
     scheme, host, _ = address(uri)
     if (scheme == "coap") != (mode == SecurityMode.NO_SEC):
         raise ValueError(f"{uri} does not fit the credentials: coap goes with none, coaps with a key or a certificate")
-    if scheme == "coap" and not insecure and not _is_loopback(host):
+    if scheme == "coap" and not insecure and not is_loopback(host):
         raise ValueError(f"{uri} is unprotected and not on this machine: say --insecure if that is meant")
 
 
@@ -138,7 +142,8 @@ def check_account(account: Account, *, insecure: bool) -> None:
         raise ValueError("a certificate needs certificate, private key and server's certificate or anchor")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether this name or address is this machine for certain; names other than localhost are not looked up."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:

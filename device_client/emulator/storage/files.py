@@ -68,6 +68,17 @@ class DeviceFiles:
                     _overwrite_and_unlink(temporary)
                 raise
 
+    def append(self, name: str, data: bytes) -> None:
+        """Add to a file, not durably: a power cut may lose the end of it. Raises StorageError."""
+        path = self.path(name)
+        with _storage_errors(path):
+            _make_directory(path.parent)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, _PRIVATE)
+            try:
+                _write_all(descriptor, data)
+            finally:
+                os.close(descriptor)
+
     def read(self, name: str) -> bytes:
         """The whole file. Raises StorageError when it is missing or larger than any file this device writes."""
         path = self.path(name)

@@ -57,6 +57,16 @@ class Origin:
     message: Message = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block of a server's answer. `total` is the size of all of it in bytes, where the server says so (Size2)."""
+
+    response: Response
+    etag: bytes
+    more: bool
+    total: int | None
+
+
 class RequestHandler(Protocol):
     """What answers the requests a server sends over a session the device opened."""
 
@@ -137,25 +147,43 @@ class CoapSession:
 
         Raises SessionLost, and ends the session, when retransmission ran out or the session ended meanwhile.
         """
+        return _response(await self._exchange(request))
+
+    async def _exchange(
+        self, request: Request, echo: bytes | None = None, block2: tuple[int, bool, int] | None = None
+    ) -> Message:
+        """One exchange of messages; with `block2` aiocoap does not fetch the other blocks."""
         if self.closed.is_set():
             raise SessionLost("the session has ended: open a new one")
-        answer = await self._exchange(request, echo=None)
-        if answer.code == AioCode.UNAUTHORIZED and answer.opt.echo is not None:
-            # The server wants to see that the device is where it says it is (RFC 9175 section 2.3).
-            answer = await self._exchange(request, echo=answer.opt.echo)
-        return _response(answer)
-
-    async def _exchange(self, request: Request, echo: bytes | None) -> Message:
         message = _outgoing(request, self._tuning)
         message.opt.echo = echo
+        message.opt.block2 = block2
         message.remote = self._remote
+        whole = block2 is None
         try:
             # Not `wait_for`: until Python 3.12 that loses a cancellation which comes together with the answer.
             async with asyncio.timeout(RESPONSE_TIMEOUT):
-                return await self._context.request(message).response
+                answer = await self._context.request(message, handle_blockwise=whole).response
         except (error.Error, DtlsError, TimeoutError) as failure:
             self._lose(failure)
             raise SessionLost(f"no answer: {failure or type(failure).__name__}") from failure
+        if answer.code == AioCode.UNAUTHORIZED and answer.opt.echo is not None and echo is None:
+            # The server wants to see that the device is where it says it is (RFC 9175 section 2.3).
+            return await self._exchange(request, answer.opt.echo, block2)
+        return answer
+
+    async def block(self, request: Request, offset: int) -> Block:
+        """One block of a large answer, the one that begins at `offset` bytes, a multiple of 16 (RFC 7959).
+
+        Raises SessionLost like `request`, and when the answer is a block of another place.
+        """
+        size = next(size for size in (BLOCK_SIZE, 512, 256, 128, 64, 32, 16) if offset % size == 0)
+        answer = await self._exchange(request, block2=(offset // size, False, size.bit_length() - 5))
+        block, total = answer.opt.block2, answer.opt.size2
+        if answer.code.is_successful() and (0 if block is None else block.start) != offset:
+            raise SessionLost("the server answered with another block")
+        more = block is not None and block.more
+        return Block(_response(answer), bytes(answer.opt.etag or b""), more, total)
 
     def notify(self, origin: Origin, response: Response, *, confirmable: bool, gone: Callable[[], None]) -> None:
         """Send a notification; `gone` is called when the server rejects it by a Reset. Nothing after the end."""
