@@ -1,4 +1,4 @@
-"""Writing a file that is whole and on the disk when the call returns."""
+"""Writing files that are whole and on the disk when the call returns."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ def write_durably(path: Path, data: bytes, mode: int) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    directory = os.open(path.parent, os.O_RDONLY)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have what was renamed or made in a folder survive a power cut."""
+    directory = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(directory)
     finally:

@@ -33,6 +33,8 @@ _SECTIONS = (
     ("sp.ca", settings.CaClientSettings),
     ("ca", settings.CaSettings),
     ("dm.registration] and [sp.registration", settings.RegistrationSettings),
+    ("dm.queue] and [sp.queue", settings.QueueSettings),
+    ("dm.firmware] and [sp.firmware", settings.FirmwareSettings),
     ("dm.coap], [sp.coap] and [ca.coap", settings.CoapSettings),
 )
 

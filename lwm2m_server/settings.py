@@ -88,6 +88,69 @@ class RegistrationSettings(_Section):
     """Registered devices in all."""
 
 
+MAX_IMAGE = 1024 * 1024 * 1024
+"""Bytes: no image is larger, whatever the settings say (CoAP: 2^20 blocks of 1,024 bytes)."""
+
+
+class QueueSettings(_Section):
+    """What waits for devices that sleep."""
+
+    awake_time: float = Field(default=93, gt=0)
+    """Seconds a device in queue mode listens after its last message; 93: MAX_TRANSMIT_WAIT, unless devices differ."""
+    max_entries: int = Field(default=64, ge=1)
+    """Operations that wait for one device."""
+    max_bytes: int = Field(default=256 * 1024, ge=1024)
+    """Their size together."""
+    default_expiry: float = Field(default=7 * 86400, gt=0)
+    """Seconds an operation waits when its author names no time."""
+    keep_outcomes_days: float = Field(default=30, gt=0)
+    """How long outcomes can be asked for."""
+
+
+class FirmwareSettings(_Section):
+    """Images of firmware, and bringing them to devices."""
+
+    max_image: int = Field(default=64 * 1024 * 1024, ge=1, le=MAX_IMAGE)
+    """Bytes of the largest image."""
+    concurrent: int = Field(default=100, ge=1)
+    """Images pushed at the same time; the other devices wait."""
+    attempts: int = Field(default=3, ge=1)
+    """Transfers begun for one update, before it fails."""
+    stall_timeout: float = Field(default=600, gt=0)
+    """Seconds without progress after which a transfer is begun again."""
+    install_timeout: float = Field(default=3600, gt=0)
+    """Seconds from Update to its outcome."""
+    coap_uri: str = ""
+    """What URIs begin with for devices that fetch without security: `coap://host:port`; empty: none are given."""
+    coaps_uri: str = ""
+    """The same over DTLS: `coaps://host:port`."""
+    http_bind: BindAddress | None = None
+    """TCP address of a listener for devices that fetch by HTTP; over TLS when it has a certificate."""
+    http_uri: str = ""
+    """What their URIs begin with: `https://host:port`, or `http://host:port` without a certificate."""
+    http_certificate: LocalPath | None = None
+    """The listener's certificate and the CAs above it, PEM."""
+    http_key: LocalPath | None = None
+    """Its private key, PEM, mode 0600."""
+    keep_days: float = Field(default=90, gt=0)
+    """How long updates that have ended can be looked at."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.http_certificate is None) is not (self.http_key is None):
+            raise ValueError("http_certificate and http_key go together")
+        scheme = "http" if self.http_certificate is None else "https"
+        if (self.http_bind is None) is not (self.http_uri == "") or not _begins(self.http_uri, scheme):
+            raise ValueError(f"http_bind and http_uri go together; the URI begins with {scheme}://")
+        if not _begins(self.coap_uri, "coap") or not _begins(self.coaps_uri, "coaps"):
+            raise ValueError("coap_uri begins with coap://, coaps_uri with coaps://")
+        return self
+
+
+def _begins(uri: str, scheme: str) -> bool:
+    return uri == "" or uri.startswith(f"{scheme}://")
+
+
 class CaSettings(_Section):
     """A certification authority: EST over DTLS for devices, the CA API over HTTPS for service providers."""
 
@@ -158,6 +221,8 @@ class SpSettings(_Section):
     retry_max: float = Field(default=30, gt=0)
     """Longest pause, seconds, between two tries of a duty towards a partner, CA or device."""
     registration: RegistrationSettings = RegistrationSettings()
+    queue: QueueSettings = QueueSettings()
+    firmware: FirmwareSettings = FirmwareSettings()
     coap: CoapSettings = CoapSettings()
 
     @model_validator(mode="after")
@@ -191,6 +256,8 @@ class DmSettings(_Section):
     definitions: LocalPath | None = None
     """Folder of further object definitions (XML); they come before the built-in ones."""
     registration: RegistrationSettings = RegistrationSettings()
+    queue: QueueSettings = QueueSettings()
+    firmware: FirmwareSettings = FirmwareSettings()
     coap: CoapSettings = CoapSettings()
 
     @model_validator(mode="after")

@@ -16,8 +16,11 @@ from lwm2m_server.problem import Problem
 from lwm2m_server.protocol.bootstrap.profile import InvalidProfile
 from lwm2m_server.protocol.errors import AnswerUnusable, DeviceRefused, FormatRefused
 from lwm2m_server.protocol.observations import NotObservable
+from lwm2m_server.protocol.queue import QueueFull
 from lwm2m_server.server.credentials import CredentialError, IdentityTaken
+from lwm2m_server.server.firmware.errors import ImageInUse, ImageTooLarge, UnknownFirmware, WrongOrder
 from lwm2m_server.server.observing import TooManyObservations, UnknownObservation
+from lwm2m_server.server.queueing import UnknownEntry, WrongEntry
 from lwm2m_server.server.sessions import DeviceOffline
 from objects.errors import ObjectsError
 from trust_transfer.provider.book import BookError
@@ -33,6 +36,13 @@ STATUS: Final[tuple[tuple[type[Exception], HTTPStatus, str], ...]] = (
     (PinError, HTTPStatus.UNPROCESSABLE_ENTITY, "profile"),
     (ObjectsError, HTTPStatus.UNPROCESSABLE_ENTITY, "value"),
     (InvalidProfile, HTTPStatus.UNPROCESSABLE_ENTITY, "profile"),
+    (UnknownFirmware, HTTPStatus.NOT_FOUND, "unknown"),
+    (ImageTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large"),
+    (ImageInUse, HTTPStatus.CONFLICT, "in_use"),
+    (WrongOrder, HTTPStatus.UNPROCESSABLE_ENTITY, "order"),
+    (UnknownEntry, HTTPStatus.NOT_FOUND, "unknown"),
+    (QueueFull, HTTPStatus.CONFLICT, "queue_full"),
+    (WrongEntry, HTTPStatus.UNPROCESSABLE_ENTITY, "entry"),
     (IdentityTaken, HTTPStatus.CONFLICT, "identity_taken"),
     (CredentialError, HTTPStatus.UNPROCESSABLE_ENTITY, "credential"),
     (UnknownObservation, HTTPStatus.NOT_FOUND, "unknown"),

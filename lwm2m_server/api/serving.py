@@ -37,19 +37,19 @@ class _Server(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def serving(
-    app: Any, host: str, port: int, *, mutual_tls: ssl.SSLContext | None = None
+    app: Any, host: str, port: int, *, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[tuple[str, int]]:
     """Serve `app` inside the block; the value is the address, with the port chosen when `port` is 0.
 
-    With `mutual_tls` (from `pinned_server_context`) clients authenticate by certificate; without it the transport is
-    plain HTTP. Raises OSError when the address cannot be bound.
+    With `tls` from `pinned_server_context` clients authenticate by certificate; without `tls` the transport is plain
+    HTTP. Raises OSError when the address cannot be bound.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family)
     config = uvicorn.Config(
         app,
-        http=MutualTlsProtocol if mutual_tls is not None else H11Protocol,
-        ssl_context_factory=None if mutual_tls is None else lambda *_: mutual_tls,
+        http=MutualTlsProtocol if tls is not None else H11Protocol,
+        ssl_context_factory=None if tls is None else lambda *_: tls,
         lifespan="off",
         log_config=None,
         access_log=False,

@@ -90,6 +90,14 @@ class Server:
         arguments: dict[str, Any] = {"json": dict(body or {})} if content is None else {"content": content}
         return self._call("POST", path, **arguments).json()
 
+    def upload(self, path: str, file: Path, **query: Any) -> Any:
+        """POST a file, read as it is sent; returns the JSON value."""
+        try:
+            with file.open("rb") as body:
+                return self._call("POST", path, content=body, params=_given(query)).json()
+        except OSError as error:
+            fail(Exit.USAGE, f"cannot read {file}: {error.strerror}")
+
     def put(self, path: str, content: bytes = b"") -> Any:
         """PUT bytes; returns the JSON value."""
         return self._call("PUT", path, content=content).json()

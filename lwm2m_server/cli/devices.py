@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lwm2m_server.cli import observations, operations
+from lwm2m_server.cli import observations, operations, queue
 from lwm2m_server.cli.common import Config, Format, Output, Server, read_file, segment, show
 from lwm2m_server.cli.operations import Endpoint
 
@@ -61,3 +61,4 @@ for _command in (
     observations.values,
 ):
     app.command()(_command)
+app.add_typer(queue.app, name="queue")

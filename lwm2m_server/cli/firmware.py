@@ -18,16 +18,17 @@ from lwm2m_server.cli.common import (
     segment,
     show,
 )
+from lwm2m_server.cli.images import COLUMNS
 
-app = typer.Typer(no_args_is_help=True, help="Firmware: build and sign manifests, push them.")
+app = typer.Typer(no_args_is_help=True, help="Firmware: build and sign manifests, update devices, follow them.")
 
-_PUSH_COLUMNS = ("endpoint", "digest", "install", "state", "result")
+_PUSH_COLUMNS = ("id", "endpoint", "component", "digest", "state", "percent", "way", "meaning", "failure")
 
 
 @app.command("list")
 def list_firmware(config: Config, output: Format = Output.TABLE) -> None:
     """List the manifests that were added."""
-    show(output, Server(config).get("firmware"), ("digest", "sequence_number", "bytes"))
+    show(output, Server(config).get("firmware"), COLUMNS)
 
 
 @app.command()
@@ -76,19 +77,71 @@ def build(  # noqa: PLR0917 - one parameter per option
 
 @app.command()
 def push(  # noqa: PLR0917 - one parameter per option
-    digest: Annotated[str, typer.Argument(help="Digest of the manifest.")],
     config: Config,
-    group: Annotated[str | None, typer.Option(help="Push to the devices of this group.")] = None,
-    device: Annotated[str | None, typer.Option(help="Push to this device.")] = None,
-    install: Annotated[bool, typer.Option(help="Install it; else the device only keeps the manifest.")] = True,
+    digest: Annotated[str | None, typer.Argument(help="Digest of the image or manifest.")] = None,
+    group: Annotated[str | None, typer.Option(help="Update the devices of this group.")] = None,
+    device: Annotated[str | None, typer.Option(help="Update this device.")] = None,
+    component: Annotated[
+        list[str] | None,
+        typer.Option(help="/5/0, an instance of /33629, or for several together INSTANCE=DIGEST of each."),
+    ] = None,
+    method: Annotated[str, typer.Option(help="auto, push, or pull: the device fetches it.")] = "auto",
+    severity: Annotated[int | None, typer.Option(help="0 critical, 1 mandatory, 2 optional.")] = None,
+    deferrable: Annotated[int | None, typer.Option(help="Seconds a device's user may put it off.")] = None,
+    install: Annotated[bool, typer.Option(help="Install it; else it is only delivered.")] = True,
+    again: Annotated[bool, typer.Option(help="Also where the same was done before.")] = False,
     output: Format = Output.TABLE,
 ) -> None:
-    """Push a manifest to a group or a device, now or when each is connected."""
-    body = {"group": group, "device": device, "install": install}
-    show(output, Server(config).post(f"firmware/{segment(digest)}/pushes", body))
+    """Update a group or a device with an image, now or when each is connected."""
+    body = {
+        "group": group,
+        "device": device,
+        "install": install,
+        "method": method,
+        "severity": severity,
+        "deferrable": deferrable,
+        "again": again,
+    }
+    several = dict(one.split("=", 1) for one in component or () if "=" in one)
+    if several and digest is None and len(several) == len(component or ()):
+        show(output, Server(config).post("firmware/pushes", {**body, "components": several}))
+        return
+    if digest is None or several or len(component or ()) > 1:
+        fail(Exit.USAGE, "name one image by its digest, or several as --component /33629/0=DIGEST")
+    place = {"component": component[0]} if component else {}
+    show(output, Server(config).post(f"firmware/{segment(digest)}/pushes", {**body, **place}))
 
 
 @app.command()
-def status(config: Config, output: Format = Output.TABLE) -> None:
-    """Show how far every push is."""
-    show(output, Server(config).get("firmware/pushes"), _PUSH_COLUMNS)
+def status(
+    config: Config,
+    device: Annotated[str | None, typer.Option(help="Only this device.")] = None,
+    image: Annotated[str | None, typer.Option(help="Only the image of this digest.")] = None,
+    follow: Annotated[bool, typer.Option(help="Show the progress until every update has ended.")] = False,
+    output: Format = Output.TABLE,
+) -> None:
+    """Show how far every update is."""
+    server = Server(config)
+    if follow:
+        from lwm2m_server.cli.firmware_progress import follow as follow_updates
+
+        updates = follow_updates(server, device, image)
+    else:
+        updates = server.get("firmware/pushes", device=device, image=image)
+    show(output, updates, _PUSH_COLUMNS)
+
+
+@app.command("show")
+def show_update(
+    number: Annotated[int, typer.Argument(help="The update's id.")], config: Config, output: Format = Output.TABLE
+) -> None:
+    """Show one update of one component."""
+    show(output, Server(config).get(f"firmware/pushes/{number}"))
+
+
+@app.command()
+def cancel(
+    number: Annotated[int, typer.Argument(help="The update's id.")], config: Config, output: Format = Output.TABLE
+) -> None:
+    """Take an update back, with the components it is installed with; one that is being installed goes on."""
+    show(output, Server(config).delete(f"firmware/pushes/{number}"), _PUSH_COLUMNS)

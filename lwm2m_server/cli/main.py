@@ -45,7 +45,18 @@ app.command("install-certificate")(setup.install_certificate)
 
 
 def _add_subcommands() -> None:
-    for name in ("ca", "factory", "devices", "groups", "partners", "firmware", "transfer", "credentials", "bootstrap"):
+    for name in (
+        "ca",
+        "factory",
+        "devices",
+        "groups",
+        "partners",
+        "firmware",
+        "images",
+        "transfer",
+        "credentials",
+        "bootstrap",
+    ):
         if find_spec(f"lwm2m_server.cli.{name}") is not None:
             app.add_typer(import_module(f"lwm2m_server.cli.{name}").app, name=name)
     if find_spec("lwm2m_server.demo") is not None and find_spec("lwm2m_server.demo.command") is not None:

@@ -24,11 +24,11 @@ from lwm2m_server.fleet.ca_registration import register_certificates
 from lwm2m_server.fleet.ca_work import transfer_label
 from lwm2m_server.fleet.errors import Contradiction, NotReady, Rejected, Unknown
 from lwm2m_server.fleet.inbox import certificates_by_fingerprint
+from lwm2m_server.fleet.manifests import manifest_of
 from lwm2m_server.fleet.partners import NamedAnchor, PartnerProfile
 from lwm2m_server.fleet.transfer_lookup import complete_list, find_transfer
 from lwm2m_server.provider_keys import ProviderKeys
 from lwm2m_server.settings import SpSettings
-from lwm2m_server.store import firmware as firmware_store
 from lwm2m_server.store import fleet as fleet_store
 from lwm2m_server.store import partners as partner_store
 from lwm2m_server.store import transfers as store
@@ -82,7 +82,7 @@ class Acceptance:
             chunks = await complete_list(connection, cti)
             profile = await partner_store.get(connection, transfer.partner)
             certificates = await self._listed_certificates(connection, cti, chunks)
-            if update_first is not None and await firmware_store.get(connection, update_first) is None:
+            if update_first is not None and await manifest_of(connection, update_first) is None:
                 raise Unknown("the firmware to update first (add it with `firmware add`)")
         agreed = _agreed_state(chunks, profile)
         label = transfer_label(self._settings.ca.label, cti)

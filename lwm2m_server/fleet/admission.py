@@ -18,10 +18,10 @@ from device_pki.identity import PeerIdentity
 from device_pki.keys import public_key
 from device_pki.roles import Role
 from lwm2m_server.clock import Clock
+from lwm2m_server.fleet.manifests import order_manifest
 from lwm2m_server.fleet.trust import DeviceTrust
 from lwm2m_server.protocol.registration import Register
 from lwm2m_server.protocol.registrations import Registration
-from lwm2m_server.store import firmware as firmware_store
 from lwm2m_server.store import fleet as fleet_store
 from lwm2m_server.store import transfers as transfer_store
 from lwm2m_server.store.database import Database
@@ -90,6 +90,10 @@ class BookAdmission:
             device = await fleet_store.device(connection, registration.endpoint)
         return admission_of(device, _peer(association)).allowed
 
+    def takes_orders(self, association: Association) -> bool:
+        """One with its factory certificate takes the orders of a transfer only (registry.md, "Logging in")."""
+        return _peer(association).role is Role.OPERATIONAL_DEVICE
+
     async def _admit(self, connection: AsyncConnection, peer: PeerIdentity, endpoint: str) -> Kind:
         device = await fleet_store.device(connection, endpoint)
         admission = admission_of(device, peer)
@@ -121,7 +125,7 @@ class BookAdmission:
             transfer = await transfer_store.get_transfer(connection, expected.transfer_id)
             if expected.update_first and transfer is not None and transfer.update_first is not None:
                 now = self._clock.seconds()
-                await firmware_store.order_push(
+                await order_manifest(
                     connection, device.endpoint, transfer.update_first, install=True, now=now, again=True
                 )
                 return

@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cose.numbers import Algorithm
 from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.errors import Rejected, Unknown
+from lwm2m_server.fleet.manifests import manifest_of
 from lwm2m_server.fleet.partners import PartnerProfile
 from lwm2m_server.fleet.transfer_lookup import complete_list
 from lwm2m_server.provider_keys import Credential
-from lwm2m_server.store import firmware as firmware_store
 from lwm2m_server.store import fleet as fleet_store
 from lwm2m_server.store import partners as partner_store
 from lwm2m_server.store import transfers as store
@@ -99,7 +99,7 @@ class DeviceLists:
             raise Unknown(f"partner {plan.partner!r} (add its profile with `partners add`)")
         if plan.agreed_state not in profile.agreed_states:
             raise Rejected("the agreed state is not in the partner's profile: agree on it first", "agreed_state")
-        if await firmware_store.get(connection, plan.agreed_state) is None:
+        if await manifest_of(connection, plan.agreed_state) is None:
             raise Unknown("the agreed state's manifest (add it with `firmware add`)")
         for window in (plan.window, *plan.device_windows.values()):
             if not self._clock.seconds() < window.latest or not window.earliest < window.latest:
@@ -122,8 +122,8 @@ class DeviceLists:
     async def _list_documents(
         self, connection: AsyncConnection, plan: Plan, entries: Sequence[DeviceEntry]
     ) -> list[Document]:
-        manifest = await firmware_store.get(connection, plan.agreed_state)
-        assert manifest is not None, "checked with the plan"
+        manifest = await manifest_of(connection, plan.agreed_state)
+        assert manifest is not None and manifest.sequence_number is not None, "checked with the plan"
         digest = SuitDigest(Algorithm.SHA_256, plan.agreed_state)
         states = (SoftwareState(digest, sequence_number=manifest.sequence_number),)
         now = self._clock.seconds()

@@ -21,10 +21,10 @@ from lwm2m_server.fleet.books import Books
 from lwm2m_server.fleet.comparison import arrival_deviations
 from lwm2m_server.fleet.definitions import ENROLLMENT, TRANSFER
 from lwm2m_server.fleet.offer_delivery import OfferDelivery, account_instance
-from lwm2m_server.fleet.pushes import Pushes
 from lwm2m_server.protocol.errors import DeviceError, DeviceRefused
 from lwm2m_server.protocol.object_links import links_of
 from lwm2m_server.server.device import Device
+from lwm2m_server.server.firmware.service import Firmware
 from lwm2m_server.server.server import Lwm2mServer
 from lwm2m_server.server.sessions import DeviceOffline
 from lwm2m_server.store import fleet as fleet_store
@@ -64,7 +64,7 @@ class DeviceWork:
         *,
         server: Lwm2mServer,
         offers: OfferDelivery,
-        pushes: Pushes,
+        firmware: Firmware,
         clock: Clock,
         permanent_anchor: bytes,
         on_book_changed: Callable[[], None],
@@ -73,7 +73,7 @@ class DeviceWork:
         self._books = books
         self._server = server
         self._offers = offers
-        self._pushes = pushes
+        self._firmware = firmware
         self._clock = clock
         self._permanent_anchor = permanent_anchor
         self._on_book_changed = on_book_changed
@@ -94,7 +94,7 @@ class DeviceWork:
                 case Kind.REFUSED:
                     return False
                 case Kind.UPDATE_SESSION:
-                    return await self._pushes.run(endpoint, device)
+                    return await self._firmware.run(device)
                 case kind:
                     return await self._managed(row, device, registration.links, kind)
         except DeviceOffline as offline:
@@ -111,7 +111,7 @@ class DeviceWork:
             self._on_book_changed()
         if kind is Kind.PROVISIONAL:
             return await self._settle_provisional(row, device)
-        pushing = kind is Kind.OPERATIONAL and await self._pushes.run(row.endpoint, device)
+        pushing = kind is Kind.OPERATIONAL and await self._firmware.run(device)
         due = [duty for duty in await self._due(row.endpoint) if not (pushing and isinstance(duty, Deliver))]
         done = [not pushing] + [await self._do(duty, row, device, links) for duty in due]
         done.append(await self._start(row.endpoint, device))

@@ -18,9 +18,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lwm2m_server.fleet.errors import Unknown
+from lwm2m_server.fleet.manifests import manifest_of
 from lwm2m_server.fleet.partners import PartnerProfile
 from lwm2m_server.provider_keys import KeyRole
-from lwm2m_server.store import firmware as firmware_store
+from lwm2m_server.server.firmware.images import Images
 from lwm2m_server.store import fleet as fleet_store
 from lwm2m_server.store import partners as partner_store
 from lwm2m_server.store import transfers as store
@@ -48,7 +49,7 @@ async def evidence_archive(provider: ServiceProvider, cti: bytes) -> bytes:
         transfer = await store.get_transfer(connection, cti)
         if transfer is None:
             raise Unknown(f"transfer {cti.hex()}")
-        files = dict([file async for file in _stored_files(connection, transfer)])
+        files = dict([file async for file in _stored_files(connection, transfer, provider.firmware.images)])
         profile = await partner_store.get(connection, transfer.partner)
     files |= dict(_own_files(provider)) | dict(_partner_files(profile))
     return _archive(files)
@@ -65,7 +66,7 @@ def _archive(files: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-async def _stored_files(connection: AsyncConnection, transfer: Transfer) -> AsyncIterator[File]:
+async def _stored_files(connection: AsyncConnection, transfer: Transfer, images: Images) -> AsyncIterator[File]:
     documents = await store.find_documents(connection, transfer.transfer_id)
     for document in documents:
         for file in _document_files(document):
@@ -80,9 +81,9 @@ async def _stored_files(connection: AsyncConnection, transfer: Transfer) -> Asyn
             for file in _device_files(device, transfer.transfer_id):
                 yield file
     for digest in {transfer.agreed_state, transfer.update_first} - {None}:
-        firmware = await firmware_store.get(connection, digest or b"")
-        if firmware is not None:
-            yield f"manifest-{firmware.digest.hex()[:16]}.suit", firmware.envelope
+        manifest = await manifest_of(connection, digest or b"")
+        if manifest is not None:
+            yield f"manifest-{manifest.digest.hex()[:16]}.suit", images.read(manifest)
 
 
 def _document_files(document: Document) -> Iterator[File]:

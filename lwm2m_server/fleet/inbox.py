@@ -25,6 +25,7 @@ from lwm2m_server.fleet.partners import PartnerProfile
 from lwm2m_server.settings import SpSettings
 from lwm2m_server.store import firmware as firmware_store
 from lwm2m_server.store import fleet as fleet_store
+from lwm2m_server.store import queue as queue_store
 from lwm2m_server.store import transfers as store
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.transfers import Document, Kind, Transfer
@@ -191,7 +192,8 @@ async def _book_receipt(connection: AsyncConnection, cti: bytes, receipt: Receip
     except BookError as error:
         raise Rejected(str(error), "report_refused") from error
     if book.tenure is None:  # an order of this stay must not be carried out in another one
-        await firmware_store.end_pushes(connection, device.endpoint, now)
+        await firmware_store.end(connection, device.endpoint, now)
+        await queue_store.end(connection, device.endpoint, now)
 
 
 async def _stored_before(connection: AsyncConnection, cti: bytes, kind: Kind, number: int, body: bytes) -> bool:

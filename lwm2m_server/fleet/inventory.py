@@ -19,12 +19,12 @@ from enrollment.ca_client import CaClient
 from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.ca_registration import register_certificates
 from lwm2m_server.fleet.errors import Contradiction, Rejected, Unknown
+from lwm2m_server.server.firmware.images import Images
 from lwm2m_server.settings import SpSettings
-from lwm2m_server.store import firmware as firmware_store
 from lwm2m_server.store import fleet as store
 from lwm2m_server.store.database import Database
-from lwm2m_server.store.firmware import Firmware
 from lwm2m_server.store.fleet import Device
+from lwm2m_server.store.images import Image
 from suit.builder import CONFIGURATION_URI, IMAGE_URI, firmware_update, reset_to_agreed_state
 from suit.envelope import parse_envelope, sign
 from suit.errors import SuitError
@@ -62,12 +62,14 @@ class Inventory:
         database: Database,
         settings: SpSettings,
         *,
+        images: Images,
         ca: CaClient,
         permanent: Sequence[x509.Certificate],
         clock: Clock,
     ) -> None:
         self._database = database
         self._settings = settings
+        self._images = images
         self._ca = ca
         self._permanent = tuple(permanent)
         self._clock = clock
@@ -112,7 +114,7 @@ class Inventory:
         der = certificate.public_bytes(Encoding.DER)
         return Device(name, book.fingerprint, der, group, str(self._settings.ca.label), ca_uri, book)
 
-    async def add_firmware(self, raw: bytes, key: PublicKey) -> Firmware:
+    async def add_firmware(self, raw: bytes, key: PublicKey) -> Image:
         """Keep a signed envelope; `key` must have signed it."""
         try:
             envelope = parse_envelope(raw).verify(key)
@@ -121,23 +123,15 @@ class Inventory:
             raise Rejected(str(error), "suit") from error
         if digest.alg != DigestAlgorithm.SHA_256:
             raise Rejected("manifests are named by their SHA-256 digest", "suit")
-        item = Firmware(digest.digest, raw, sequence_number, self._now())
-        async with self._database.transaction() as connection:
-            await firmware_store.add(connection, item)
-        return item
+        return await self._images.add_suit(raw, digest.digest, sequence_number)
 
-    async def push(self, digest: bytes, *, group: str | None, endpoint: str | None, install: bool) -> list[str]:
-        """Order a manifest for a group or one device; returns the devices concerned."""
-        async with self._database.transaction() as connection:
-            if await firmware_store.get(connection, digest) is None:
-                raise Unknown(f"firmware {digest.hex()}")
-            wanted = None if endpoint is None else [endpoint]
-            devices = await store.find_devices(connection, group=group, endpoints=wanted)
-            owned = [device.endpoint for device in devices if device.book.tenure is not None]
-            if not owned:
-                raise Unknown("an owned device by that name or group")
-            for name in owned:
-                await firmware_store.order_push(connection, name, digest, install=install, now=self._now())
+    async def owned(self, endpoints: Sequence[str] | None, group: str | None) -> list[str]:
+        """Those of the named devices, or of a group, that are this provider's now. Raises `Unknown` for none."""
+        async with self._database.reading() as connection:
+            devices = await store.find_devices(connection, group=group, endpoints=endpoints)
+        owned = [device.endpoint for device in devices if device.book.tenure is not None]
+        if not owned:
+            raise Unknown("an owned device by that name or group")
         return owned
 
     def _now(self) -> int:

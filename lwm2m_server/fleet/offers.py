@@ -16,8 +16,8 @@ from cose.keys import PrivateKey
 from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.books import change_book
 from lwm2m_server.fleet.errors import Contradiction, FleetError, NotReady, Unknown
+from lwm2m_server.fleet.manifests import order_manifest
 from lwm2m_server.fleet.transfer_lookup import complete_list, find_transfer
-from lwm2m_server.store import firmware as firmware_store
 from lwm2m_server.store import fleet as fleet_store
 from lwm2m_server.store import transfers as store
 from lwm2m_server.store.database import Database
@@ -116,9 +116,7 @@ class Offers:
         await change_book(connection, info.endpoint, _booking(terms, message, transfer, now), now)
         await store.add_message(connection, Message(transfer.transfer_id, info.endpoint, terms.seq, message))
         assert transfer.agreed_state is not None, "every outgoing transfer names one"
-        await firmware_store.order_push(
-            connection, info.endpoint, transfer.agreed_state, install=False, now=now, again=True
-        )
+        await order_manifest(connection, info.endpoint, transfer.agreed_state, install=False, now=now, again=True)
         return terms.seq
 
     def _message(self, transfer: Transfer, template: TransferTemplate, template_raw: bytes, terms: Terms) -> bytes:

@@ -29,13 +29,13 @@ from lwm2m_server.fleet.offer_delivery import OfferDelivery
 from lwm2m_server.fleet.offers import Offers
 from lwm2m_server.fleet.outbox import Outbox
 from lwm2m_server.fleet.partners import NamedAnchor, PartnerProfile
-from lwm2m_server.fleet.pushes import Pushes
 from lwm2m_server.fleet.trust import DeviceTrust
-from lwm2m_server.fleet.workers import Workers
 from lwm2m_server.protocol.registration_limits import RegistrationLimits
 from lwm2m_server.provider_keys import Credential, KeyRole, ProviderKeys, certificate_path, key_path, read_chain
 from lwm2m_server.server.events import Registered, Updated
+from lwm2m_server.server.firmware.service import Firmware
 from lwm2m_server.server.server import Lwm2mServer
+from lwm2m_server.server.workers import Workers
 from lwm2m_server.settings import SpSettings
 from lwm2m_server.store import fleet as fleet_store
 from lwm2m_server.store import partners as partner_store
@@ -45,6 +45,8 @@ from trust_transfer.messages.numbers import AnchorRole
 
 CA_KEY = "ca"
 """The one key of the CA worker."""
+FIRMWARE = "firmware"
+"""The folder of images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +117,16 @@ class ServiceProvider:
             parameters=TransmissionParameters(
                 ack_timeout=settings.coap.ack_timeout, max_retransmit=settings.coap.max_retransmit
             ),
+            queue=settings.queue,
         )
+        self.firmware = Firmware(self.server, settings.data / FIRMWARE, settings.firmware, wake=self._wake_device)
         self.books = Books(database, clock)
         self.device_work = DeviceWork(
             database,
             self.books,
             server=self.server,
             offers=OfferDelivery(database, self.books),
-            pushes=Pushes(database, clock),
+            firmware=self.firmware,
             clock=clock,
             permanent_anchor=self.permanent_anchor,
             on_book_changed=self.wake_duties,
@@ -136,7 +140,14 @@ class ServiceProvider:
         for event in (Registered, Updated):
             self.server.events.on(event, lambda heard: self.device_workers.wake(heard.endpoint))
         self.inbox = Inbox(database, settings, clock, self.wake_duties)
-        self.inventory = Inventory(database, settings, ca=self.ca, permanent=self.anchors.permanent, clock=clock)
+        self.inventory = Inventory(
+            database,
+            settings,
+            images=self.firmware.images,
+            ca=self.ca,
+            permanent=self.anchors.permanent,
+            clock=clock,
+        )
         self.device_lists = DeviceLists(database, self.keys.document, clock, self.partner_workers.wake)
         self.acceptance = Acceptance(
             database,
@@ -170,6 +181,9 @@ class ServiceProvider:
         client = pinned_client(*self._https, profile.https_certificate, base_url=profile.uri)
         self._clients[profile.name] = (pinned, client)
         return client
+
+    def _wake_device(self, endpoint: str) -> None:
+        self.device_workers.wake(endpoint)
 
     def wake_duties(self) -> None:
         """A book has changed: its duties may concern the CA and any partner."""

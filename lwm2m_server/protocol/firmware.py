@@ -205,6 +205,8 @@ class Update:
     failure: Failure | None = None
     detail: str = ""
     """What the device said about a refusal."""
+    token: bytes | None = None
+    """SHA-256 of the token in the URI the device fetches from in this attempt."""
 
 
 @dataclass(frozen=True, slots=True)

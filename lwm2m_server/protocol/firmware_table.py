@@ -235,17 +235,19 @@ def unusable(update: Update, detail: str, now: float, failure: Failure = Failure
 def refused(update: Update, code: Code, detail: str, now: float) -> tuple[Update, Action]:
     """The device answered the last action with an error.
 
-    5.xx, 4.05 (another update, or a transfer, is running), 4.08 and 4.29 pass: the device is looked at again, until
-    the order's time is over. Any other error is about this image or this order.
+    5.xx, 4.05 (another update, or a transfer, is running) and 4.29 pass: the device is looked at again, until the
+    order's time is over. 4.08 ends this attempt. Any other error is about this image or this order.
     """
+    if code is Code.REQUEST_ENTITY_INCOMPLETE:
+        return update, Action.LOOK
     if code.code_class == 5 or code in _PASSING_CODES:
         if update.phase is not Phase.TRANSFERRING:
             return update, Action.LOOK
-        return replace(update, phase=Phase.PENDING, since=now, attempt=update.attempt - 1), Action.LOOK
+        return replace(update, phase=Phase.PENDING, since=now, attempt=max(0, update.attempt - 1)), Action.LOOK
     return unusable(update, detail, now, Failure.REFUSED), Action.NOTHING
 
 
-_PASSING_CODES: Final = frozenset({Code.METHOD_NOT_ALLOWED, Code.REQUEST_ENTITY_INCOMPLETE, Code.TOO_MANY_REQUESTS})
+_PASSING_CODES: Final = frozenset({Code.METHOD_NOT_ALLOWED, Code.TOO_MANY_REQUESTS})
 
 
 def cancelled(update: Update, now: float, failure: Failure | None = None) -> Update:

@@ -21,11 +21,11 @@ from objects.attributes import Attributes
 from objects.errors import FormatError, FormatReason, InvalidValue, ObjectsError
 from objects.formats import composite, link_format
 from objects.model import ObjectModel
-from objects.nodes import Node, ObjectInstance, ObjectNode
+from objects.nodes import Node, ObjectInstance, ObjectNode, Resource
 from objects.path import UNASSIGNED, Path
 from objects.values import Value
 from secure_coap.errors import error_of
-from secure_coap.exchange import Request, Response
+from secure_coap.exchange import Request, Response, Upload
 from secure_coap.numbers.codes import Code
 from secure_coap.numbers.content_formats import ContentFormat
 
@@ -107,6 +107,19 @@ def update(target: Target, path: Path, node: Node) -> Steps[None]:
     """Change what `node` names at `path`, an instance or a multiple resource; the rest stays."""
     checks.write(path, node, target.model)
     yield from _sent(target, Code.POST, path, node, Code.CHANGED)
+
+
+def upload(target: Target, path: Path, body: bytes, how_far: Upload) -> Steps[None]:
+    """Write a large opaque resource as it is, block by block, going on where `how_far` stands."""
+    checks.write(path, Resource(path.ids[-1], b""), target.model)
+    request = Request(
+        Code.PUT,
+        target.segments(path),
+        payload=body,
+        content_format=ContentFormat.OCTET_STREAM,
+        upload=how_far,
+    )
+    expect((yield request), Code.CHANGED)
 
 
 def create(target: Target, object_id: int, instance: ObjectInstance) -> Steps[Path]:

@@ -29,7 +29,6 @@ class Operation(StrEnum):
     DISCOVER = "discover"
     WRITE_ATTRIBUTES = "write-attributes"
     OBSERVE = "observe"
-    CANCEL_OBSERVATION = "cancel-observation"
     READ_COMPOSITE = "read-composite"
     WRITE_COMPOSITE = "write-composite"
     OBSERVE_COMPOSITE = "observe-composite"

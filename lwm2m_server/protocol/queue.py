@@ -66,7 +66,8 @@ STANDARD_LIMITS: Final = Limits()
 class Answer:
     """What a device answered: its code, its words, and with success the values or links in the order's own format."""
 
-    code: Code
+    code: Code | None
+    """None: nothing was sent, because the order can no longer be carried out."""
     detail: str = ""
     content: bytes = b""
 
@@ -108,15 +109,13 @@ Action: TypeAlias = Store | Deliver
 
 
 class DeviceQueue:
-    """The open entries of one device. `awake_time`: seconds it listens after its last message; None: no queue mode."""
+    """The open entries of one device."""
 
-    def __init__(
-        self, entries: Iterable[Entry] = (), limits: Limits = STANDARD_LIMITS, awake_time: float | None = None
-    ) -> None:
+    def __init__(self, entries: Iterable[Entry] = (), limits: Limits = STANDARD_LIMITS) -> None:
         self._entries = {entry.id: entry for entry in entries}
         self._limits = limits
-        self._awake_time = math.inf if awake_time is None else awake_time
         self._heard_at = -math.inf
+        self._awake_time = 0.0
         self._awake = False
         self._sent_at = -math.inf
 
@@ -160,10 +159,14 @@ class DeviceQueue:
             return ()
         return (self._end(entry, EntryState.CANCELLED, now),)
 
-    def heard(self, now: float, awake_time: float | None) -> tuple[Action, ...]:
-        """A message of the device has arrived; `awake_time` as it says by now."""
-        self._heard_at = now
-        self._awake = True
+    def heard(self, at: float, awake_time: float | None, now: float) -> tuple[Action, ...]:
+        """A message of the device arrived at `at`, now or before.
+
+        `awake_time`: seconds it listens after its last message; None: it is not in queue mode. A message from before a
+        request that stayed without an answer wakes nobody.
+        """
+        self._heard_at = max(at, self._heard_at)
+        self._awake = self._awake or at > self._sent_at
         self._awake_time = math.inf if awake_time is None else awake_time
         return self._next(now)
 
@@ -173,25 +176,29 @@ class DeviceQueue:
 
     def answered(self, entry_id: int, answer: Answer, now: float) -> tuple[Action, ...]:
         """The device's answer, which is a message of it too."""
-        entry = self._entries[entry_id]
+        if (entry := self._flying(entry_id)) is None:
+            return ()
         self._heard_at = now
         self._awake = True
-        done = answer.code.is_success or _deleted_before(entry, answer)
+        done = (answer.code is not None and answer.code.is_success) or _deleted_before(entry, answer)
         kept = replace(answer, detail=answer.detail[:MAX_DETAIL])
         state = EntryState.DONE if done else EntryState.REFUSED
         return (self._end(replace(entry, answer=kept), state, now), *self._next(now))
 
     def unanswered(self, entry_id: int, now: float) -> tuple[Action, ...]:
         """It was sent, and no answer came in time. The device is taken for asleep unless it was heard meanwhile."""
+        if (entry := self._flying(entry_id)) is None:
+            return ()
         if self._heard_at <= self._sent_at:
             self.gone()
-        return (self._uncertain(self._entries[entry_id], now), *self._next(now))
+        return (self._uncertain(entry, now), *self._next(now))
 
     def not_sent(self, entry_id: int, now: float) -> tuple[Action, ...]:
         """The device could not be reached, so that nothing was sent."""
+        if (entry := self._flying(entry_id)) is None:
+            return ()
         if self._heard_at <= self._sent_at:
             self.gone()
-        entry = self._entries[entry_id]
         waiting = replace(entry, state=EntryState.WAITING, attempts=entry.attempts - 1)
         return (self._change(waiting), *self._next(now))
 
@@ -205,6 +212,11 @@ class DeviceQueue:
         return min((entry.expires_at for entry in self._waiting()), default=None)
 
     # --- what follows ---
+
+    def _flying(self, entry_id: int) -> Entry | None:
+        """The entry if it is in flight; one that was settled meanwhile is not any more."""
+        entry = self._entries.get(entry_id)
+        return entry if entry is not None and entry.state is EntryState.IN_FLIGHT else None
 
     def _waiting(self) -> list[Entry]:
         waiting = (entry for entry in self._entries.values() if entry.state is EntryState.WAITING)

@@ -72,7 +72,7 @@ async def running_ca(settings: CaSettings, clock: Clock = utc_now) -> AsyncItera
         https = directory.checked_https()
         context = pinned_server_context(https.certificate, https.key, [])
         pins.refresh(context)
-        api = serving(create_app(service), *settings.api_bind, mutual_tls=context)
+        api = serving(create_app(service), *settings.api_bind, tls=context)
         async with _est(settings, directory, service) as est_address, api as api_address:
             upkeep = asyncio.create_task(_upkeep(service, pins, context))
             try:

@@ -22,10 +22,13 @@ from lwm2m_server.api.admin import create_app
 from lwm2m_server.api.operator_token import renew as renew_token
 from lwm2m_server.api.serving import serving
 from lwm2m_server.clock import Clock
+from lwm2m_server.protocol.firmware import PullProtocol
 from lwm2m_server.protocol.registration_limits import RegistrationLimits
 from lwm2m_server.provider_keys import KeyRole, KeysError, certificate_path, key_path, presented, read_chain
+from lwm2m_server.roles.firmware import announce, start_firmware
 from lwm2m_server.roles.garbage import settle
 from lwm2m_server.server.bootstrapping import Bootstrapper
+from lwm2m_server.server.firmware.service import Firmware
 from lwm2m_server.server.server import DATABASE, Lwm2mServer
 from lwm2m_server.settings import DmSettings
 from lwm2m_server.store.database import Database
@@ -35,8 +38,10 @@ from secure_coap.numbers.parameters import TransmissionParameters
 
 log = structlog.get_logger()
 
+FIRMWARE: Final = "firmware"
+"""The folder of images."""
 UPKEEP: Final = 60.0
-"""Seconds between two looks at the operator's token."""
+"""Seconds between two looks at the operator's token, and at what is no longer kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ class RunningDm:
     dtls: tuple[str, int] | None
     admin: tuple[str, int]
     server: Lwm2mServer
+    firmware: Firmware
 
 
 async def run_dm(settings: DmSettings, announce: Callable[[RunningDm], None] | None = None) -> None:
@@ -75,22 +81,27 @@ async def running_dm(settings: DmSettings, clock: Clock | None = None) -> AsyncI
             parameters=TransmissionParameters(
                 ack_timeout=settings.coap.ack_timeout, max_retransmit=settings.coap.max_retransmit
             ),
+            queue=settings.queue,
         )
         await stack.enter_async_context(server)
         bootstrapper = Bootstrapper(server, settings.endpoint_rule)
         stack.push_async_callback(bootstrapper.close)
+        firmware = Firmware(server, settings.data / FIRMWARE, settings.firmware)
+        await start_firmware(stack, firmware, settings.firmware)
         nosec = dtls = None
         if settings.nosec_bind is not None:
             nosec = await server.bind(*settings.nosec_bind, nosec_anywhere=settings.nosec_anywhere)
         if settings.dtls_bind is not None:
             dtls = await server.bind(*settings.dtls_bind, dtls=_dtls(settings, server, clock))
+        announce(firmware, PullProtocol.COAP, nosec)
+        announce(firmware, PullProtocol.COAPS, dtls)
         await renew_token(database, settings.data, clock.seconds(), at_start=True)
         admin = await stack.enter_async_context(
-            serving(create_app(server, bootstrapper=bootstrapper), *settings.admin_bind)
+            serving(create_app(server, firmware, bootstrapper=bootstrapper), *settings.admin_bind)
         )
-        upkeep = asyncio.create_task(_upkeep(settings, server))
+        upkeep = asyncio.create_task(_upkeep(settings, server, firmware))
         try:
-            yield RunningDm(nosec, dtls, admin, server)
+            yield RunningDm(nosec, dtls, admin, server, firmware)
         finally:
             upkeep.cancel()
             await asyncio.gather(upkeep, return_exceptions=True)
@@ -147,10 +158,11 @@ class DeviceVerifier:
         return PeerIdentity.of(verify_path(chain[0], chain[1:], anchors=self.anchors, role=role, now=now))
 
 
-async def _upkeep(settings: DmSettings, server: Lwm2mServer) -> None:
+async def _upkeep(settings: DmSettings, server: Lwm2mServer, firmware: Firmware) -> None:
     while True:
         await asyncio.sleep(UPKEEP)
         try:
             await renew_token(server.database, settings.data, server.clock.seconds())
+            await firmware.tidy()
         except Exception:
             log.exception("upkeep_failed")

@@ -19,7 +19,9 @@ from lwm2m_server.api.partner import create_app as create_partner_app
 from lwm2m_server.api.serving import serving
 from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.provider import ServiceProvider
+from lwm2m_server.protocol.firmware import PullProtocol
 from lwm2m_server.provider_keys import KeyRole, KeysError, ProviderKeys, certificate_path, key_path, presented
+from lwm2m_server.roles.firmware import start_firmware
 from lwm2m_server.roles.garbage import settle
 from lwm2m_server.server.server import DATABASE
 from lwm2m_server.settings import SpSettings
@@ -60,12 +62,14 @@ async def running_sp(settings: SpSettings, clock: Clock | None = None) -> AsyncI
         stack.push_async_callback(database.close)
         stack.push_async_callback(provider.close)
         await stack.enter_async_context(provider.server)
+        await start_firmware(stack, provider.firmware, settings.firmware)
+        provider.firmware.pulls.bases.setdefault(PullProtocol.COAPS, settings.public_uri)
         lwm2m = await provider.server.bind(*settings.bind, dtls=_dtls(provider))
         await provider.resume()
         partner = await stack.enter_async_context(_partner_api(provider))
         await renew_token(database, settings.data, provider.clock.seconds(), at_start=True)
         admin = await stack.enter_async_context(
-            serving(create_admin_app(provider.server, provider), *settings.admin_bind)
+            serving(create_admin_app(provider.server, provider.firmware, provider), *settings.admin_bind)
         )
         upkeep = [asyncio.create_task(_upkeep(provider)), asyncio.create_task(_crl(provider))]
         try:
@@ -94,7 +98,7 @@ async def _partner_api(provider: ServiceProvider) -> AsyncIterator[tuple[str, in
     )
     provider.partner_tls = context
     app = create_partner_app(provider.database, provider.inbox)
-    async with serving(app, *settings.partner_bind, mutual_tls=context) as address:
+    async with serving(app, *settings.partner_bind, tls=context) as address:
         yield address
 
 

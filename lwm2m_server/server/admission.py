@@ -63,6 +63,9 @@ class Admission(Protocol):
     def keeps(self, registration: Registration, association: Association) -> bool | Awaitable[bool]:
         """Whether a registration may go on; False ends it."""
 
+    def takes_orders(self, association: Association) -> bool:
+        """Whether a device is given over this session what waits in its queue."""
+
 
 class EndpointAdmission:
     """The plain rule: every verified peer may register, under its own name.
@@ -102,4 +105,8 @@ class EndpointAdmission:
 
     def keeps(self, registration: Registration, association: Association) -> bool:
         """A registration goes on as long as its device says so."""
+        return True
+
+    def takes_orders(self, association: Association) -> bool:
+        """Every registered device is."""
         return True

@@ -9,15 +9,18 @@ await device.execute("/3/0/4")
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from lwm2m_server.protocol import operations
 from lwm2m_server.protocol.errors import DeviceRefused
 from lwm2m_server.protocol.observations import Subject
 from lwm2m_server.protocol.operations import Found, Steps, Target
+from lwm2m_server.protocol.order_values import make_order
+from lwm2m_server.protocol.orders import Operation
 from lwm2m_server.protocol.trees import AnyTree, node_at, plain
 from lwm2m_server.server.observing import Observing
+from lwm2m_server.server.queueing import Queued, Queues
 from lwm2m_server.server.sessions import Sessions
 from lwm2m_server.server.steps import run
 from lwm2m_server.server.subscriptions import Subscription
@@ -29,7 +32,7 @@ from objects.nodes import ObjectInstance
 from objects.path import UNASSIGNED, Path
 from objects.values import Value
 from secure_coap.errors import NotFound
-from secure_coap.exchange import Request, Response
+from secure_coap.exchange import Request, Response, Upload
 
 T = TypeVar("T")
 PathLike = TypeVar("PathLike", str, Path)
@@ -51,6 +54,7 @@ class Device:
         sessions: Sessions,
         targets: Targets,
         observing: Observing,
+        queues: Queues,
         *,
         wait: float = 0,
         timeout: float | None = None,
@@ -59,6 +63,7 @@ class Device:
         self._sessions = sessions
         self._targets = targets
         self._observing = observing
+        self._queues = queues
         self._wait = wait
         self._timeout = timeout
 
@@ -77,10 +82,15 @@ class Device:
         where = _path(path)
         await self._run(lambda target: operations.update(target, where, node_at(where, values)))
 
-    async def execute(self, path: Place, *arguments: str | int) -> None:
-        """Run a resource with arguments 0, 1, …"""
+    async def upload(self, path: Place, body: bytes, how_far: Upload) -> None:
+        """Write an opaque resource that is large: `body` is not copied, and a failed transfer goes on by `how_far`."""
         where = _path(path)
-        given = {number: str(argument) for number, argument in enumerate(arguments)}
+        await self._run(lambda target: operations.upload(target, where, body, how_far))
+
+    async def execute(self, path: Place, *arguments: str | int | None) -> None:
+        """Run a resource with arguments 0, 1, …; None: an argument without a value."""
+        where = _path(path)
+        given = {number: None if one is None else str(one) for number, one in enumerate(arguments)}
         await self._run(lambda target: operations.execute(target, where, given))
 
     async def create(self, path: Place, values: AnyTree) -> Path:
@@ -128,6 +138,31 @@ class Device:
     async def observe_composite(self, *paths: Place, attributes: Attributes | None = None) -> Subscription:
         """Be told of changes at several paths, together."""
         return await self._observe(Subject.of(*map(_path, paths), composite=True, attributes=attributes))
+
+    async def enqueue(
+        self,
+        operation: Operation | str,
+        *paths: Place,
+        value: AnyTree | Mapping[Path, Value | None] | None = None,
+        arguments: Sequence[str | int | None] = (),
+        attributes: str = "",
+        priority: int = 0,
+        expires_in: float | None = None,
+    ) -> Queued:
+        """Have an operation carried out when the device is awake, at once if it is; awaiting the result waits for it.
+
+        It outlives this process. `priority`: 0..100, higher goes first. `expires_in`: seconds after which it is not
+        begun any more. Raises `QueueFull`, `WrongEntry`, and `ObjectsError` for what can never be carried out.
+        """
+        order = make_order(
+            self._queues.model,
+            Operation(operation),
+            [_path(path) for path in paths],
+            value,
+            arguments=arguments,
+            attributes=attributes,
+        )
+        return await self._queues.add(self.endpoint, order, priority=priority, expires_in=expires_in)
 
     async def read_value(self, resource: ResourceDefinition, instance: int = 0) -> Value | None:
         """The value of a single resource; None when the device does not have it now."""

@@ -23,18 +23,22 @@ from lwm2m_server.clock import Clock
 from lwm2m_server.protocol import registration, send
 from lwm2m_server.protocol.registration_limits import RegistrationLimits
 from lwm2m_server.protocol.registrations import Registration, RegistrationTable
+from lwm2m_server.protocol.wakefulness import Wakefulness
 from lwm2m_server.server.admission import Admission, EndpointAdmission
+from lwm2m_server.server.carrying_out import carry_out
 from lwm2m_server.server.counters import RegistrationCounters
 from lwm2m_server.server.credentials import Credentials
 from lwm2m_server.server.device import Device
 from lwm2m_server.server.events import Events
 from lwm2m_server.server.latest import LatestValues
 from lwm2m_server.server.observing import Observing
+from lwm2m_server.server.queueing import Presence, Queues
 from lwm2m_server.server.registrar import Registrar
-from lwm2m_server.server.sending import Sending
+from lwm2m_server.server.sending import Sending, Sent
 from lwm2m_server.server.sessions import Sessions
+from lwm2m_server.server.subscriptions import Notification
 from lwm2m_server.server.targets import Targets
-from lwm2m_server.settings import EndpointRule
+from lwm2m_server.settings import EndpointRule, QueueSettings
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.registrations import RegistrationStore
 from objects.model import MODEL, ObjectModel
@@ -72,13 +76,16 @@ class Lwm2mServer:
         model: ObjectModel = MODEL,
         clock: Clock | None = None,
         parameters: TransmissionParameters = STANDARD,
+        queue: QueueSettings | None = None,
     ) -> None:
+        queue = queue or QueueSettings()
         self.database = database
         self.model = model
         self.clock = clock or Clock()
         self.events = Events()
-        self.sessions = Sessions()
         self.registrations = RegistrationTable()
+        self.wakefulness = Wakefulness(self.registrations, queue.awake_time)
+        self.sessions = Sessions(lambda name: self.wakefulness.asleep(name, self.clock.now()), self._heard)
         self.credentials = Credentials(database, self.clock)
         self._store = RegistrationStore(database)
         self._parameters = parameters
@@ -87,12 +94,13 @@ class Lwm2mServer:
         self.requests: Counter[str] = Counter()
         """Requests by interface; those to none as `UNKNOWN`."""
         self._upkeep: asyncio.Task[None] | None = None
+        self._admission = admission or EndpointAdmission(self.credentials, endpoint_rule)
         self._registrar = Registrar(
             self.registrations,
             self._store,
             self.sessions,
             self.events,
-            admission=admission or EndpointAdmission(self.credentials, endpoint_rule),
+            admission=self._admission,
             limits=limits or RegistrationLimits(),
             clock=self.clock,
         )
@@ -107,6 +115,17 @@ class Lwm2mServer:
             events=self.events,
             clock=self.clock,
         )
+        self.queues = Queues(
+            database,
+            self.events,
+            self.clock,
+            carry_out=lambda name, order: carry_out(self.device(name), order, model),
+            presence=self._presence,
+            model=model,
+            settings=queue,
+        )
+        self.events.on(Sent, self._on_sent)
+        self.events.on(Notification, self._on_sent)
         self._sending = Sending(self.targets, self.latest, self.events, self.clock, self._sender)
         self.route(registration.PATH, self._registrar.handle)
         self.route(send.PATH, self._sending.handle)
@@ -129,6 +148,7 @@ class Lwm2mServer:
         await self.credentials.load()
         await self._registrar.restore()
         await self.observing.resume()
+        await self.queues.resume()
         self._upkeep = asyncio.create_task(self._keep_up(), name="registrations")
         return self
 
@@ -138,6 +158,7 @@ class Lwm2mServer:
         if self._upkeep is not None:
             self._upkeep.cancel()
             await asyncio.gather(self._upkeep, return_exceptions=True)
+        await self.queues.close()
         await self.observing.close()
         for coap in self._coap:
             await coap.close()
@@ -213,7 +234,7 @@ class Lwm2mServer:
         `wait`: seconds to wait for it when it is not connected. `timeout`: seconds to wait for an answer; without it
         as long as CoAP does (about 90 s when nothing comes at all).
         """
-        return Device(endpoint, self.sessions, self.targets, self.observing, wait=wait, timeout=timeout)
+        return Device(endpoint, self.sessions, self.targets, self.observing, self.queues, wait=wait, timeout=timeout)
 
     def devices(self) -> list[Registration]:
         """Every registered device, by endpoint name."""
@@ -231,6 +252,20 @@ class Lwm2mServer:
     def _sender(self, association: Association) -> Registration | None:
         endpoint = self.sessions.endpoint_of(association)
         return None if endpoint is None else self.registrations.get(endpoint)
+
+    def _heard(self, endpoint: str) -> None:
+        """A device has answered, which keeps one in queue mode awake."""
+        self.wakefulness.heard(endpoint, self.clock.now())
+
+    def _on_sent(self, event: Sent | Notification) -> None:
+        self._heard(event.endpoint)
+        self.queues.heard(event.endpoint)
+
+    def _presence(self, endpoint: str) -> Presence | None:
+        session = self.sessions.session(endpoint)
+        if session is None or not self._admission.takes_orders(session):
+            return None
+        return Presence(self.wakefulness.last_heard(endpoint), self.wakefulness.awake_time(endpoint))
 
     async def _keep_up(self) -> None:
         while True:

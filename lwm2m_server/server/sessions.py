@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from lwm2m_server.protocol.errors import AnswerUnusable
@@ -20,6 +20,10 @@ from secure_coap.observation import Observation, OnNotification
 
 class DeviceOffline(Exception):
     """The device has no live session, or did not answer. Whether it acted on the request is not known."""
+
+
+class NotConnected(DeviceOffline):
+    """The device has no live session, or sleeps: nothing was sent."""
 
 
 class CoapEndpoint(Protocol):
@@ -59,10 +63,15 @@ class CoapEndpoint(Protocol):
 class Sessions:
     """Sessions by endpoint name, over all CoAP endpoints; one per device, the one it was last heard over.
 
-    Without security there is nothing to close: an anonymous association may stand for several devices.
+    Without security there is nothing to close: an anonymous association may stand for several devices. `asleep`:
+    whether a device is known not to listen now; `on_answer` hears of every device that has answered.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, asleep: Callable[[str], bool] = lambda _: False, on_answer: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._asleep = asleep
+        self._on_answer = on_answer
         self._coap: list[CoapEndpoint] = []
         self._sessions: dict[str, Association] = {}
         self._endpoints: dict[Association, str] = {}
@@ -76,12 +85,16 @@ class Sessions:
         """The device has just been heard over this session; an earlier one of its ends."""
         previous = self._sessions.get(endpoint)
         if previous is association:
+            self._arrived(endpoint)
             return
         self._sessions[endpoint] = association
         self._endpoints[association] = endpoint
         if previous is not None and previous.peer is not None and (coap := self._holder(previous)) is not None:
             coap.drop(previous)
-        if (arrival := self._arrivals.pop(endpoint, None)) is not None:
+        self._arrived(endpoint)
+
+    def _arrived(self, endpoint: str) -> None:
+        if self._arrivals and (arrival := self._arrivals.pop(endpoint, None)) is not None:
             arrival.set()
 
     def detach(self, association: Association) -> None:
@@ -169,20 +182,23 @@ class Sessions:
             if gone and self._sessions.get(endpoint) is association:
                 del self._sessions[endpoint]
             raise DeviceOffline(f"{endpoint} did not answer: {error}") from error
+        self._on_answer(endpoint)
 
     async def request_over(self, association: Association, request: Request) -> Response:
         """Send a request to whoever is behind an association, registered or not; raises `TransportError`."""
         return await self._holding(association).request(association, request)
 
     async def appear(self, endpoint: str, wait: float) -> Association:
-        """The device's session, waiting up to `wait` seconds for one; raises `DeviceOffline`."""
-        if wait > 0 and endpoint not in self._sessions:
+        """The device's session, waiting up to `wait` seconds for one, or for it to wake; raises `NotConnected`."""
+        if wait > 0 and (endpoint not in self._sessions or self._asleep(endpoint)):
             arrival = self._arrivals.setdefault(endpoint, asyncio.Event())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(arrival.wait(), wait)
         association = self._sessions.get(endpoint)
         if association is None:
-            raise DeviceOffline(f"{endpoint} is not connected; it is reached when it registers or updates")
+            raise NotConnected(f"{endpoint} is not connected; it is reached when it registers or updates")
+        if self._asleep(endpoint):
+            raise NotConnected(f"{endpoint} sleeps; wait for it to wake, or enqueue the operation")
         return association
 
     def _holder(self, association: Association) -> CoapEndpoint | None:

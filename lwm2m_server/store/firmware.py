@@ -1,107 +1,184 @@
-"""Signed firmware manifests and what is to be pushed to which device."""
+"""Firmware updates, at rest."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
 
-from sqlalchemy import and_, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import ColumnElement, and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from lwm2m_server.store.tables import firmware, pushes
+from lwm2m_server.protocol.firmware import (
+    ENDED,
+    Failure,
+    Method,
+    Order,
+    Phase,
+    PullProtocol,
+    Push,
+    Severity,
+    Update,
+    Way,
+)
+from lwm2m_server.store import images
+from lwm2m_server.store.firmware_tables import firmware_updates as table
+from objects.path import Path
+
+_OPEN = table.c.phase.not_in(tuple(ENDED))
 
 
-class PushState(StrEnum):
-    """How far a push to one device is."""
+async def order(
+    connection: AsyncConnection, orders: Sequence[Order], *, now: float, expires_at: float, again: bool = False
+) -> list[Update]:
+    """Store the components of one update, which are installed together; their images must be known.
 
-    PENDING = "pending"
-    INSTALLING = "installing"
-    """Execute Update was answered; the outcome is read when the device is back."""
-    INSTALLED = "installed"
-    KEPT = "kept"
-    """Delivered without being installed, as ordered."""
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Firmware:
-    """A signed SUIT envelope under the digest of its manifest."""
-
-    digest: bytes
-    envelope: bytes
-    sequence_number: int
-    added_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Push:
-    """One manifest for one device. `install` False: deliver and keep, do not run."""
-
-    id: int
-    endpoint: str
-    digest: bytes
-    install: bool
-    state: PushState
-    result: int | None
-    """Resource 5/0/5 as read afterwards."""
-    changed_at: int
+    Nothing when the same is ordered already or was done; with `again`, what was done is done again.
+    """
+    if all([await _stands(connection, one, again=again) for one in orders]):
+        return []
+    added: list[Update] = []
+    for one in orders:
+        image = await images.get(connection, one.digest)
+        assert image is not None, "an update is of an image that is stored"
+        made = Update(0, one, 0, expires_at=expires_at, since=now, size=image.size, progress_at=now)
+        key = (await connection.execute(insert(table).values(**_row(made)))).inserted_primary_key
+        assert key is not None, "SQLite numbers the rows"
+        added.append(replace(made, id=int(key[0])))
+    batch = added[0].id
+    numbers = [one.id for one in added]
+    await connection.execute(update(table).where(table.c.id.in_(numbers)).values(batch=batch))
+    return [replace(one, batch=batch) for one in added]
 
 
-async def add(connection: AsyncConnection, item: Firmware) -> None:
-    """Store an envelope; the same digest again changes nothing."""
-    await connection.execute(insert(firmware).values(**asdict(item)).on_conflict_do_nothing())
+async def _stands(connection: AsyncConnection, order: Order, *, again: bool) -> bool:
+    counted = set(Phase) - {Phase.FAILED, Phase.CANCELLED} - ({Phase.INSTALLED, Phase.KEPT} if again else set())
+    same = and_(
+        table.c.endpoint == order.endpoint,
+        table.c.object == order.component.object,
+        table.c.instance == order.component.instance,
+        table.c.digest == order.digest,
+        table.c.install == order.install,
+        table.c.phase.in_(counted),
+    )
+    return (await connection.execute(select(table.c.id).where(same))).first() is not None
 
 
-async def get(connection: AsyncConnection, digest: bytes) -> Firmware | None:
-    """The envelope with that manifest digest."""
-    row = (await connection.execute(select(firmware).where(firmware.c.digest == digest))).one_or_none()
-    return None if row is None else Firmware(**row._mapping)
+async def put(connection: AsyncConnection, updates: Iterable[Update]) -> None:
+    """Store how far updates are."""
+    for one in updates:
+        await connection.execute(update(table).where(table.c.id == one.id).values(**_row(one)))
 
 
-async def all_firmware(connection: AsyncConnection) -> list[Firmware]:
-    """Every envelope, oldest first."""
-    rows = await connection.execute(select(firmware).order_by(firmware.c.added_at, firmware.c.sequence_number))
-    return [Firmware(**row._mapping) for row in rows]
+async def get(connection: AsyncConnection, number: int) -> Update | None:
+    """One update."""
+    found = await _select(connection, table.c.id == number)
+    return found[0] if found else None
 
 
-async def order_push(
-    connection: AsyncConnection, endpoint: str, digest: bytes, *, install: bool, now: int, again: bool = False
-) -> None:
-    """Order a push unless the same one is ordered or done already; with `again` one that is done is repeated."""
-    same = and_(pushes.c.endpoint == endpoint, pushes.c.digest == digest, pushes.c.install == install)
-    ended = (PushState.FAILED, PushState.INSTALLED, PushState.KEPT) if again else (PushState.FAILED,)
-    standing = and_(same, pushes.c.state.not_in(ended))
-    if (await connection.execute(select(pushes.c.id).where(standing))).first() is None:
-        values = {"endpoint": endpoint, "digest": digest, "install": install}
-        await connection.execute(insert(pushes).values(**values, state=PushState.PENDING, changed_at=now))
+async def open_updates(connection: AsyncConnection, endpoint: str | None = None) -> list[Update]:
+    """What is still to be done, for a device or for all, in the order it was ordered."""
+    return await _select(connection, _OPEN if endpoint is None else and_(table.c.endpoint == endpoint, _OPEN))
 
 
-async def open_pushes(connection: AsyncConnection, endpoint: str) -> list[Push]:
-    """What is still to be done for a device, in the order it was ordered."""
-    open_states = (PushState.PENDING, PushState.INSTALLING)
-    return await _select(connection, and_(pushes.c.endpoint == endpoint, pushes.c.state.in_(open_states)))
+async def batch(connection: AsyncConnection, number: int) -> list[Update]:
+    """The components of one update."""
+    return await _select(connection, table.c.batch == number)
 
 
-async def pushes_of(connection: AsyncConnection, digest: bytes | None = None) -> list[Push]:
-    """All pushes, or those of one manifest."""
-    return await _select(connection, pushes.c.id > 0 if digest is None else pushes.c.digest == digest)
+async def updates(
+    connection: AsyncConnection, *, endpoint: str | None = None, digest: bytes | None = None
+) -> list[Update]:
+    """All updates, or those of a device, or with an image; oldest first."""
+    conditions = [table.c.id > 0]
+    conditions += [] if endpoint is None else [table.c.endpoint == endpoint]
+    conditions += [] if digest is None else [table.c.digest == digest]
+    return await _select(connection, and_(*conditions))
 
 
-async def set_push(
-    connection: AsyncConnection, push_id: int, state: PushState, now: int, result: int | None = None
-) -> None:
-    """Store how far a push is."""
-    values = {"state": state, "result": result, "changed_at": now}
-    await connection.execute(update(pushes).where(pushes.c.id == push_id).values(**values))
+async def endpoints(connection: AsyncConnection) -> set[str]:
+    """Devices with an open update."""
+    return set((await connection.execute(select(table.c.endpoint).distinct().where(_OPEN))).scalars())
 
 
-async def end_pushes(connection: AsyncConnection, endpoint: str, now: int) -> None:
+async def uses(connection: AsyncConnection, digest: bytes) -> bool:
+    """Whether an open update needs the image."""
+    return (await connection.execute(select(table.c.id).where(table.c.digest == digest, _OPEN))).first() is not None
+
+
+async def end(connection: AsyncConnection, endpoint: str, now: float) -> None:
     """Give up whatever is still to be done for a device that has left."""
-    waiting = and_(pushes.c.endpoint == endpoint, pushes.c.state.in_((PushState.PENDING, PushState.INSTALLING)))
-    await connection.execute(update(pushes).where(waiting).values(state=PushState.FAILED, changed_at=now))
+    ended = {"phase": Phase.FAILED, "failure": Failure.GONE, "since": now, "token": None}
+    await connection.execute(update(table).where(table.c.endpoint == endpoint, _OPEN).values(**ended))
 
 
-async def _select(connection: AsyncConnection, condition: object) -> list[Push]:
-    rows = await connection.execute(select(pushes).where(condition).order_by(pushes.c.id))  # type: ignore[arg-type]
-    return [Push(**{**row._mapping, "state": PushState(row.state)}) for row in rows]
+async def forget(connection: AsyncConnection, before: float) -> int:
+    """Delete what ended before that moment; returns how many that were."""
+    old = and_(table.c.phase.in_(tuple(ENDED)), table.c.since < before)
+    return (await connection.execute(delete(table).where(old))).rowcount
+
+
+def _row(one: Update) -> dict[str, Any]:
+    order = one.order
+    return {
+        "endpoint": order.endpoint,
+        "object": order.component.object,
+        "instance": order.component.instance,
+        "digest": order.digest,
+        "method": order.method,
+        "install": order.install,
+        "severity": order.severity,
+        "deferrable": order.deferrable,
+        "batch": one.batch,
+        "expires_at": one.expires_at,
+        "phase": one.phase,
+        "since": one.since,
+        "size": one.size,
+        "transferred": one.transferred,
+        "progress_at": one.progress_at,
+        "attempt": one.attempt,
+        "way": None if one.way is None else one.way.name,
+        "result": one.result,
+        "failure": one.failure,
+        "detail": one.detail,
+        "token": one.token,
+    }
+
+
+async def _select(connection: AsyncConnection, where: ColumnElement[bool]) -> list[Update]:
+    return [_update(row) for row in await connection.execute(select(table).where(where).order_by(table.c.id))]
+
+
+def _update(row: Any) -> Update:
+    order = Order(
+        row.endpoint,
+        Path(row.object, row.instance),
+        row.digest,
+        Method(row.method),
+        row.install,
+        None if row.severity is None else Severity(row.severity),
+        row.deferrable,
+    )
+    return Update(
+        id=row.id,
+        order=order,
+        batch=row.batch,
+        expires_at=row.expires_at,
+        since=row.since,
+        phase=Phase(row.phase),
+        size=row.size,
+        transferred=row.transferred,
+        progress_at=row.progress_at,
+        attempt=row.attempt,
+        way=_way(row.way),
+        result=row.result,
+        failure=None if row.failure is None else Failure(row.failure),
+        detail=row.detail,
+        token=row.token,
+    )
+
+
+def _way(name: str | None) -> Way | None:
+    if name is None:
+        return None
+    return Push.PUSH if name == Push.PUSH.name else PullProtocol[name]

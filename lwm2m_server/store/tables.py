@@ -87,28 +87,6 @@ partners = Table(
     Column("profile", Text, nullable=False),
 )
 
-firmware = Table(
-    "firmware",
-    metadata,
-    Column("digest", LargeBinary(64), primary_key=True),
-    Column("envelope", LargeBinary, nullable=False),
-    Column("sequence_number", Integer, nullable=False),
-    Column("added_at", Integer, nullable=False),
-)
-
-pushes = Table(
-    "firmware_pushes",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("endpoint", ForeignKey(devices.c.endpoint), nullable=False),
-    Column("digest", ForeignKey(firmware.c.digest), nullable=False),
-    Column("install", Boolean, nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("result", Integer),
-    Column("changed_at", Integer, nullable=False),
-    Index(None, "endpoint", "state"),
-)
-
 transfers = Table(
     "transfers",
     metadata,

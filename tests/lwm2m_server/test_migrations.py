@@ -5,18 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, inspect, text
 
-from lwm2m_server.store import ca_tables, device_tables, migrations, tables
+from lwm2m_server.protocol.firmware import Phase
+from lwm2m_server.store import (
+    ca_tables,
+    device_tables,
+    firmware,
+    firmware_tables,
+    images,
+    migrations,
+    queue_tables,
+    tables,
+)
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.metadata import metadata
+from objects.path import Path as FirmwarePath
 
 assert ca_tables
 assert device_tables
+assert firmware_tables
+assert queue_tables
 assert tables
 
 
@@ -54,6 +68,33 @@ def test_the_newest_migration_is_known_without_alembic() -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
     assert ScriptDirectory.from_config(config).get_current_head() == migrations.HEAD
+
+
+async def test_envelopes_become_files_and_pushes_updates(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "server.db"
+    path.parent.mkdir()
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+        connection.execute(text("INSERT INTO firmware VALUES (x'01', x'0a0b', 7, 100)"))
+        device = "INSERT INTO devices VALUES ('ep', x'02', x'', NULL, '', NULL, x'', 0, 0, NULL, NULL, NULL, NULL)"
+        connection.execute(text(device))
+        push = "INSERT INTO firmware_pushes VALUES (1, 'ep', x'01', 1, 'installing', NULL, 200)"
+        connection.execute(text(push))
+    engine.dispose()
+    database = await Database.open(path)
+    async with database.reading() as reading:
+        image = await images.get(reading, b"\x01")
+        (update,) = await firmware.open_updates(reading, "ep")
+    await database.close()
+    assert image is not None
+    assert (image.kind, image.size, image.sequence_number) == (images.Kind.SUIT, 2, 7)
+    file = path.parent / "firmware" / image.sha256.hex()
+    assert (file.read_bytes(), file.stat().st_mode & 0o777) == (b"\x0a\x0b", 0o600)
+    assert (update.phase, update.order.component, update.size) == (Phase.INSTALLING, FirmwarePath(5, 0), 2)
 
 
 async def test_opening_again_changes_nothing(tmp_path: Path) -> None:

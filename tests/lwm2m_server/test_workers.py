@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
-from lwm2m_server.fleet import workers as module
-from lwm2m_server.fleet.workers import Workers
+from lwm2m_server.server import workers as module
+from lwm2m_server.server.workers import Workers
 
 
 async def settled(workers: Workers) -> None:

@@ -11,10 +11,13 @@ from lwm2m_server.api.admin import (
     devices,
     firmware,
     groups,
+    images,
     metrics,
     observations,
     operations,
     partners,
+    pushes,
+    queue,
     registered,
     transfers,
 )
@@ -22,10 +25,11 @@ from lwm2m_server.api.admin.common import MAX_UPLOAD
 from lwm2m_server.api.operator_token import TokenCheck
 from lwm2m_server.fleet.provider import ServiceProvider
 from lwm2m_server.server.bootstrapping import Bootstrapper
+from lwm2m_server.server.firmware.service import Firmware
 from lwm2m_server.server.server import Lwm2mServer
 
 PREFIX = "/api/v1"
-EVERYWHERE = tuple(module.router for module in (credentials, operations, observations))
+EVERYWHERE = tuple(module.router for module in (credentials, operations, observations, queue, images, pushes))
 """Routes of every LwM2M server."""
 DEVICE_MANAGEMENT = tuple(module.router for module in (bootstrap, groups, registered))
 """Routes of role dm only."""
@@ -34,9 +38,12 @@ SERVICE_PROVIDER = tuple(module.router for module in (devices, firmware, partner
 
 
 def create_app(
-    server: Lwm2mServer, provider: ServiceProvider | None = None, bootstrapper: Bootstrapper | None = None
+    server: Lwm2mServer,
+    firmware: Firmware,
+    provider: ServiceProvider | None = None,
+    bootstrapper: Bootstrapper | None = None,
 ) -> FastAPI:
-    """The application of an LwM2M server, and of the service provider or bootstrap server it belongs to."""
+    """The application of an LwM2M server with its firmware, and of the provider or bootstrap server it belongs to."""
     app = FastAPI(
         title="Admin API",
         docs_url=None,
@@ -45,6 +52,7 @@ def create_app(
         max_body_size=MAX_UPLOAD,  # a JSON body is read before the token is checked
     )
     app.state.server = server
+    app.state.firmware = firmware
     app.state.provider = provider
     app.state.bootstrapper = bootstrapper
     errors.install(app)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
 
-from lwm2m_server.fleet.errors import Rejected
+from lwm2m_server.fleet.errors import Rejected, Unknown
 from lwm2m_server.fleet.provider import ServiceProvider
+from lwm2m_server.server.firmware.service import Firmware
 from lwm2m_server.server.server import Lwm2mServer
+from lwm2m_server.store import groups
 
 MAX_UPLOAD: Final = 8 * 1024 * 1024
 """Bytes of the largest file an operator uploads."""
@@ -18,6 +20,12 @@ def _server(request: Request) -> Lwm2mServer:
     server = request.app.state.server
     assert isinstance(server, Lwm2mServer)
     return server
+
+
+def _firmware(request: Request) -> Firmware:
+    firmware = request.app.state.firmware
+    assert isinstance(firmware, Firmware)
+    return firmware
 
 
 def _provider(request: Request) -> ServiceProvider:
@@ -32,6 +40,7 @@ def _maybe_provider(request: Request) -> ServiceProvider | None:
 
 
 Server = Annotated[Lwm2mServer, Depends(_server)]
+FirmwareService = Annotated[Firmware, Depends(_firmware)]
 Provider = Annotated[ServiceProvider, Depends(_provider)]
 MaybeProvider = Annotated[ServiceProvider | None, Depends(_maybe_provider)]
 
@@ -40,6 +49,24 @@ def check_group_name(name: str) -> None:
     """Raise `Rejected` for what is no name of a group."""
     if not 1 <= len(name) <= 64 or not name.isprintable():
         raise Rejected("a group's name has 1 to 64 printable characters")
+
+
+View = dict[str, Any]
+
+
+async def targets(request: Request, endpoints: list[str] | None, group: str | None) -> list[str]:
+    """The devices an order is for: those named, or those of a group; of a provider's only the ones it owns."""
+    provider: ServiceProvider | None = request.app.state.provider
+    if provider is not None:
+        return await provider.inventory.owned(endpoints, group)
+    if endpoints is not None:
+        return endpoints
+    server: Lwm2mServer = request.app.state.server
+    async with server.database.reading() as connection:
+        members = await groups.members(connection, group or "")
+    if not members:
+        raise Unknown(f"a device in group {group!r}")
+    return list(members)
 
 
 def hex_value(text: str, name: str) -> bytes:

@@ -46,10 +46,10 @@ def stored(actions: Any) -> list[tuple[int, EntryState]]:
 
 def test_by_priority_then_by_age_and_one_at_a_time() -> None:
     queue = DeviceQueue([entry(1), entry(2, priority=5), entry(3, priority=5)])
-    first = queue.heard(0, AWAKE_TIME)
+    first = queue.heard(0, AWAKE_TIME, 0)
     assert first == (Store(queue.in_flight), Deliver(queue.in_flight))  # type: ignore[arg-type]
     assert delivered(first) == [2]
-    assert queue.heard(1, AWAKE_TIME) == ()
+    assert queue.heard(1, AWAKE_TIME, 1) == ()
     assert delivered(queue.answered(2, DONE, 2)) == [3]
     assert delivered(queue.answered(3, DONE, 3)) == [1]
     assert stored(queue.answered(1, DONE, 4)) == [(1, EntryState.DONE)]
@@ -58,17 +58,17 @@ def test_by_priority_then_by_age_and_one_at_a_time() -> None:
 
 def test_a_device_in_queue_mode_sleeps_after_its_awake_time() -> None:
     queue = DeviceQueue()
-    queue.heard(0, AWAKE_TIME)
+    queue.heard(0, AWAKE_TIME, 0)
     assert delivered(queue.add(entry(1), 92.9)) == [1]
     queue.answered(1, DONE, 92.9)
     assert queue.is_awake(92.9 + 92.9)
     assert delivered(queue.add(entry(2), 92.9 + 93)) == []
-    assert delivered(queue.heard(500, AWAKE_TIME)) == [2]
+    assert delivered(queue.heard(500, AWAKE_TIME, 500)) == [2]
 
 
 def test_a_device_without_queue_mode_gets_its_orders_at_once() -> None:
     queue = DeviceQueue()
-    queue.heard(0, None)
+    queue.heard(0, None, 0)
     assert delivered(queue.add(entry(1, expires_at=1e9), 86_400)) == [1]
 
 
@@ -76,37 +76,37 @@ def test_nothing_is_delivered_once_expired() -> None:
     queue = DeviceQueue([entry(1, expires_at=10), entry(2, expires_at=20)])
     assert queue.next_timer() == 10
     assert stored(queue.timer(10)) == [(1, EntryState.EXPIRED)]
-    assert stored(queue.heard(20, None)) == [(2, EntryState.EXPIRED)]
+    assert stored(queue.heard(20, None, 20)) == [(2, EntryState.EXPIRED)]
     assert queue.next_timer() is None
 
 
 def test_a_lost_answer_to_what_may_be_repeated() -> None:
     queue = DeviceQueue([entry(1)])
-    queue.heard(0, None)
+    queue.heard(0, None, 0)
     assert stored(queue.unanswered(1, 93)) == [(1, EntryState.WAITING)]
     assert delivered(queue.add(entry(2), 100)) == []
-    assert delivered(queue.heard(200, None)) == [1]
+    assert delivered(queue.heard(200, None, 200)) == [1]
 
 
 def test_a_lost_answer_to_what_may_not_be_repeated() -> None:
     queue = DeviceQueue([entry(1, EXECUTE)])
-    queue.heard(0, None)
+    queue.heard(0, None, 0)
     assert stored(queue.unanswered(1, 93)) == [(1, EntryState.UNKNOWN)]
-    assert delivered(queue.heard(200, None)) == []
+    assert delivered(queue.heard(200, None, 200)) == []
 
 
 def test_a_device_heard_while_its_answer_was_lost_is_awake() -> None:
     queue = DeviceQueue([entry(1)])
-    queue.heard(0, None)
-    queue.heard(50, None)
+    queue.heard(0, None, 0)
+    queue.heard(50, None, 50)
     assert delivered(queue.unanswered(1, 93)) == [1]
 
 
 def test_what_was_surely_not_sent_waits_on() -> None:
     queue = DeviceQueue([entry(1, EXECUTE)])
-    queue.heard(0, None)
+    queue.heard(0, None, 0)
     assert stored(queue.not_sent(1, 1)) == [(1, EntryState.WAITING)]
-    again = queue.heard(2, None)
+    again = queue.heard(2, None, 2)
     assert delivered(again) == [1]
     assert again[0].entry.attempts == 1
 
@@ -121,16 +121,16 @@ def test_a_crash_with_an_order_in_flight() -> None:
 
 def test_a_delete_that_arrived_although_its_answer_did_not() -> None:
     queue = DeviceQueue([entry(1, DELETE), entry(2, DELETE)])
-    queue.heard(0, None)
+    queue.heard(0, None, 0)
     queue.unanswered(1, 93)
-    queue.heard(100, None)
+    queue.heard(100, None, 100)
     assert stored(queue.answered(1, Answer(Code.NOT_FOUND), 101))[0] == (1, EntryState.DONE)
     assert stored(queue.answered(2, Answer(Code.NOT_FOUND), 102)) == [(2, EntryState.REFUSED)]
 
 
 def test_only_what_waits_can_be_cancelled() -> None:
     queue = DeviceQueue([entry(1), entry(2)])
-    queue.heard(0, None)
+    queue.heard(0, None, 0)
     assert queue.cancel(1, 1) == queue.cancel(9, 1) == ()
     assert stored(queue.cancel(2, 1)) == [(2, EntryState.CANCELLED)]
 
@@ -204,7 +204,7 @@ class World:
     def server_receives(self, datagram: bytes, source: Any) -> None:
         now = self.clock.now
         if datagram == b"update":
-            self.carry_out(self.queue.heard(now, AWAKE_TIME))
+            self.carry_out(self.queue.heard(now, AWAKE_TIME, now))
             return
         life, number, attempt = map(int, datagram.split())
         flying = self.queue.in_flight

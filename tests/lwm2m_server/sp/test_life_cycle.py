@@ -165,7 +165,9 @@ async def test_evidence_is_byte_for_byte(scene: Stage, tmp_path: Path) -> None:
     from lwm2m_server.cli.common import unpack
 
     transfer = scene.transfer()
-    moved = await transfer.commit(await transfer.begin())
+    seq = await transfer.begin()
+    await until(lambda: scene.device.payloads(MESSAGE))
+    moved = await transfer.commit(seq)
     await moved.close()
     kept = {}
     for side in (transfer.giver, transfer.taker):

@@ -1,0 +1,170 @@
+"""Bringing an image to a device: choosing the way, pushing with bounded concurrency, resuming, having it fetched."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from lwm2m_server.clock import Clock
+from lwm2m_server.protocol.errors import DeviceRefused
+from lwm2m_server.protocol.firmware import (
+    DeliveryMethod,
+    Method,
+    Phase,
+    PullProtocol,
+    Push,
+    Update,
+    UpdateResult,
+    UpdateState,
+    Way,
+    ways,
+)
+from lwm2m_server.server.firmware.component import Component
+from lwm2m_server.server.firmware.images import Images
+from lwm2m_server.server.firmware.pulls import Pulls
+from secure_coap.errors import RequestEntityIncomplete
+from secure_coap.exchange import Upload
+
+_TAG_BYTES: Final = 8
+_DISLIKED: Final = frozenset({UpdateResult.INVALID_URI, UpdateResult.UNSUPPORTED_PROTOCOL})
+
+
+class NoWay(Exception):
+    """No way of delivery is left that the device, the order and this server have in common."""
+
+
+@dataclass(slots=True)
+class _Upload:
+    """A push: how far it is, how far it ever was, and the task that is at it."""
+
+    upload: Upload
+    began_at: float
+    furthest: int = 0
+    task: asyncio.Task[None] | None = None
+
+
+class Transfers:
+    """`authenticated`: whether a device's session is; `concurrent`: pushes at the same time."""
+
+    def __init__(
+        self, images: Images, pulls: Pulls, clock: Clock, *, authenticated: Callable[[str], bool], concurrent: int
+    ) -> None:
+        self._images = images
+        self._pulls = pulls
+        self._clock = clock
+        self._authenticated = authenticated
+        self._slots = asyncio.Semaphore(concurrent)
+        self._uploads: dict[int, _Upload] = {}
+        self._uris: dict[int, str] = {}
+
+    async def prepare(self, update: Update, component: Component) -> Update:
+        """The update with its way; for a pull the image is served from now on. Raises `NoWay`."""
+        order = update.order
+        delivery = await component.delivery()
+        pushed = delivery is not DeliveryMethod.PULL and order.method is not Method.PULL
+        supported = () if pushed else await component.protocols()
+        authenticated = self._authenticated(order.endpoint)
+        open_ways = ways(order.method, delivery, supported, self._pulls.bases, authenticated=authenticated)
+        way = _choose(update, open_ways)
+        if way is None:
+            raise NoWay(
+                f"the device takes images by {delivery.name.lower()}, protocols {list(supported)}; this server "
+                f"offers push and {[protocol.scheme for protocol in self._pulls.bases]}, ordered is {order.method}"
+            )
+        await component.describe(order.severity, order.deferrable)
+        if isinstance(way, Push):
+            return replace(update, way=way, token=None)
+        image = await self._images.get(order.digest)
+        uri, token = self._pulls.open(order.endpoint, image, way, update.expires_at)
+        self._uris[update.id] = uri
+        return replace(update, way=way, token=token)
+
+    async def pull(self, update: Update, component: Component) -> None:
+        """Tell the device where to fetch it. Raises `DeviceRefused`, `DeviceOffline`."""
+        await component.fetch(self._uris.pop(update.id))
+
+    async def push(self, update: Update, component: Component, state: UpdateState) -> bool:
+        """Write the image, going on where an earlier push of this process stopped if the device is still there.
+
+        False when the operator cancelled it meanwhile. Raises `DeviceRefused`, `DeviceOffline`.
+        """
+        known = self._uploads.get(update.id)
+        if known is None or state is not UpdateState.DOWNLOADING:
+            known = self._uploads[update.id] = _Upload(
+                _begin(), self._clock.now(), 0 if known is None else known.furthest
+            )
+            if state is not UpdateState.IDLE:
+                await component.reset(update.way)
+        image = await self._images.get(update.order.digest)
+        async with self._slots:
+            with self._images.holding(image) as body:
+                known.task = asyncio.ensure_future(self._write(component, body, known))
+                try:
+                    await asyncio.wait({known.task})
+                finally:
+                    known.task.cancel()
+                return not known.task.cancelled() and known.task.result() is None
+
+    async def _write(self, component: Component, body: bytes, known: _Upload) -> None:
+        if known.upload.acknowledged:
+            try:
+                await component.push(body, known.upload)
+            except DeviceRefused as refused:
+                if refused.code is not RequestEntityIncomplete.CODE:
+                    raise
+                known.upload = _begin()  # it has forgotten the beginning
+            else:
+                return
+        await component.push(body, known.upload)
+        known.upload.acknowledged = len(body)
+
+    def pushed(self, update: Update) -> Update:
+        """The update after a push, however that ended. One that came further than any before counts as no attempt:
+        whatever the loss, the image arrives in the end, and a device that runs in circles does not.
+        """
+        known = self._uploads[update.id]
+        now_at = known.upload.acknowledged
+        further = known.furthest < now_at < update.size
+        known.furthest = max(known.furthest, now_at)
+        return replace(
+            update,
+            transferred=now_at,
+            progress_at=self._clock.now() if now_at else update.progress_at,
+            attempt=max(0, update.attempt - 1) if further else update.attempt,
+        )
+
+    def stop(self, number: int) -> None:
+        """Interrupt a push that is cancelled."""
+        known = self._uploads.get(number)
+        if known is not None and known.task is not None:
+            known.task.cancel()
+
+    def forget(self, number: int) -> None:
+        """The update has ended."""
+        self._uploads.pop(number, None)
+        self._uris.pop(number, None)
+
+    def progress(self, update: Update) -> tuple[int, float]:
+        """Bytes that are there by now, also while they are on their way; bytes per second since the attempt began."""
+        known = self._uploads.get(update.id)
+        fetched = self._pulls.progress(update.token) if known is None else known.upload.acknowledged
+        if fetched is None or update.phase is not Phase.TRANSFERRING:
+            return update.transferred, 0.0
+        elapsed = self._clock.now() - (self._pulls.opened_at(update.token) if known is None else known.began_at)
+        return fetched, round(fetched / elapsed, 1) if elapsed > 0 else 0.0
+
+
+def _begin() -> Upload:
+    return Upload(secrets.token_bytes(_TAG_BYTES))
+
+
+def _choose(update: Update, open_ways: tuple[Way, ...]) -> Way | None:
+    """The way of the last attempt again, or the next one when the device dislikes it."""
+    if not isinstance(update.way, PullProtocol) or update.result not in _DISLIKED:
+        return update.way if update.way in open_ways else next(iter(open_ways), None)
+    if update.way not in open_ways:
+        return next(iter(open_ways), None)
+    return next(iter(open_ways[open_ways.index(update.way) + 1 :]), None)
