@@ -28,8 +28,9 @@ class Batches:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._run, work)
 
     def close(self) -> None:
-        """Give the connection back."""
-        self._thread.submit(self._close).result()
+        """Give the connection back; once more is nothing."""
+        if self._connection is not None:
+            self._thread.submit(self._close).result()
         self._thread.shutdown()
 
     def _run(self, work: Work) -> None:
