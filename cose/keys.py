@@ -104,17 +104,22 @@ def save_public_key(path: Path, key: PublicKey) -> None:
     write_durably(path, pem, 0o644)
 
 
+def read_private(path: Path) -> bytes:
+    """A file nobody but its owner can read. Raises `UnusableKey` with the remedy for any other; `OSError`."""
+    with path.open("rb") as file:
+        # The open file is judged, not its name: nobody can swap it in between.
+        if os.fstat(file.fileno()).st_mode & _FORBIDDEN_MODE:
+            raise UnusableKey(f"{path} can be read by others than its owner; run: chmod 600 '{path}'")
+        return file.read(_MAX_KEY_FILE)
+
+
 def load_private_key(path: Path) -> PrivateKey:
     """Read a private key that nobody but its owner can read.
 
     Raises `UnusableKey` with the remedy when group or others have any right on the file, and for a file that holds no
     P-256, P-384, P-521 or Ed25519 key; `OSError` when it cannot be opened.
     """
-    with path.open("rb") as file:
-        # The open file is judged, not its name: nobody can swap it in between.
-        if os.fstat(file.fileno()).st_mode & _FORBIDDEN_MODE:
-            raise UnusableKey(f"{path} can be read by others than its owner; run: chmod 600 '{path}'")
-        pem = file.read(_MAX_KEY_FILE)
+    pem = read_private(path)
     try:
         key = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:

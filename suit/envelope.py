@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,6 +37,11 @@ class Envelope:
     def manifest(self) -> Manifest:
         """The manifest. Raises SuitError when it is malformed."""
         return parse_manifest(self.manifest_bytes)
+
+    @property
+    def members(self) -> dict[ManifestKey | str, bytes]:
+        """What is in it beside manifest and authentication: severed elements and payloads."""
+        return dict(self.severed) | dict(self.payloads)
 
     @property
     def sequence_number(self) -> int:
@@ -136,6 +141,20 @@ def sign(
     raw = assemble(manifest.encode(), digest, [block], {**(severed or {}), **integrated})
     parse_envelope(raw, len(raw))._check_severed(manifest)
     return raw
+
+
+def countersign(envelope: Envelope, author: Author) -> bytes:
+    """The envelope with the author's block beside those that are there. Raises SuitError LIMIT for one too many."""
+    if len(envelope.signatures) >= MAX_BLOCKS:
+        raise SuitError(SuitReason.LIMIT, f"at most {MAX_BLOCKS} authentication blocks")
+    block = authentication.authenticate(envelope.digest, author)
+    return assemble(envelope.manifest_bytes, envelope.digest, [*envelope.signatures, block], envelope.members)
+
+
+def without(envelope: Envelope, keys: Collection[ManifestKey]) -> bytes:
+    """The envelope without these severed elements: smaller, and as authentic as before."""
+    members = {key: value for key, value in envelope.members.items() if key not in keys}
+    return assemble(envelope.manifest_bytes, envelope.digest, list(envelope.signatures), members)
 
 
 def assemble(manifest: bytes, digest: Digest, signatures: list[bytes], members: Mapping[Any, bytes]) -> bytes:

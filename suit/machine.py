@@ -29,7 +29,7 @@ from suit.errors import ConditionFailed, SuitError, SuitReason
 from suit.manifest import Manifest
 from suit.numbers import CommandCode, ManifestKey, ParameterKey, ReportPolicy
 from suit.parameters import ParameterValue
-from suit.records import Record, SystemProperties
+from suit.records import Record, Step, SystemProperties
 from suit.run import Run
 from suit.target import Measured, Target
 
@@ -96,13 +96,18 @@ class Machine:
         try:
             measured = _COMMANDS[command.code](target)
         except SuitError as error:
+            self.run_.log.trace(self._step(target, command.code, str(error)))
             self.run_.log.failure = self._record(sequence, number, frame, index, error.measured)
             self._report(policy, ReportPolicy.RECORD_ON_FAILURE, self.run_.log.failure)
             self._inform(policy, ReportPolicy.SYSINFO_ON_FAILURE, target, error.measured)
             raise
+        self.run_.log.trace(self._step(target, command.code, None))
         if policy & ReportPolicy.RECORD_ON_SUCCESS:
             self.run_.log.add(self._record(sequence, number, frame, index, measured or {}))
         self._inform(policy, ReportPolicy.SYSINFO_ON_SUCCESS, target, measured or {})
+
+    def _step(self, target: Target, code: CommandCode, failure: str | None) -> Step:
+        return Step(self.path, target.section, code, target.component, failure)
 
     def _record(self, sequence: CommandSequence, number: int, frame: _Frame, index: int, measured: Measured) -> Record:
         return Record(self.path, frame.section, frame.begin() + offset_of(sequence, number), index, measured)

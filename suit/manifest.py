@@ -122,10 +122,15 @@ def parse_manifest(data: bytes) -> Manifest:
     )
 
 
-def _element(value: CommandSequence | Informative | None) -> bytes | list[int | bytes] | None:
+def element_bytes(value: CommandSequence | Informative | None) -> bytes | None:
+    """An element as the envelope holds it once it is severed; None for one that is not there or is severed already."""
     if isinstance(value, Digest):
-        return value.item
+        return None
     return encode_sequence(value) if isinstance(value, tuple) else value
+
+
+def _element(value: CommandSequence | Informative | None) -> bytes | list[int | bytes] | None:
+    return value.item if isinstance(value, Digest) else element_bytes(value)
 
 
 def _parse_sequence(key: ManifestKey, item: Any) -> CommandSequence | Digest:
