@@ -2,6 +2,7 @@
 
 python -m lwm2m_server.reference settings > docs/reference/settings.md
 python -m lwm2m_server.reference cli > docs/reference/cli.md
+python -m lwm2m_server.reference suit-tool > docs/reference/suit-tool.md
 python -m lwm2m_server.reference admin-api > docs/reference/admin-api.md
 python -m lwm2m_server.reference firmware-update > docs/reference/firmware-update.md
 """
@@ -24,6 +25,7 @@ from lwm2m_server import python_reference, settings
 from lwm2m_server.api.admin import DEVICE_MANAGEMENT, EVERYWHERE, PREFIX, SERVICE_PROVIDER, metrics
 from lwm2m_server.cli.main import app
 from lwm2m_server.protocol import firmware_page
+from suit.tool.cli import app as suit_tool
 
 # ---- settings -----------------------------------------------------------------------------------
 
@@ -116,7 +118,29 @@ def render_cli() -> str:
         "| 70 | `serve` ended by a defect; its log has the details |",
         "| 78 | settings file or data folder are wrong |",
     ]
-    for path, command in commands(typer.main.get_command(app), ("lwm2m-server",)):
+    return _page(lines, app, "lwm2m-server")
+
+
+def render_suit_tool() -> str:
+    """docs/reference/suit-tool.md."""
+    lines = [
+        "# suit-tool",
+        "",
+        "Manifests on the command line, for authors and for those who look into one. Commands and JSON input are those",
+        "of the known suit-tool, the output is that of draft-ietf-suit-manifest-37. [How to use",
+        "it](../how-to/make-a-manifest.md) shows an update from its description to its simulation.",
+        "",
+        "| exit code | meaning |",
+        "| --- | --- |",
+        "| 0 | done |",
+        "| 1 | refused, different, or the simulated device did not get there; the text says why |",
+        "| 2 | the command line is wrong, or a file cannot be read or written |",
+    ]
+    return _page(lines, suit_tool, "suit-tool")
+
+
+def _page(lines: list[str], program: typer.Typer, name: str) -> str:
+    for path, command in commands(typer.main.get_command(program), (name,)):
         lines += ["", f"## `{' '.join(path)}`", "", _cell(command.help or ""), *_parameters(command)]
     return "\n".join(lines) + "\n"
 
@@ -214,6 +238,7 @@ def _cell(text: str) -> str:
 PAGES = {
     "settings": render_settings,
     "cli": render_cli,
+    "suit-tool": render_suit_tool,
     "admin-api": render_admin_api,
     "python-api": python_reference.render,
     "firmware-update": firmware_page.render,
