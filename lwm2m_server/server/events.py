@@ -7,9 +7,7 @@ reader is too slow.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -23,7 +21,7 @@ BACKLOG: Final = 1024
 """Events kept for a slow reader."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Event:
     """Something happened to a device."""
 
@@ -38,17 +36,25 @@ class Event:
 class Registered(Event):
     """It registered, for the first time or again: a session is there, and the registration is stored."""
 
+    __slots__ = ()
+
 
 class Updated(Event):
     """It sent an Update: it is awake and reachable now."""
+
+    __slots__ = ()
 
 
 class Deregistered(Event):
     """It left."""
 
+    __slots__ = ()
+
 
 class Expired(Event):
     """Its lifetime passed without an Update."""
+
+    __slots__ = ()
 
 
 E = TypeVar("E")
@@ -58,21 +64,20 @@ class Events:
     """Callbacks and iterators by type of event."""
 
     def __init__(self) -> None:
-        self._callbacks: defaultdict[type, list[Callable[[Any], None]]] = defaultdict(list)
+        self._callbacks: dict[type, tuple[Callable[[Any], None], ...]] = {}
 
     def on(self, kind: type[E], callback: Callable[[E], None]) -> Callable[[], None]:
         """Call `callback` with each event of this type; returns what ends that."""
-        self._callbacks[kind].append(callback)
+        self._callbacks[kind] = (*self._callbacks.get(kind, ()), callback)
 
         def end() -> None:
-            with suppress(ValueError):
-                self._callbacks[kind].remove(callback)
+            self._callbacks[kind] = tuple(one for one in self._callbacks[kind] if one is not callback)
 
         return end
 
     def emit(self, event: object) -> None:
         """Tell everyone who wants to know; one that fails keeps no other from it."""
-        for callback in tuple(self._callbacks.get(type(event), ())):
+        for callback in self._callbacks.get(type(event), ()):
             try:
                 callback(event)
             except Exception:

@@ -178,6 +178,8 @@ class Registrar:
         now = self._now()
         registration = self._own(asked.handle, association, now)
         kept = self._admission.keeps(registration, association)
+        if kept is True and registration.remote is association.remote and asked.changes_nothing:
+            return self._still_there(registration, association, now)
         if isinstance(kept, bool):
             return self._updated(registration, asked, association, now, kept=kept)
         return self._later(self._update_when_kept(kept, registration, asked, association, now))
@@ -196,21 +198,25 @@ class Registrar:
         if not kept:
             self._end(registration, Deregistered)
             raise NotFound("no such registration")
-        self.counters.updated += 1
         moved = self._follow(registration, association)
         if asked.changes_nothing:
-            self._table.touch(registration, now)
             if moved:
                 self._store.put(registration)
-            else:
-                self._store.touch(registration)
-            self._heard(registration, association, Updated)
-            return _CHANGED
+            return self._still_there(registration, association, now)
+        self.counters.updated += 1
         queue_mode = asked.queue_mode or (asked.queue_mode if registration.version == "1.0" else None)
         self._table.update(registration, now, asked.lifetime, asked.binding, queue_mode, asked.links)
         answer, stored = self._when_stored(_CHANGED, registration, association, Updated)
         self._store.put(registration, stored)
         return answer
+
+    def _still_there(self, registration: Registration, association: Association, now: float) -> Response:
+        """What a fleet sends most."""
+        self.counters.updated += 1
+        self._table.touch(registration, now)
+        self._store.touch(registration)
+        self._heard(registration, association, Updated)
+        return _CHANGED
 
     def _follow(self, registration: Registration, association: Association) -> bool:
         """Note from where the device was heard; True when it has moved."""
