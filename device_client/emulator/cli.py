@@ -136,6 +136,8 @@ def run(
         Path | None, typer.Option("--firmware-authority", help="Public key (PEM): packages are SUIT envelopes.")
     ] = None,
     install_seconds: Annotated[float, typer.Option("--install-seconds", help="How long an update takes.")] = 1.0,
+    send: Annotated[str | None, typer.Option("--send", help="Paths to send the server unasked, by commas.")] = None,
+    send_every: Annotated[float, typer.Option("--send-every", help="Seconds between two Sends.")] = 60.0,
     jitter: Annotated[float, typer.Option("--jitter", help="Start the devices over so many seconds.")] = 0.0,
     period: Annotated[float, typer.Option("--period", help="Seconds between changes of what sensors measure.")] = 5.0,
 ) -> None:
@@ -180,6 +182,8 @@ def run(
                 awake=awake,
                 objects=objects,
                 insecure=insecure,
+                send=send,
+                send_every=send_every,
                 jitter=jitter,
                 firmware_authority=firmware_authority,
                 install_seconds=install_seconds,

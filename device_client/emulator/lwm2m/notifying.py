@@ -1,7 +1,8 @@
 """When a notification is due: the conditions of an observation against what was reported last (LwM2M Core 1.2, 7.3.2).
 
-Pure decisions; times are seconds of one clock. "Reported" is always the last notification (or the answer to the
-Observe), not the last look: a value that crosses a threshold and comes back between two notifications is no news.
+Pure decisions; times are seconds of one clock. What counts is the change since the last notification (or the answer to
+the Observe), not since the last look: a value that crosses a threshold and comes back between two notifications is no
+news. Edges alone are edges between looks: a second rising edge is one although the value reported was the same.
 """
 
 from __future__ import annotations
@@ -29,21 +30,21 @@ class Reported:
     values: Values
 
 
-def due(rules: Attributes, reported: Reported, values: Values, now: float) -> bool:
-    """Whether these values are to be reported now."""
+def due(rules: Attributes, reported: Reported, seen: Values, values: Values, now: float) -> bool:
+    """Whether these values are to be reported now. `seen`: those of the last look."""
     waited = now - reported.at
     if rules.pmin is not None and waited < rules.pmin:
         return False
     longest = longest_silence(rules)
-    return (longest is not None and waited >= longest) or matter(rules, reported.values, values)
+    return (longest is not None and waited >= longest) or matter(rules, reported.values, seen, values)
 
 
-def matter(rules: Attributes, before: Values, values: Values) -> bool:
-    """Whether the change from `before` is one the conditions ask for; periods aside."""
-    if len(before) == len(values) == 1 and before.keys() == values.keys():
-        (old,), (new,) = before.values(), values.values()
-        if isinstance(old, bool) and isinstance(new, bool):
-            return old is not new and (rules.edge is None or new is bool(rules.edge))
+def matter(rules: Attributes, before: Values, seen: Values, values: Values) -> bool:
+    """Whether the change from `before`, or of an edge from `seen`, is one the conditions ask for; periods aside."""
+    if len(before) == len(values) == 1 and before.keys() == seen.keys() == values.keys():
+        (old,), (last,), (new,) = before.values(), seen.values(), values.values()
+        if isinstance(new, bool) and rules.edge is not None:
+            return last is not new and new is rules.edge
         if _is_number(old) and _is_number(new) and _has_threshold(rules):
             assert isinstance(old, int | float) and isinstance(new, int | float)
             crossed = _above(rules.gt, old) != _above(rules.gt, new) or _below(rules.lt, old) != _below(rules.lt, new)

@@ -55,6 +55,8 @@ class Observation:
     origin: Origin
     request: Request
     reported: Reported
+    seen: notifying.Values
+    """What was there at the last look."""
     looked: float
     sure_at: float
     number: int = 0
@@ -107,7 +109,7 @@ class Observations:
             return response
         clock = self._clock()
         number = 0 if before is None else (before.number + 1) % _NUMBERS
-        self._by_token[origin.token] = Observation(origin, plain, Reported(clock, values), clock, clock, number)
+        self._by_token[origin.token] = Observation(origin, plain, Reported(clock, values), values, clock, clock, number)
         self._woken.fire()
         return replace(response, observe=number)
 
@@ -172,7 +174,8 @@ class Observations:
             # What was observed is gone: the last notification says so and ends the observation (RFC 7641, 4.2).
             self._end(one, Response.of_error(error))
             return
-        if notifying.due(self._rules(one), one.reported, values, clock):
+        seen, one.seen = one.seen, values
+        if notifying.due(self._rules(one), one.reported, seen, values, clock):
             self._notify(one, values, clock)
 
     def _notify(self, one: Observation, values: notifying.Values, clock: float) -> None:

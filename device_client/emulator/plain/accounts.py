@@ -80,6 +80,7 @@ class Account:
     """Notification Storing When Disabled or Offline."""
     disable_timeout: int = DISABLE_TIMEOUT
     bootstrap_on_failure: bool = True
+    mute_send: bool = False
 
 
 class Accounts:
@@ -239,6 +240,7 @@ def _with_server(account: Account, server: StoredInstance) -> Account:
         storing=server["Notification Storing When Disabled or Offline"] is not False,
         disable_timeout=_integer(server["Disable Timeout"], DISABLE_TIMEOUT),
         bootstrap_on_failure=_optional(server, "Bootstrap on Registration Failure") is not False,
+        mute_send=_optional(server, "Mute Send") is True,
     )
 
 

@@ -15,13 +15,15 @@ from cryptography.hazmat.primitives.serialization import (
 
 from cose.keys import authority_key, load_public_key
 from device_client.emulator.plain.settings import OBJECTS, ClientSettings, Credentials
+from objects.path import Path as ObjectPath
 
 
-def client(*, objects: str | None, firmware_authority: Path | None, **members: Any) -> ClientSettings:
-    """The settings; `objects` is a list of words with commas, all of them without one."""
+def client(*, objects: str | None, send: str | None, firmware_authority: Path | None, **members: Any) -> ClientSettings:
+    """The settings; `objects` is a list of words with commas, all of them without one, `send` one of paths."""
     words = OBJECTS if objects is None else tuple(filter(None, objects.split(",")))
     authority = b"" if firmware_authority is None else authority_key(load_public_key(firmware_authority))
-    return ClientSettings(objects=words, firmware_authority=authority, **members)
+    paths = tuple(ObjectPath.parse(one) for one in filter(None, (send or "").split(",")))
+    return ClientSettings(objects=words, send=paths, firmware_authority=authority, **members)
 
 
 def credentials(

@@ -17,6 +17,7 @@ from device_client.emulator.lwm2m.caller import Caller
 from device_client.emulator.lwm2m.dispatch import Dispatcher
 from device_client.emulator.lwm2m.observing import Observations
 from device_client.emulator.lwm2m.registration import Registration
+from device_client.emulator.lwm2m.sending import send_request
 from device_client.emulator.orders import Order, Orders
 from device_client.emulator.plain.accounts import Account
 from device_client.emulator.plain.sessions import open_session
@@ -84,7 +85,7 @@ class ServerLife:
 
     async def run(self) -> None:
         """For ever, or until the account is gone."""
-        observing = asyncio.ensure_future(self.observations.run())
+        beside = (asyncio.ensure_future(self.observations.run()), asyncio.ensure_future(self._send_regularly()))
         try:
             while self._account_now() is not None:
                 try:
@@ -96,7 +97,8 @@ class ServerLife:
                     self._failed()
                     await asyncio.sleep(self._pauses.next())
         finally:
-            observing.cancel()
+            for one in beside:
+                one.cancel()
             self.observations.reach(None)
 
     async def leave(self) -> None:
@@ -115,6 +117,11 @@ class ServerLife:
         """Let go of the session without a word, as in a power cut."""
         if self._registration is not None:
             self._registration.session.abandon()
+
+    @property
+    def session(self) -> CoapSession | None:
+        """The one the registration goes over at present."""
+        return None if self._registration is None else self._registration.session
 
     @property
     def registered(self) -> bool:
@@ -193,6 +200,23 @@ class ServerLife:
             await registration.session.close()
             raise
         self._told(links, account.lifetime)
+
+    async def _send_regularly(self) -> None:
+        """Tell the server what it is to be told, as long as it does not mute the device."""
+        while self._settings.send:
+            await asyncio.sleep(self._settings.send_every)
+            registration, account = self._registration, self._account_now()
+            if registration is None or account is None or account.mute_send or not self.registered:
+                continue
+            request = send_request(
+                self._dispatcher.tree, self._settings.send, Caller(server=self._server), int(time.time())
+            )
+            if request is not None:
+                self._wake(registration.session)
+                try:
+                    (await registration.session.request(request)).raise_for_code()
+                except FAILURES as failure:
+                    self._log.warning("send_failed", problem=str(failure))
 
     async def _disable(self) -> None:
         account = self._account()

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from device_client.emulator.plain.accounts import Account, SecurityMode
 from device_client.emulator.settings import RunSettings
 from device_pki.names import check_endpoint_name
+from objects.path import Path
 
 VERSIONS: Final = ("1.0", "1.1", "1.2")
 OBJECTS: Final = (
@@ -81,6 +82,9 @@ class ClientSettings:
     """The devices of the run start spread over so many seconds."""
     period: float = 5.0
     """Seconds between two steps of the simulated world."""
+    send: tuple[Path, ...] = ()
+    """What every server is told by Send, every `send_every` seconds."""
+    send_every: float = 60.0
     firmware_authority: bytes = b""
     """Authority key by which packages are SUIT envelopes; without one any bytes are a package."""
     install_seconds: float = 1.0
@@ -97,6 +101,8 @@ class ClientSettings:
             )
         if self.lifetime < 1 or self.awake <= 0 or self.jitter < 0 or self.period <= 0 or self.install_seconds < 0:
             raise ValueError("--lifetime, --awake, --period: seconds above 0; --jitter, --install-seconds: 0 or more")
+        if self.send_every <= 0 or (self.send and self.version == "1.0"):
+            raise ValueError("--send-every is seconds above 0, and --send needs a --version that knows it: 1.1 or 1.2")
         unknown = [word for word in self.objects if word not in OBJECTS]
         if unknown:
             raise ValueError(f"--objects knows no {unknown[0]!r}: choose from {', '.join(OBJECTS)}")
