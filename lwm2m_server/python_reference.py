@@ -16,6 +16,7 @@ from lwm2m_server.server.device import Device
 from lwm2m_server.server.latest import LatestValues
 from lwm2m_server.server.sending import Sent
 from lwm2m_server.server.server import Lwm2mServer
+from lwm2m_server.server.standing import UnknownObservation
 from lwm2m_server.server.subscriptions import Notification, Subscription
 from objects.attributes import Attributes
 from objects.errors import FormatError, InvalidPath, InvalidValue
@@ -62,7 +63,7 @@ _ERRORS: Final = (
     errors.AnswerUnusable,
     observations.NotObservable,
     observing.TooManyObservations,
-    observing.UnknownObservation,
+    UnknownObservation,
 )
 
 _HEAD: Final = """# Python API

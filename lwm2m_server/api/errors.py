@@ -19,9 +19,10 @@ from lwm2m_server.protocol.observations import NotObservable
 from lwm2m_server.protocol.queue import QueueFull
 from lwm2m_server.server.credentials import CredentialError, IdentityTaken
 from lwm2m_server.server.firmware.errors import ImageInUse, ImageTooLarge, UnknownFirmware, WrongOrder
-from lwm2m_server.server.observing import TooManyObservations, UnknownObservation
+from lwm2m_server.server.observing import TooManyObservations
 from lwm2m_server.server.queueing import UnknownEntry, WrongEntry
 from lwm2m_server.server.sessions import DeviceOffline
+from lwm2m_server.server.standing import UnknownObservation
 from objects.errors import ObjectsError
 from trust_transfer.provider.book import BookError
 

@@ -19,17 +19,26 @@ log = structlog.get_logger()
 class LatestValues:
     """One writer; whatever comes while it writes goes into its next transaction. A device that is gone is forgotten."""
 
+    # Of all the devices that come and go few report anything: `_known` holds those that have.
+
     def __init__(self, database: Database, events: Events) -> None:
         self._database = database
         self._pending: dict[str, dict[Path, Sample]] = {}
+        self._known: set[str] = set()
         self._gone: set[str] = set()
         self._writing: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
         for kind in (Deregistered, Expired):
             events.on(kind, self._forget)
 
+    async def resume(self) -> None:
+        """Know who has values from before a restart."""
+        async with self._database.reading() as connection:
+            self._known = await store.endpoints(connection)
+
     def keep(self, endpoint: str, samples: Iterable[Sample]) -> asyncio.Task[None]:
         """Take values over; the task is done when they are on the disk, and raises when they cannot be."""
+        self._known.add(endpoint)
         pending = self._pending.setdefault(endpoint, {})
         for sample in samples:
             known = pending.get(sample.path)
@@ -51,9 +60,11 @@ class LatestValues:
             await self._writing
 
     def _forget(self, event: Event) -> None:
-        self._pending.pop(event.endpoint, None)
-        self._gone.add(event.endpoint)
-        self._write_soon()
+        if event.endpoint in self._known:
+            self._known.discard(event.endpoint)
+            self._pending.pop(event.endpoint, None)
+            self._gone.add(event.endpoint)
+            self._write_soon()
 
     def _write_soon(self) -> asyncio.Task[None]:
         """The task that writes what is in memory now: it begins when the one under way has ended."""

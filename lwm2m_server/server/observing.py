@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -21,6 +22,7 @@ from lwm2m_server.server.admission import NOBODY, identity_of
 from lwm2m_server.server.events import Deregistered, Event, Events, Registered, Updated
 from lwm2m_server.server.latest import LatestValues
 from lwm2m_server.server.sessions import DeviceOffline, Sessions
+from lwm2m_server.server.standing import Standing, StandingObservations
 from lwm2m_server.server.steps import run
 from lwm2m_server.server.subscriptions import Notification, Subscription
 from lwm2m_server.server.targets import Targets
@@ -38,21 +40,6 @@ log = structlog.get_logger()
 
 class TooManyObservations(Exception):
     """A device has as many observations as one may have; cancel one first."""
-
-
-class UnknownObservation(LookupError):
-    """The device has no observation of that number."""
-
-
-@dataclass(eq=False, slots=True)
-class Standing:
-    """An observation of this server. `live`: at the CoAP engine, over the session the device had then."""
-
-    stored: StoredObservation
-    live: Observation | None = None
-    refused: bool = False
-    newest: Notification | None = None
-    listeners: set[Subscription] = field(default_factory=set)
 
 
 class Observing:
@@ -76,44 +63,36 @@ class Observing:
         self._registration = registration
         self._events = events
         self._clock = clock
-        self._standing: dict[str, list[Standing]] = {}
-        self._by_token: dict[bytes, Standing] = {}
+        self._standing = StandingObservations()
+        self._end_of_updates: Callable[[], None] | None = None
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
-        for kind, moment in (
-            (Registered, Moment.REGISTERED),
-            (Updated, Moment.HEARD),
-            (Deregistered, Moment.DEREGISTERED),
-        ):
-            self._follow(kind, moment)
+        events.on(Registered, partial(self._happened, Moment.REGISTERED))
+        events.on(Deregistered, partial(self._happened, Moment.DEREGISTERED))
 
     async def resume(self) -> None:
         """Take up what was observed before a restart; notifications are taken from when a device's session is known."""
         async with self._database.reading() as connection:
             for stored in await store.everything(connection):
-                standing = Standing(stored)
-                self._standing.setdefault(stored.endpoint, []).append(standing)
-                self._become(standing, stored)
-        for endpoint in self._standing:
-            if self._sessions.is_online(endpoint):
-                self._spawn(self._attend(endpoint, Moment.HEARD))
+                self._standing.add(Standing(stored))
+        self._listen_to_updates()
 
     async def close(self) -> None:
         """Stop; the observations stand."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for standing in (one for of_device in self._standing.values() for one in of_device):
+        for standing in self._standing:
             for listener in standing.listeners:
                 listener.end()
 
     def of(self, endpoint: str) -> tuple[StoredObservation, ...]:
         """The observations of a device."""
-        return tuple(one.stored for one in self._standing.get(endpoint, ()))
+        return tuple(one.stored for one in self._standing.of(endpoint))
 
     def state(self, endpoint: str, number: int) -> State:
         """How an observation stands. Raises UnknownObservation."""
-        return self._state(self._get(endpoint, number))
+        return self._state(self._standing.get(endpoint, number))
 
     async def begin(self, endpoint: str, subject: Subject, *, timeout: float | None = None) -> Subscription:  # noqa: ASYNC109
         """Observe, or listen to what is observed already; the present values come first.
@@ -121,10 +100,10 @@ class Observing:
         Raises TooManyObservations, what an operation raises, and NotObservable.
         """
         async with self._lock(endpoint):
-            known = self._find(endpoint, subject)
+            known = self._standing.find(endpoint, subject)
             if known is not None and known.stored.subject == subject and self._state(known) is State.LIVE:
                 return self._listen(known)
-            if known is None and len(self._standing.get(endpoint, ())) >= MAX_PER_DEVICE:
+            if known is None and len(self._standing.of(endpoint)) >= MAX_PER_DEVICE:
                 raise TooManyObservations(f"{endpoint} has {MAX_PER_DEVICE} observations; cancel one first")
             standing = known or Standing(StoredObservation(0, endpoint, subject))
             listener = self._listen(standing)
@@ -137,12 +116,12 @@ class Observing:
 
     def listen(self, endpoint: str, number: int) -> Subscription:
         """Listen to an observation there is. Raises UnknownObservation."""
-        return self._listen(self._get(endpoint, number))
+        return self._listen(self._standing.get(endpoint, number))
 
     async def cancel(self, endpoint: str, number: int) -> None:
         """End an observation here, and on the device if it can be reached. Raises UnknownObservation."""
         async with self._lock(endpoint):
-            standing = self._get(endpoint, number)
+            standing = self._standing.get(endpoint, number)
             await self._forget(standing)
             if standing.live is None:
                 return
@@ -156,7 +135,7 @@ class Observing:
 
         Its session has to be as good as one that updates the registration.
         """
-        standing = self._by_token.get(token)
+        standing = self._standing.by_token(token)
         if standing is None:
             return
         endpoint = standing.stored.endpoint
@@ -210,18 +189,13 @@ class Observing:
             if not stored.id:
                 stored = await store.add(connection, stored.endpoint, subject)
             await store.began(connection, stored.id, subject, live.token, content_format=content_format, at=now)
-        if not standing.stored.id:
-            self._standing.setdefault(stored.endpoint, []).append(standing)
         began = replace(stored, subject=subject, token=live.token, content_format=content_format, began_at=now)
-        self._become(standing, began)
-
-    def _become(self, standing: Standing, stored: StoredObservation) -> None:
-        """Know it by its token from now on, and by no earlier one."""
-        if standing.stored.token is not None:
-            self._by_token.pop(standing.stored.token, None)
-        standing.stored = stored
-        if stored.token is not None:
-            self._by_token[stored.token] = standing
+        if standing.stored.id:
+            self._standing.change(standing, began)
+        else:
+            standing.stored = began
+            self._standing.add(standing)
+            self._listen_to_updates()
 
     def _notified(
         self, standing: Standing, target: Target, asked: int | None, outcome: Response | TransportError
@@ -253,7 +227,7 @@ class Observing:
 
     def _listen(self, standing: Standing) -> Subscription:
         async def cancel() -> None:
-            if standing in self._standing.get(standing.stored.endpoint, ()):
+            if standing in self._standing.of(standing.stored.endpoint):
                 await self.cancel(standing.stored.endpoint, standing.stored.id)
 
         listener = Subscription(standing.listeners.discard, cancel)
@@ -265,27 +239,29 @@ class Observing:
     async def _forget(self, standing: Standing) -> None:
         async with self._database.transaction() as connection:
             await store.remove(connection, standing.stored.id)
-        self._become(standing, replace(standing.stored, token=None))
-        of_device = self._standing.get(standing.stored.endpoint, [])
-        of_device.remove(standing)
-        if not of_device:
-            del self._standing[standing.stored.endpoint]
+        self._standing.remove(standing)
+        self._listen_to_updates()
         for listener in standing.listeners:
             listener.end()
 
     # ---- what happens to the device -----------------------------------------------------------
 
-    def _follow(self, kind: type[Event], moment: Moment) -> None:
-        def happened(event: Event) -> None:
-            if event.endpoint in self._standing:
-                self._spawn(self._attend(event.endpoint, moment))
+    def _listen_to_updates(self) -> None:
+        """Updates are many: they are listened to only while something is observed."""
+        if self._standing and self._end_of_updates is None:
+            self._end_of_updates = self._events.on(Updated, partial(self._happened, Moment.HEARD))
+        elif not self._standing and self._end_of_updates is not None:
+            self._end_of_updates()
+            self._end_of_updates = None
 
-        self._events.on(kind, happened)
+    def _happened(self, moment: Moment, event: Event) -> None:
+        if any(DUTIES[moment, self._state(one)] is not Duty.NOTHING for one in self._standing.of(event.endpoint)):
+            self._spawn(self._attend(event.endpoint, moment))
 
     async def _attend(self, endpoint: str, moment: Moment) -> None:
         """Do for each observation what the moment asks for, one after the other."""
         async with self._lock(endpoint):
-            for standing in tuple(self._standing.get(endpoint, ())):
+            for standing in self._standing.of(endpoint):
                 try:
                     await self._do(DUTIES[moment, self._state(standing)], standing)
                 except DeviceOffline:
@@ -303,7 +279,7 @@ class Observing:
             case Duty.NOTHING:
                 pass
             case Duty.BEGIN:
-                self._become(standing, replace(stored, token=None))
+                self._standing.change(standing, replace(stored, token=None))
                 await self._establish(standing, stored.subject)
             case Duty.ADOPT:
                 self._adopt(standing)
@@ -336,21 +312,15 @@ class Observing:
 
     # ---- shared -------------------------------------------------------------------------------
 
-    def _find(self, endpoint: str, subject: Subject) -> Standing | None:
-        """An observation of the same, whatever its attributes."""
-        of_device = self._standing.get(endpoint, ())
-        return next((one for one in of_device if one.stored.subject.is_about(subject)), None)
-
-    def _get(self, endpoint: str, number: int) -> Standing:
-        for standing in self._standing.get(endpoint, ()):
-            if standing.stored.id == number:
-                return standing
-        raise UnknownObservation(f"{endpoint} has no observation {number}; list those it has")
-
     def _lock(self, endpoint: str) -> asyncio.Lock:
         return self._locks.setdefault(endpoint, asyncio.Lock())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("observing_failed", exc_info=error)

@@ -147,6 +147,7 @@ class Lwm2mServer:
     async def __aenter__(self) -> Self:
         await self.credentials.load()
         await self._registrar.restore()
+        await self.latest.resume()
         await self.observing.resume()
         await self.queues.resume()
         self._upkeep = asyncio.create_task(self._keep_up(), name="registrations")

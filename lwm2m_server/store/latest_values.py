@@ -52,6 +52,11 @@ async def of_device(connection: AsyncConnection, endpoint: str) -> list[Sample]:
     return sorted(found, key=lambda one: one.path.ids)
 
 
+async def endpoints(connection: AsyncConnection) -> set[str]:
+    """Everyone of whom something is known."""
+    return {row.endpoint for row in await connection.execute(select(table.c.endpoint).distinct())}
+
+
 async def forget(connection: AsyncConnection, endpoint: str) -> None:
     """The device left."""
     await connection.execute(delete(table).where(table.c.endpoint == endpoint))

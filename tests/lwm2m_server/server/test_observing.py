@@ -13,7 +13,8 @@ from aiocoap.numbers.codes import Code as AioCode  # type: ignore[import-untyped
 
 from lwm2m_server.protocol.errors import DeviceRefused
 from lwm2m_server.protocol.observations import MAX_PER_DEVICE, NotObservable, State
-from lwm2m_server.server.observing import TooManyObservations, UnknownObservation
+from lwm2m_server.server.observing import TooManyObservations
+from lwm2m_server.server.standing import UnknownObservation
 from lwm2m_server.server.subscriptions import BACKLOG, Notification, Subscription
 from objects.attributes import Attributes
 from objects.path import Path
