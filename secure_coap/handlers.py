@@ -25,14 +25,6 @@ Claim = Callable[[Association, bytes], None]
 _log = structlog.get_logger(__name__)
 
 
-def called(handler: Handler, request: Request, association: Association) -> Response | Awaitable[Response]:
-    """The handler's response, or what it will come from; a failure is the response that tells the peer."""
-    try:
-        return handler(request, association)
-    except Exception as error:
-        return failed(error, request, association)
-
-
 def finished(future: asyncio.Future[Response], request: Request, association: Association) -> Response:
     """The response in a future that is done. One that was cancelled says nothing about the request."""
     if future.cancelled():

@@ -16,7 +16,7 @@ MAX_TOKEN: Final = 8
 HEADER: Final = 4
 VERSION_1: Final = 0x40
 """The version bits of the first byte."""
-_PAYLOAD_MARKER: Final = 0xFF
+PAYLOAD_MARKER: Final = 0xFF
 
 
 class MessageType(IntEnum):
@@ -96,15 +96,15 @@ def decode_body(data: bytes, position: int) -> tuple[list[tuple[int, bytes]], by
     while position < end:
         first = data[position]
         position += 1
-        if first == _PAYLOAD_MARKER:
+        if first == PAYLOAD_MARKER:
             if position == end:
                 raise MessageFormatError("payload marker without payload")
             break
         delta, length = first >> 4, first & 15
         if delta > 12:
-            delta, position = _extended(data, position, delta)
+            delta, position = extended(data, position, delta)
         if length > 12:
-            length, position = _extended(data, position, length)
+            length, position = extended(data, position, length)
         number += delta
         stop = position + length
         if stop > end:
@@ -116,8 +116,8 @@ def decode_body(data: bytes, position: int) -> tuple[list[tuple[int, bytes]], by
     return options, data[position:]
 
 
-def _extended(data: bytes, position: int, nibble: int) -> tuple[int, int]:
-    """Option delta or length of 13 or 14: one or two further bytes (section 3.1)."""
+def extended(data: bytes, position: int, nibble: int) -> tuple[int, int]:
+    """An option delta or length of 13 or 14, from one or two further bytes, and where they end (section 3.1)."""
     if nibble == 15:
         raise MessageFormatError("reserved option delta or length 15")
     size, base = (1, 13) if nibble == 13 else (2, 269)
@@ -141,7 +141,7 @@ def encode_body(options: Iterable[tuple[int, bytes]], payload: bytes) -> bytes:
     if previous > MAX_OPTION_NUMBER:
         raise ValueError(f"option {previous} is beyond 65,535")
     if payload:
-        out.append(_PAYLOAD_MARKER)
+        out.append(PAYLOAD_MARKER)
         out += payload
     return bytes(out)
 

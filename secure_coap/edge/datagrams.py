@@ -31,7 +31,7 @@ class DatagramSocket:
         self,
         bound: socket.socket,
         counters: Counters,
-        receive: Callable[[bytes, Any], None],
+        receive: Callable[[bytes, Any, float], None],
         received: Callable[[], None],
     ) -> None:
         self._socket = bound
@@ -53,10 +53,11 @@ class DatagramSocket:
         return host, port
 
     def _on_readable(self) -> None:
-        read, receive = self._socket.recvfrom, self._receive
+        read, receive, now = self._socket.recvfrom, self._receive, self._loop.time()
         try:
             for _ in range(_AT_ONCE):
-                receive(*read(_LARGEST))
+                datagram, remote = read(_LARGEST)
+                receive(datagram, remote, now)
         except (BlockingIOError, InterruptedError):
             pass
         except OSError:

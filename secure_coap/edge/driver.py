@@ -10,7 +10,6 @@ import random
 from collections.abc import Awaitable, Collection, Coroutine
 from dataclasses import replace
 from functools import partial
-from typing import cast
 
 import structlog
 
@@ -30,7 +29,7 @@ from secure_coap.engine import (
 from secure_coap.engine.client_role import TOKEN_BYTES
 from secure_coap.errors import AssociationLost, InternalServerError, RequestTimeout
 from secure_coap.exchange import Request, Response
-from secure_coap.handlers import Handler, Notify, called, finished, notified
+from secure_coap.handlers import Handler, Notify, failed, finished, notified
 from secure_coap.notifier import Notifier
 from secure_coap.observation import Observation, OnNotification
 
@@ -44,6 +43,7 @@ class Driver:
         self, engine: AnyEngine, *, handler: Handler, on_open: Notify | None = None, on_close: Notify | None = None
     ) -> None:
         self._engine = engine
+        self._answer = engine.respond
         self._handler = handler
         self._on_open = on_open
         self._on_close = on_close
@@ -101,11 +101,16 @@ class Driver:
 
     def serve(self, incoming: Incoming, now: float) -> None:
         """Ask the application: at once where it answers at once, else when its future is done."""
-        request = cast(Request, incoming.request)
         self._serving = incoming
-        answer = called(self._handler, request, incoming.link)
+        try:
+            answer = self._handler(incoming.request, incoming.link)
+        except Exception as error:
+            answer = failed(error, incoming.request, incoming.link)
         if isinstance(answer, Response):
-            self._respond(incoming, answer, now)
+            try:
+                self._answer(incoming, answer, now)
+            except Exception:
+                self._cannot_be_sent(incoming, answer, now)
             return
         self._engine.defer(incoming, now)
         future = self._answering[incoming] = self._future_of(answer)
@@ -119,16 +124,16 @@ class Driver:
     def _answered(self, incoming: Incoming, future: asyncio.Future[Response]) -> None:
         if self._answering.pop(incoming, None) is None:
             return  # the endpoint is closed
-        response = finished(future, cast(Request, incoming.request), incoming.link)
-        self._respond(incoming, response, self._loop.time())
+        response, now = finished(future, incoming.request, incoming.link), self._loop.time()
+        try:
+            self._answer(incoming, response, now)
+        except Exception:
+            self._cannot_be_sent(incoming, response, now)
         self.flush()
 
-    def _respond(self, incoming: Incoming, response: Response, now: float) -> None:
-        try:
-            self._engine.respond(incoming, response, now)
-        except Exception:
-            _log.exception("response_cannot_be_sent", code=response.code.dotted)
-            self._engine.respond(incoming, Response.of_error(InternalServerError()), now)
+    def _cannot_be_sent(self, incoming: Incoming, response: Response, now: float) -> None:
+        _log.exception("response_cannot_be_sent", code=response.code.dotted)
+        self._answer(incoming, Response.of_error(InternalServerError()), now)
 
     # --- requests of ours ---
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from secure_coap.counters import Counters
@@ -22,7 +23,8 @@ class AnyEngine(Protocol):
     def close(self, link: Link, error: TransportError) -> None:
         """An association ended."""
 
-    def respond(self, incoming: Incoming, response: Response, now: float) -> None:
+    @property
+    def respond(self) -> Callable[[Incoming, Response, float], None]:
         """Answer a request."""
 
     def defer(self, incoming: Incoming, now: float) -> None:

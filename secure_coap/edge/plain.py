@@ -41,6 +41,7 @@ class PlainDriver(Driver):
     ) -> None:
         super().__init__(engine, handler=handler, on_open=on_open, on_close=on_close)
         self._datagram_engine = engine
+        self._to_engine = engine.receive
         self._limits = limits
         self._remote = remote
         self._table = PlainAssociations(limits.addresses, kept_for=parameters.exchange_lifetime)
@@ -70,14 +71,13 @@ class PlainDriver(Driver):
             raise TooManyOutstanding("all places for associations are taken")
         return association
 
-    def _receive(self, datagram: bytes, remote: Any) -> None:
+    def _receive(self, datagram: bytes, remote: Any, now: float) -> None:
         """A defect that one datagram brings to light must not silence the socket for all."""
         try:
-            now = self._loop.time()
             link = self._by_address.get(remote) or self._newcomer(remote, now)
             if link is not None:
                 link.heard_at = now
-                incoming = self._datagram_engine.receive(link, datagram, now)
+                incoming = self._to_engine(link, datagram, now)
                 if incoming is not None:
                     self.serve(incoming, now)
         except Exception:

@@ -61,10 +61,9 @@ class ProtectedDriver(Driver):
         """Where the socket is bound."""
         return self._socket.address
 
-    def _receive(self, datagram: bytes, remote: Any) -> None:
+    def _receive(self, datagram: bytes, remote: Any, now: float) -> None:
         """A defect that one datagram brings to light must not silence the socket for all."""
         try:
-            now = self._loop.time()
             self._channel.receive(datagram, (remote[0], remote[1]), now)
             self._pump(now)
         except Exception:

@@ -11,23 +11,16 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from secure_coap.engine.blocks import Block
+from secure_coap.engine.incoming import Key
 from secure_coap.engine.options import first, in_order
 from secure_coap.engine.shared import Shared
 from secure_coap.errors import BadRequest, RequestEntityIncomplete, RequestEntityTooLarge, ServiceUnavailable
-from secure_coap.exchange import Download, RawOptions, Request
+from secure_coap.exchange import Download, RawOptions
 from secure_coap.message import encode_body, encode_uint
 from secure_coap.numbers.codes import Code
 from secure_coap.numbers.options import Option
 
-Key = tuple[object, ...]
-"""What makes blocks parts of one body."""
 _RETRY_AFTER: Final = 5  # seconds, Max-Age of 5.03 while the common budget is used up
-
-
-def transfer_key(request: Request, tag: tuple[bytes, ...]) -> Key:
-    """Method and options, Request-Tag among them, but no Observe, Echo or block (RFC 7959 2.5, RFC 9175 3)."""
-    options = request.options
-    return request.method, request.path, request.query, request.content_format, request.accept, options, tag
 
 
 @dataclass(slots=True)

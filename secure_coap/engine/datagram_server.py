@@ -10,18 +10,21 @@ from secure_coap.engine.answers import NOTHING, Answers
 from secure_coap.engine.conversation import conversation_of
 from secure_coap.engine.incoming import Incoming, Stage
 from secure_coap.engine.link import Link
-from secure_coap.engine.options import first, request_of, response_options
+from secure_coap.engine.options import first, read_request, response_options
 from secure_coap.engine.proof import AMPLIFICATION, AddressProof
 from secure_coap.engine.sender import Outgoing
 from secure_coap.engine.server_role import SAFE, ServerRole
 from secure_coap.engine.shared import Shared
 from secure_coap.errors import BadOption, CoapError, MessageFormatError
 from secure_coap.exchange import Response
-from secure_coap.message import HEADER, MAX_TOKEN, VERSION_1, MessageType, body_start, decode_body, encode_body
+from secure_coap.message import HEADER, MAX_TOKEN, VERSION_1, MessageType, decode_body, encode_body
 from secure_coap.numbers.codes import CODES, Code
 from secure_coap.numbers.options import Option
 
+_NEW: Final = Stage.NEW
+_ANSWERED: Final = Stage.ANSWERED
 _NON: Final = MessageType.NON << 4
+_LONGEST_HEAD: Final = HEADER + MAX_TOKEN
 _ACK_HEADS: Final = tuple(
     tuple(bytes((VERSION_1 | MessageType.ACK << 4 | token_length, code)) for code in range(0x100))
     for token_length in range(MAX_TOKEN + 1)
@@ -52,38 +55,41 @@ class DatagramServer(ServerRole):
 
     def receive(self, link: Link, datagram: bytes, now: float) -> Incoming | None:
         """A request message. It is returned if the application is to answer it."""
-        answer = self._known.get(link.base | datagram[2] << 8 | datagram[3])
+        key = link.base | datagram[2] << 8 | datagram[3]
+        answer = self._known.get(key)
         if answer is not None:
             self._repeat(link, answer)
             return None
+        start = HEADER + (datagram[0] & 15)
+        incoming = Incoming(link, key, datagram, start)
         try:
-            start = body_start(datagram)
-            options, payload = decode_body(datagram, start)
-        except MessageFormatError:
-            self._reject_malformed(link, datagram)
-            return None
-        incoming = Incoming(link, datagram, start)
-        try:
+            if start > _LONGEST_HEAD or start > len(datagram):
+                return self._reject_malformed(link, datagram)
             confirmable = not datagram[0] & _NON
-            request, transfer = request_of(CODES[datagram[1]], options, payload, confirmable=confirmable)
-            incoming.request = request
-            return incoming if self._admit(incoming, request, transfer, now) else None
+            incoming.request, transfer = read_request(CODES[datagram[1]], datagram, start, confirmable=confirmable)
+            if not self._admit(incoming, incoming.request, transfer, now):
+                return None
+        except MessageFormatError:
+            return self._reject_malformed(link, datagram)
         except CoapError as error:
-            self._refused(incoming, error, now)
-            return None
+            return self._refused(incoming, error, now)
+        request = incoming.request
+        incoming.simple = confirmable and not (transfer or request.options or request.observe is not None)
+        return incoming
 
     def _repeat(self, link: Link, answer: bytes) -> None:
         self._shared.counters.duplicates += 1
         if answer:
             self._outbox.append((link, answer))
 
-    def _reject_malformed(self, link: Link, datagram: bytes) -> None:
+    def _reject_malformed(self, link: Link, datagram: bytes) -> Incoming | None:
         """A confirmable one is rejected with a Reset, any other ignored (section 4.2)."""
         self._shared.counters.malformed += 1
         if not datagram[0] & _NON:
             self._outbox.append((link, RESET + datagram[2:HEADER]))
+        return None
 
-    def _refused(self, incoming: Incoming, error: CoapError, now: float) -> None:
+    def _refused(self, incoming: Incoming, error: CoapError, now: float) -> Incoming | None:
         self._shared.counters.refused += 1
         if isinstance(error, BadOption) and not incoming.is_confirmable:  # section 5.4.1
             answer = RESET + incoming.datagram[2:HEADER]
@@ -91,6 +97,7 @@ class DatagramServer(ServerRole):
             self._remember(incoming, answer, now)
         else:
             self.refuse(incoming, error, now)
+        return None
 
     def _prove(self, incoming: Incoming, transfer: Sequence[tuple[int, bytes]], now: float) -> None:
         echo = first(transfer, Option.ECHO)
@@ -134,14 +141,29 @@ class DatagramServer(ServerRole):
 
     def respond(self, incoming: Incoming, response: Response, now: float) -> None:
         """Send the application's response. Raises ValueError for one that cannot be sent."""
+        link, datagram, start = incoming.link, incoming.datagram, incoming.start
+        if incoming.simple and incoming.stage is _NEW and len(response.payload) <= self._block_size and link.base:
+            body = encode_body(response_options(response), response.payload)
+            answer = _ACK_HEADS[start - HEADER][response.code] + datagram[2:start] + body
+            if link.proven or len(answer) <= AMPLIFICATION * len(datagram):
+                self._outbox.append((link, answer))
+                incoming.stage = _ANSWERED
+                if len(answer) <= _COMPUTED_AGAIN or datagram[1] not in SAFE:
+                    self._answers.keep(link, incoming.key, answer, now)
+                if response.download is not None:
+                    response.download.sent = len(response.payload)
+                return
+        self._respond_otherwise(incoming, response, now)
+
+    def _respond_otherwise(self, incoming: Incoming, response: Response, now: float) -> None:
         request = incoming.request
-        if request is None or not incoming.link.base or incoming.stage is Stage.ANSWERED:
+        if not incoming.link.base or incoming.stage is _ANSWERED:
             return
         if request.observe is not None:
             response = self._observed(incoming, request, response, now)
         if request.options and incoming.does_not_want(response):
             self._stay_silent(incoming, now)
-        elif incoming.block1 is None and incoming.block2 is None and len(response.payload) <= self._block_size:
+        elif incoming.blocks is None and len(response.payload) <= self._block_size:
             body = encode_body(response_options(response), response.payload)
             if response.download is not None:
                 response.download.sent = len(response.payload)
@@ -185,13 +207,12 @@ class DatagramServer(ServerRole):
     def _remember(self, incoming: Incoming, answer: bytes, now: float) -> None:
         """A large answer to a safe request is not kept: should the request come again, it runs again (section 4.5)."""
         link, datagram = incoming.link, incoming.datagram
-        key = link.base | datagram[2] << 8 | datagram[3]
         if len(answer) > _COMPUTED_AGAIN and datagram[1] in SAFE:
-            self._answers.drop(key)
-        elif incoming.stage is Stage.NEW:
-            self._answers.keep(link, key, answer, now)
+            self._answers.drop(incoming.key)
+        elif incoming.stage is _NEW:
+            self._answers.keep(link, incoming.key, answer, now)
         else:
-            self._answers.answer(link, key, answer)
+            self._answers.answer(link, incoming.key, answer)
 
     def _small(self, incoming: Incoming, code: Code, body: bytes, now: float) -> tuple[Code, bytes]:
         """Three times the request for an unproven address: else an Echo challenge, or the code without its payload.

@@ -56,6 +56,9 @@ class Engine:
         timers = self._shared.timers
         self._answers = Answers(parameters.exchange_lifetime, limits, timers, self.counters)
         self._server = DatagramServer(self._shared, self._answers, proof)
+        self._receive_request = self._server.receive
+        self.respond = self._server.respond
+        """`respond(incoming, response, now)`: see `DatagramServer`."""
         self._proven = proof is None
         self._links = 0
 
@@ -88,7 +91,7 @@ class Engine:
             self.counters.malformed += 1
             return None
         if 0 < datagram[1] < 0x20 and not datagram[0] & 0x20:  # a request, confirmable or not
-            return self._server.receive(link, datagram, now)
+            return self._receive_request(link, datagram, now)
         self._receive_other(link, datagram, now)
         return None
 
@@ -170,13 +173,6 @@ class Engine:
         return client if client is not None and client.observes(message.token) else None
 
     # --- requests of peers ---
-
-    def respond(self, incoming: Incoming, response: Response, now: float) -> None:
-        """Answer a request. One whose association is closed, or that is answered already, is ignored.
-
-        Raises ValueError for a response that cannot be sent; the request then still waits for another one.
-        """
-        self._server.respond(incoming, response, now)
 
     def defer(self, incoming: Incoming, now: float) -> None:
         """The answer to a request comes later."""

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
 
 from secure_coap.engine.blocks import Block
 from secure_coap.engine.link import Link
 from secure_coap.exchange import Request, Response
 from secure_coap.message import HEADER, decode_uint
+from secure_coap.numbers.codes import Code
 from secure_coap.numbers.options import Option
+
+Key = tuple[object, ...]
+"""What makes blocks parts of one body."""
 
 
 class Stage(IntEnum):
@@ -22,23 +28,38 @@ class Stage(IntEnum):
     ANSWERED = 3
 
 
-class Incoming:
-    """One request. `request` is the application's view, missing while the message cannot be read.
+_NEW: Final = Stage.NEW
 
-    `block1` and `block2` are what it says about blocks, `tags` its Request-Tags.
+UNREAD: Final = Request(Code.GET)
+"""Stands for a request whose message could not be read."""
+
+
+@dataclass(slots=True)
+class Blocks:
+    """What a request says about blocks: the Block1 and Block2 options, and its Request-Tags."""
+
+    block1: Block | None
+    block2: Block | None
+    tags: tuple[bytes, ...]
+
+
+class Incoming:
+    """One request message. `key` is association and Message ID in one (see `Answers`).
+
+    `simple`: a confirmable message without anything that makes its answer special.
     """
 
-    __slots__ = ("block1", "block2", "datagram", "link", "request", "stage", "start", "tags")
+    __slots__ = ("blocks", "datagram", "key", "link", "request", "simple", "stage", "start")
 
-    def __init__(self, link: Link, datagram: bytes, start: int) -> None:
+    def __init__(self, link: Link, key: int, datagram: bytes, start: int) -> None:
         self.link = link
+        self.key = key
         self.datagram = datagram
         self.start = start
-        self.request: Request | None = None
-        self.block1: Block | None = None
-        self.block2: Block | None = None
-        self.tags: tuple[bytes, ...] = ()
-        self.stage = Stage.NEW
+        self.request = UNREAD
+        self.blocks: Blocks | None = None
+        self.simple = False
+        self.stage = _NEW
 
     @property
     def token(self) -> bytes:
@@ -46,14 +67,23 @@ class Incoming:
         return self.datagram[HEADER : self.start]
 
     @property
-    def mid(self) -> int:
-        """The peer's Message ID."""
-        return self.datagram[2] << 8 | self.datagram[3]
+    def block1(self) -> Block | None:
+        """Its Block1 option."""
+        return None if self.blocks is None else self.blocks.block1
 
     @property
-    def key(self) -> int:
-        """Association and Message ID in one (see `Answers`)."""
-        return self.link.base | self.mid
+    def block2(self) -> Block | None:
+        """Its Block2 option."""
+        return None if self.blocks is None else self.blocks.block2
+
+    @property
+    def transfer(self) -> Key:
+        """What its body's and its response's blocks have in common: method and options, Request-Tag among them, but
+        no Observe, Echo or block (RFC 7959 section 2.5, RFC 9175 section 3)."""
+        request = self.request
+        tags = () if self.blocks is None else self.blocks.tags
+        formats = request.content_format, request.accept
+        return request.method, request.path, request.query, formats, request.options, tags
 
     @property
     def is_confirmable(self) -> bool:
@@ -62,8 +92,6 @@ class Incoming:
 
     def does_not_want(self, response: Response) -> bool:
         """Whether its No-Response option excludes the response's class (RFC 7967 section 2.1)."""
-        if self.request is None or not self.request.options:
-            return False
         for number, value in self.request.options:
             if number == Option.NO_RESPONSE:
                 return bool(decode_uint(value) >> (response.code.code_class - 1) & 1)

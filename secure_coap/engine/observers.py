@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from secure_coap.engine.bodies import Body, Key, ServedBodies
+from secure_coap.engine.bodies import Body, ServedBodies
 from secure_coap.engine.events import ObserverGone
+from secure_coap.engine.incoming import Key
 from secure_coap.engine.link import Link
 from secure_coap.engine.options import response_options
 from secure_coap.engine.sender import Outgoing, Sender, Signal

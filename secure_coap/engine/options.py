@@ -6,9 +6,17 @@ from collections.abc import Iterable, Sequence
 from typing import Final, TypeVar
 
 from secure_coap.engine.blocks import Block
-from secure_coap.errors import BadOption, BadRequest, ProxyingNotSupported
+from secure_coap.errors import BadOption, BadRequest, MessageFormatError, ProxyingNotSupported
 from secure_coap.exchange import RawOptions, Request, Response
-from secure_coap.message import MAX_OPTION_LENGTH, MAX_OPTION_NUMBER, decode_uint, encode_uint
+from secure_coap.message import (
+    MAX_OPTION_LENGTH,
+    MAX_OPTION_NUMBER,
+    PAYLOAD_MARKER,
+    decode_body,
+    decode_uint,
+    encode_uint,
+    extended,
+)
 from secure_coap.numbers.codes import Code
 from secure_coap.numbers.options import UNDERSTOOD, Option, OptionFormat, is_critical
 
@@ -31,31 +39,56 @@ _ACCEPT: Final = int(Option.ACCEPT)
 # --- reading ---
 
 
-def request_of(
-    method: Code, options: Sequence[tuple[int, bytes]], payload: bytes, *, confirmable: bool
-) -> tuple[Request, list[tuple[int, bytes]]]:
-    """The request behind options as they came, and the options of its transfer.
+def read_request(  # noqa: PLR0912 - every request comes this way: no calls
+    method: Code, data: bytes, position: int, *, confirmable: bool
+) -> tuple[Request, Sequence[tuple[int, bytes]]]:
+    """The request whose options begin at `position`, and the options of its transfer.
 
-    Raises `BadOption` or `ProxyingNotSupported` by the rules of `understood`, `BadRequest` for dot segments (section
-    5.10.1).
+    The same as `decode_body` and `understood`, in one pass. Raises `MessageFormatError`, `BadOption` or
+    `ProxyingNotSupported`, and `BadRequest` for dot segments (section 5.10.1).
     """
     path: list[str] = []
     query: list[str] = []
     others: list[tuple[int, bytes]] = []
+    content_format: int | None = None
+    payload = b""
+    number, begin, end = 0, position, len(data)
     try:
-        for number, value in options:
-            if number == _URI_PATH and len(value) <= _LONGEST_TEXT:
+        while position < end:
+            first_byte = data[position]
+            position += 1
+            if first_byte == PAYLOAD_MARKER:
+                if position == end:
+                    raise MessageFormatError("payload marker without payload")
+                payload = data[position:]
+                break
+            delta, length = first_byte >> 4, first_byte & 15
+            if delta > 12:
+                delta, position = extended(data, position, delta)
+            if length > 12:
+                length, position = extended(data, position, length)
+            number += delta
+            value = data[position : position + length]
+            position += length
+            if number == _URI_PATH and length <= _LONGEST_TEXT:
                 path.append(value.decode())
-            elif number == _URI_QUERY and len(value) <= _LONGEST_TEXT:
+            elif number == _URI_QUERY and length <= _LONGEST_TEXT:
                 query.append(value.decode())
+            elif number == _CONTENT_FORMAT and length <= 2:
+                if content_format is None:  # a repetition is unrecognised, and elective
+                    content_format = decode_uint(value)
             else:
                 others.append((number, value))
     except UnicodeDecodeError:
+        decode_body(data, begin)  # what is malformed besides is malformed
         raise BadOption("Uri-Path and Uri-Query are UTF-8") from None
+    if number > MAX_OPTION_NUMBER or (position > end):
+        raise MessageFormatError("option number beyond 65,535, or value beyond the datagram")
+    request = Request(method, tuple(path), tuple(query), payload, content_format, None, (), confirmable)
+    transfer = _take_others(request, others) if others else others
     if "." in path or ".." in path:
         raise BadRequest("dot segments in Uri-Path")
-    request = Request(method, tuple(path), tuple(query), payload, None, None, (), confirmable)
-    return request, _take_others(request, others) if others else others
+    return request, transfer
 
 
 def _take_others(request: Request, options: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
@@ -63,9 +96,7 @@ def _take_others(request: Request, options: list[tuple[int, bytes]]) -> list[tup
     kept: list[tuple[int, bytes]] = []
     transfer: list[tuple[int, bytes]] = []
     for number, value in understood(options):
-        if number == _CONTENT_FORMAT:
-            request.content_format = decode_uint(value)
-        elif number == _ACCEPT:
+        if number == _ACCEPT:
             request.accept = decode_uint(value)
         elif number == _OBSERVE:
             request.observe = decode_uint(value)

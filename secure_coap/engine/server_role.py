@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Final
 
 from secure_coap.engine.blocks import Block
-from secure_coap.engine.bodies import Body, Key, transfer_key
+from secure_coap.engine.bodies import Body
 from secure_coap.engine.conversation import conversation_of
-from secure_coap.engine.incoming import Incoming
+from secure_coap.engine.incoming import Blocks, Incoming
 from secure_coap.engine.options import block_of, in_order, response_options, size_of
 from secure_coap.engine.shared import Shared
 from secure_coap.errors import CoapError, RequestEntityIncomplete, RequestEntityTooLarge, TooManyRequests
@@ -49,9 +49,8 @@ class ServerRole:
     def _advance(self, incoming: Incoming, request: Request, transfer: Sequence[tuple[int, bytes]], now: float) -> bool:
         """What the options of the transfer ask for. Whether the request is whole now."""
         self._prove(incoming, transfer, now)
-        incoming.block1 = block_of(transfer, Option.BLOCK1)
-        incoming.block2 = block_of(transfer, Option.BLOCK2)
-        incoming.tags = tuple(value for number, value in transfer if number == Option.REQUEST_TAG)
+        tags = tuple(value for number, value in transfer if number == Option.REQUEST_TAG)
+        incoming.blocks = Blocks(block_of(transfer, Option.BLOCK1), block_of(transfer, Option.BLOCK2), tags)
         if incoming.block1 is not None:
             return self._assemble(incoming, request, incoming.block1, size_of(transfer, Option.SIZE1) or 0, now)
         if incoming.block2 is None or incoming.block2.number == 0:
@@ -62,7 +61,7 @@ class ServerRole:
 
     def _assemble(self, incoming: Incoming, request: Request, block: Block, announced: int, now: float) -> bool:
         bodies = conversation_of(incoming.link, self._shared, now).received
-        body = bodies.add(transfer_key(request, incoming.tags), block, announced, request.payload, now)
+        body = bodies.add(incoming.transfer, block, announced, request.payload, now)
         if body is None:
             self._deliver(incoming, Code.CONTINUE, self._with_block1(incoming, Code.CONTINUE, ()), b"", now)
             return False
@@ -72,7 +71,7 @@ class ServerRole:
     def _serve_further(self, incoming: Incoming, request: Request, wanted: Block, now: float) -> bool:
         """A further block of a response kept. Without one a safe request simply runs again."""
         conversation = incoming.link.conversation
-        key = transfer_key(request, incoming.tags)
+        key = incoming.transfer
         further = conversation.served.more(key, wanted, now) if conversation is not None else None
         if further is not None:
             self._deliver_encoded(incoming, *further, now)
@@ -103,15 +102,11 @@ class ServerRole:
                 encoded = body.whole()
             else:
                 bodies = conversation_of(incoming.link, self._shared, now).served
-                encoded = bodies.begin(self._key(incoming), body, incoming.block2, now)
+                encoded = bodies.begin(incoming.transfer, body, incoming.block2, now)
         except CoapError as error:
             self.refuse(incoming, error, now)
         else:
             self._deliver_encoded(incoming, response.code, encoded, now)
-
-    @staticmethod
-    def _key(incoming: Incoming) -> Key:
-        return () if incoming.request is None else transfer_key(incoming.request, incoming.tags)
 
     def _with_block1(self, incoming: Incoming, code: Code, options: RawOptions) -> RawOptions:
         """Every response to a block names that block; M is set while more are expected (RFC 7959 section 2.3)."""
@@ -129,10 +124,10 @@ class ServerRole:
     def observe(self, incoming: Incoming, now: float) -> bool:
         """Register the peer's observation; its response becomes the first notification if it is a success."""
         request = incoming.request
-        if request is None or request.observe != 0 or not incoming.link.base:
+        if request.observe != 0 or not incoming.link.base:
             return False
         observers = conversation_of(incoming.link, self._shared, now).observers
-        return observers.add(incoming.token, transfer_key(request, incoming.tags), now)
+        return observers.add(incoming.token, incoming.transfer, now)
 
     def _observed(self, incoming: Incoming, request: Request, response: Response, now: float) -> Response:
         """The response to a request that carries Observe (RFC 7641 section 4.1)."""
