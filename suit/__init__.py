@@ -1,15 +1,6 @@
 """SUIT manifests (draft-ietf-suit-manifest): build, sign, verify, process."""
 
-from suit.builder import (
-    APPLICATION_DATA,
-    CONFIGURATION,
-    CONFIGURATION_URI,
-    IMAGE,
-    IMAGE_URI,
-    component_id,
-    firmware_update,
-    reset_to_agreed_state,
-)
+from suit.builder import Builder, Component
 from suit.common import ComponentId
 from suit.digest import Digest
 from suit.envelope import MAX_SIZE, MAX_SIZE_WITH_IMAGE, Envelope, VerifiedEnvelope, parse_envelope, sign
@@ -18,6 +9,14 @@ from suit.manifest import Manifest, parse_manifest
 from suit.processor import ProcessResult, check_sequence, invoke, process
 from suit.recipient import DeviceDescription
 from suit.store import ComponentStore
+from suit.templates import (
+    APPLICATION_DATA,
+    CONFIGURATION,
+    CONFIGURATION_URI,
+    IMAGE,
+    IMAGE_URI,
+    component_id,
+)
 
 __all__ = [
     "APPLICATION_DATA",
@@ -27,6 +26,8 @@ __all__ = [
     "IMAGE_URI",
     "MAX_SIZE",
     "MAX_SIZE_WITH_IMAGE",
+    "Builder",
+    "Component",
     "ComponentId",
     "ComponentStore",
     "ConditionFailed",
@@ -40,11 +41,9 @@ __all__ = [
     "VerifiedEnvelope",
     "check_sequence",
     "component_id",
-    "firmware_update",
     "invoke",
     "parse_envelope",
     "parse_manifest",
     "process",
-    "reset_to_agreed_state",
     "sign",
 ]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from cose import cbor
-from suit import decoding
+from suit import decoding, templates
 from suit.commands import CommandSequence, decode_sequence, encode_sequence
 from suit.common import Common, ComponentId, parse_component
 from suit.digest import Digest, of_element
 from suit.errors import SuitError, SuitReason
-from suit.numbers import ENCODING_VERSION, ManifestKey
+from suit.numbers import ENCODING_VERSION, ManifestKey, ParameterKey
+from suit.templates import component_id
 from suit.text import TextMap, decode_text
 from suit.versions import Version, parse_version
 
@@ -59,6 +60,72 @@ class Manifest:
     """What the installed components then are (draft-ietf-suit-update-management, suit-set-version)."""
     dependencies: Mapping[int, ComponentId | None] = field(default_factory=dict)
     """Component indices that are envelopes of other manifests, and the prefix of what each is about; see `Common`."""
+
+    @classmethod
+    def firmware_update(
+        cls,
+        *,
+        sequence_number: int,
+        image: bytes,
+        vendor_id: bytes,
+        class_id: bytes,
+        component: Sequence[str | bytes] = templates.IMAGE,
+        uri: str = templates.IMAGE_URI,
+    ) -> Manifest:
+        """Install `image` as `component` and start it. A `uri` with `#` lies in the envelope; others are fetched."""
+        return cls(
+            sequence_number=sequence_number,
+            components=(component_id(component),),
+            shared=templates.identity_check(vendor_id, class_id, templates.image_parameters(image)),
+            sequences={
+                ManifestKey.VALIDATE: templates.IMAGE_MATCH,
+                ManifestKey.INVOKE: templates.INVOKE,
+                ManifestKey.INSTALL: templates.download(uri),
+            },
+        )
+
+    @classmethod
+    def reset_to(
+        cls,
+        *,
+        sequence_number: int,
+        image: bytes,
+        configuration: bytes,
+        vendor_id: bytes,
+        class_id: bytes,
+        install_image: bool = False,
+        application_data: bytes = b"",
+    ) -> Manifest:
+        """The state two providers agree on: this image, this configuration, this application data (none by default).
+
+        The configuration lies in the envelope under CONFIGURATION_URI. The image must be on the device, or, with
+        `install_image`, lies in the envelope under IMAGE_URI and is installed where it is not there yet.
+        """
+        components = (templates.IMAGE, templates.CONFIGURATION, templates.APPLICATION_DATA)
+        return cls(
+            sequence_number=sequence_number,
+            components=tuple(component_id(component) for component in components),
+            shared=(
+                templates.select(0),
+                *templates.identity_check(vendor_id, class_id, templates.image_parameters(image)),
+                templates.select(1),
+                templates.override(templates.image_parameters(configuration)),
+                templates.select(2),
+                templates.override({ParameterKey.CONTENT: application_data}),
+            ),
+            sequences={
+                ManifestKey.VALIDATE: (
+                    *(templates.select(0, 1), *templates.IMAGE_MATCH),
+                    *(templates.select(2), templates.CHECK_CONTENT),
+                ),
+                ManifestKey.INVOKE: (templates.select(0), *templates.INVOKE),
+                ManifestKey.INSTALL: (
+                    *(templates.select(0), *templates.present(install=install_image)),
+                    *(templates.select(1), *templates.download(templates.CONFIGURATION_URI)),
+                    *(templates.select(2), templates.WRITE, templates.CHECK_CONTENT),
+                ),
+            },
+        )
 
     @property
     def common(self) -> Common:

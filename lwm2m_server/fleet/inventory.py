@@ -25,10 +25,11 @@ from lwm2m_server.store import fleet as store
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.fleet import Device
 from lwm2m_server.store.images import Image
-from suit.builder import CONFIGURATION_URI, IMAGE_URI, firmware_update, reset_to_agreed_state
 from suit.envelope import parse_envelope, sign
 from suit.errors import SuitError
+from suit.manifest import Manifest
 from suit.numbers import DigestAlgorithm
+from suit.templates import CONFIGURATION_URI, IMAGE_URI
 from trust_transfer.provider.book import from_factory
 
 MAX_ADDED: Final = 20_000
@@ -156,14 +157,14 @@ def _check_own(known: Device | None, certificate: x509.Certificate) -> None:
 def build_envelope(build: Build, key: PrivateKey) -> bytes:
     """Build and sign a manifest: a firmware update, or with a configuration an agreed state."""
     if build.configuration is None:
-        manifest = firmware_update(
+        manifest = Manifest.firmware_update(
             sequence_number=build.sequence_number,
             image=build.image,
             vendor_id=build.vendor_id,
             class_id=build.class_id,
         )
         return sign(manifest, key, {IMAGE_URI: build.image})
-    manifest = reset_to_agreed_state(
+    manifest = Manifest.reset_to(
         sequence_number=build.sequence_number,
         image=build.image,
         configuration=build.configuration,

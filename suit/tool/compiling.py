@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from suit.builder import command, override, select
 from suit.commands import Alternatives, Command, CommandSequence
 from suit.common import ComponentId
 from suit.digest import of_element
 from suit.manifest import Manifest, element_bytes
 from suit.numbers import CommandCode, ManifestKey, ParameterKey, ReportPolicy
 from suit.parameters import ParameterValue
+from suit.templates import command, override, select
 from suit.text import encode_text
 from suit.tool.inputs import Choice, Description, InvalidDescription
 

@@ -14,8 +14,8 @@ from device_client.emulator.storage.files import DeviceFiles, StorageError
 from device_client.emulator.storage.preferences import Preferences, PreferencesFile
 from device_client.emulator.storage.software import MAX_COMPONENT, SoftwareStore
 from device_client.emulator.storage.vault import MAX_MANIFESTS, Vault
-from suit.builder import APPLICATION_DATA, IMAGE, component_id
 from suit.digest import Digest
+from suit.templates import APPLICATION_DATA, IMAGE, component_id
 from tests.device_client.pki import Pki
 
 

@@ -35,9 +35,9 @@ from objects.nodes import MultipleResource, Resource
 from secure_coap.errors import TransportError
 from secure_coap.exchange import Request, Response
 from secure_coap.numbers.codes import Code
-from suit.builder import CONFIGURATION_URI, IMAGE_URI, firmware_update, reset_to_agreed_state
 from suit.envelope import parse_envelope, sign
 from suit.manifest import Manifest
+from suit.templates import CONFIGURATION_URI, IMAGE_URI
 from tests.device_client.peers import EstPeer, ServerPeer, est_peer, server_peer
 from tests.device_client.pki import Pki, Provider
 from tests.device_client.relay import relay_to
@@ -115,13 +115,15 @@ class World:
     # ---- what SP1 does ----
 
     def agreed_manifest(self, key: PrivateKey | None = None, image: bytes = FIRMWARE_IMAGE) -> bytes:
-        manifest = reset_to_agreed_state(
+        manifest = Manifest.reset_to(
             sequence_number=1, image=image, configuration=CONFIGURATION, vendor_id=VENDOR, class_id=CLASS
         )
         return sign(manifest, key or self.pki.sp1.firmware_key, {CONFIGURATION_URI: CONFIGURATION})
 
     def update_manifest(self, image: bytes, sequence: int = 1, key: PrivateKey | None = None) -> bytes:
-        manifest: Manifest = firmware_update(sequence_number=sequence, image=image, vendor_id=VENDOR, class_id=CLASS)
+        manifest: Manifest = Manifest.firmware_update(
+            sequence_number=sequence, image=image, vendor_id=VENDOR, class_id=CLASS
+        )
         return sign(manifest, key or self.pki.sp1.firmware_key, {IMAGE_URI: image})
 
     def template(

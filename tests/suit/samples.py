@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 import suit
 from cose.keys import PublicKey
 from suit import ComponentStore, DeviceDescription, Manifest, ProcessResult, VerifiedEnvelope
-from suit.builder import identity_check
 from suit.commands import CommandSequence
 from suit.numbers import ManifestKey
+from suit.templates import identity_check
 
 VECTORS: Final = Path(__file__).parents[1] / "vectors" / "suit-manifest"
 SHARED: Final = Path(__file__).parents[2].parent / "shared" / "vectors" / "suit-manifest"
@@ -50,11 +50,11 @@ def appendix_b() -> tuple[list[Example], PublicKey]:
 
 
 def update(sequence_number: int = 4, image: bytes = NEW) -> Manifest:
-    return suit.firmware_update(sequence_number=sequence_number, image=image, vendor_id=VENDOR, class_id=CLASS)
+    return suit.Manifest.firmware_update(sequence_number=sequence_number, image=image, vendor_id=VENDOR, class_id=CLASS)
 
 
 def reset(sequence_number: int = 2, image: bytes = OLD, *, install_image: bool = False) -> Manifest:
-    return suit.reset_to_agreed_state(
+    return suit.Manifest.reset_to(
         sequence_number=sequence_number,
         image=image,
         configuration=SETTINGS,

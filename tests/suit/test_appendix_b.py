@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from suit import Digest, SuitError, SuitReason, parse_envelope
-from suit.builder import IMAGE_MATCH, INVOKE, download, identity_check
 from suit.commands import encode_sequence
 from suit.envelope import assemble
 from suit.manifest import Manifest
 from suit.numbers import ManifestKey, ParameterKey
 from suit.parameters import ParameterValue
+from suit.templates import IMAGE_MATCH, INVOKE, download, identity_check
 from tests.suit.samples import CLASS, KEY, SHARED, VENDOR, Example, appendix_b
 
 EXAMPLES, PUBLIC_KEY = appendix_b()

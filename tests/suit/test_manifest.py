@@ -9,10 +9,10 @@ import pytest
 from cose import cbor
 from cose.cbor import Tagged
 from suit import Manifest, SuitError, SuitReason, parse_manifest
-from suit.builder import IMAGE_MATCH, command, override
 from suit.commands import Alternatives, Command, Index, Nested, decode_sequence, encode_sequence
 from suit.common import MAX_COMPONENTS
 from suit.numbers import CommandCode, ManifestKey, ParameterKey
+from suit.templates import IMAGE_MATCH, command, override
 from tests.suit.samples import VENDOR, reset, update
 
 COMMON = cbor.encode({2: [[b"image"]]})

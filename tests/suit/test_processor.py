@@ -8,12 +8,12 @@ import pytest
 
 import suit
 from suit import ComponentId, DeviceDescription, SuitError, SuitReason, parse_envelope
-from suit.builder import IMAGE_MATCH, INVOKE, command, download, image_parameters, override, select
 from suit.commands import Alternatives, Command, CommandSequence, Index, Nested
 from suit.metadata import ComponentMetadata
 from suit.numbers import CommandCode, ManifestKey, ParameterKey, ReportReason
 from suit.processor import MAX_SEQUENCE_STEP
 from suit.run import MAX_STEPS
+from suit.templates import IMAGE_MATCH, INVOKE, command, download, image_parameters, override, select
 from tests.suit.samples import (
     CLASS,
     DEVICE,
@@ -169,7 +169,7 @@ def test_identity_must_be_checked() -> None:
 
 
 def test_unknown_components() -> None:
-    manifest = suit.firmware_update(
+    manifest = suit.Manifest.firmware_update(
         sequence_number=1, image=NEW, vendor_id=VENDOR, class_id=CLASS, component=("radio", b"\1")
     )
     assert reason_of(signed(manifest, {suit.IMAGE_URI: NEW}), device_store()) is SuitReason.COMPONENT_UNKNOWN

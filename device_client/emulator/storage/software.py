@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from cose import cbor
 from device_client.emulator.storage.files import DeviceFiles, StorageError
-from suit.builder import APPLICATION_DATA, CONFIGURATION, IMAGE, component_id
 from suit.common import ComponentId
 from suit.digest import Digest
 from suit.metadata import ComponentMetadata
+from suit.templates import APPLICATION_DATA, CONFIGURATION, IMAGE, component_id
 
 FILE: Final = "software.cbor"
 FOLDER: Final = "components"
