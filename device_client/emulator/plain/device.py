@@ -53,7 +53,9 @@ class PlainDevice:
         self.model = MODEL.selecting(core_versions(settings.version))
         self.accounts = Accounts(self.model, self._ordered)
         first_accounts(self.accounts, settings)
+        self._files = files
         if files is not None:
+            files.make()
             self.accounts.keep_in(files)
         workshop = Workshop(
             settings,
@@ -76,7 +78,14 @@ class PlainDevice:
         self._bootstrap_wanted = Signal()
 
     async def run(self, off: asyncio.Event) -> None:
-        """Live until `off` is set, then deregister and end. Cancelled, it ends at once, like a power cut."""
+        """Live until `off` is set, then deregister and end. Cancelled, it ends at once, like a power cut.
+
+        Raises StorageError when another process runs the client of this directory.
+        """
+        with contextlib.nullcontext() if self._files is None else self._files.alone():
+            await self._run(off)
+
+    async def _run(self, off: asyncio.Event) -> None:
         switched_off = asyncio.ensure_future(off.wait())
         try:
             with contextlib.suppress(TimeoutError):

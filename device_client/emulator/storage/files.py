@@ -30,6 +30,11 @@ class DeviceFiles:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def make(self) -> None:
+        """Make the directory, unless it is there. Raises StorageError."""
+        with _storage_errors(self.root):
+            _make_directory(self.root)
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Hold the device while it runs; the kernel lets go when the process dies. Raises StorageError if it runs."""

@@ -24,13 +24,12 @@ from aiocoap.protocol import Context  # type: ignore[import-untyped]
 from aiocoap.resource import Resource  # type: ignore[import-untyped]
 from aiocoap.tokenmanager import TokenManager  # type: ignore[import-untyped]
 
-from device_client.emulator.transport import wire
+from device_client.emulator.transport import translation, wire
 from device_client.emulator.transport.bodies import Bodies
 from device_client.emulator.transport.bounded import BoundedDict
 from device_client.emulator.transport.channel import Channel
 from device_client.emulator.transport.dtls import DtlsError
 from secure_coap.exchange import Request, Response
-from secure_coap.numbers.codes import Code
 
 BLOCK_SIZE = 1024
 """Largest block, bytes: with options and DTLS overhead it still fits one datagram of 1,280 bytes."""
@@ -147,7 +146,7 @@ class CoapSession:
 
         Raises SessionLost, and ends the session, when retransmission ran out or the session ended meanwhile.
         """
-        return _response(await self._exchange(request))
+        return translation.response_of(await self._exchange(request))
 
     async def _exchange(
         self, request: Request, echo: bytes | None = None, block2: tuple[int, bool, int] | None = None
@@ -155,7 +154,7 @@ class CoapSession:
         """One exchange of messages; with `block2` aiocoap does not fetch the other blocks."""
         if self.closed.is_set():
             raise SessionLost("the session has ended: open a new one")
-        message = _outgoing(request, self._tuning)
+        message = translation.outgoing(request, self._tuning)
         message.opt.echo = echo
         message.opt.block2 = block2
         message.remote = self._remote
@@ -183,13 +182,13 @@ class CoapSession:
         if answer.code.is_successful() and (0 if block is None else block.start) != offset:
             raise SessionLost("the server answered with another block")
         more = block is not None and block.more
-        return Block(_response(answer), bytes(answer.opt.etag or b""), more, total)
+        return Block(translation.response_of(answer), bytes(answer.opt.etag or b""), more, total)
 
     def notify(self, origin: Origin, response: Response, *, confirmable: bool, gone: Callable[[], None]) -> None:
         """Send a notification; `gone` is called when the server rejects it by a Reset. Nothing after the end."""
         if self.closed.is_set() or self._root is None:
             return
-        message = _answer(response, self._tuning)
+        message = translation.answer(response, self._tuning)
         message.token, message.remote = origin.token, self._remote
         message.mtype = CON if confirmable else NON
         origin.message.remote = self._remote
@@ -419,7 +418,7 @@ class _Root(Resource):  # type: ignore[misc]
         await super().render_to_pipe(pipe)
 
     async def render(self, request: Message) -> Message:
-        return self._message(await self._handler.handle(_incoming(request), Origin(request.token, request)))
+        return self._message(await self._handler.handle(translation.incoming(request), Origin(request.token, request)))
 
     def first_block(self, request: Message, answer: Message) -> Message:
         """The notification, or its first block; the server fetches the rest as of any answer (RFC 7959, 2.6)."""
@@ -431,52 +430,4 @@ class _Root(Resource):  # type: ignore[misc]
         return block
 
     def _message(self, response: Response) -> Message:
-        return _answer(response, self._tuning)
-
-
-def _outgoing(request: Request, tuning: Tuning) -> Message:
-    message = Message(code=AioCode(request.method), payload=request.payload, transport_tuning=tuning)
-    message.opt.uri_path = request.path
-    message.opt.uri_query = request.query
-    if request.content_format is not None:
-        message.opt.content_format = request.content_format
-    if request.accept is not None:
-        message.opt.accept = request.accept
-    return message
-
-
-def _incoming(message: Message) -> Request:
-    return Request(
-        method=Code(int(message.code)),
-        path=tuple(message.opt.uri_path),
-        query=tuple(message.opt.uri_query),
-        payload=message.payload,
-        content_format=_number(message.opt.content_format),
-        accept=_number(message.opt.accept),
-        observe=message.opt.observe,
-    )
-
-
-def _answer(response: Response, tuning: Tuning) -> Message:
-    message = Message(code=AioCode(response.code), payload=response.payload, transport_tuning=tuning)
-    if response.content_format is not None:
-        message.opt.content_format = response.content_format
-    if response.observe is not None:
-        message.opt.observe = response.observe
-    if response.location_path:
-        message.opt.location_path = response.location_path
-    return message
-
-
-def _response(message: Message) -> Response:
-    return Response(
-        code=Code(int(message.code)),
-        payload=message.payload,
-        content_format=_number(message.opt.content_format),
-        location_path=tuple(message.opt.location_path),
-        max_age=message.opt.max_age,
-    )
-
-
-def _number(value: Any) -> int | None:
-    return None if value is None else int(value)
+        return translation.answer(response, self._tuning)
