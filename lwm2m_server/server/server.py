@@ -24,7 +24,7 @@ from lwm2m_server.protocol import registration, send
 from lwm2m_server.protocol.registration_limits import RegistrationLimits
 from lwm2m_server.protocol.registrations import Registration, RegistrationTable
 from lwm2m_server.protocol.wakefulness import Wakefulness
-from lwm2m_server.server.admission import Admission, EndpointAdmission
+from lwm2m_server.server.admission import NOBODY, Admission, EndpointAdmission
 from lwm2m_server.server.carrying_out import carry_out
 from lwm2m_server.server.counters import RegistrationCounters
 from lwm2m_server.server.credentials import Credentials
@@ -42,7 +42,7 @@ from lwm2m_server.settings import EndpointRule, QueueSettings
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.registrations import RegistrationStore
 from objects.model import MODEL, ObjectModel
-from secure_coap.association import Association
+from secure_coap.association import Association, Transport
 from secure_coap.channels.dtls import DtlsServerConfig
 from secure_coap.endpoint import CoapServer
 from secure_coap.errors import NotFound
@@ -85,11 +85,15 @@ class Lwm2mServer:
         self.events = Events()
         self.registrations = RegistrationTable()
         self.wakefulness = Wakefulness(self.registrations, queue.awake_time)
-        self.sessions = Sessions(lambda name: self.wakefulness.asleep(name, self.clock.now()), self._heard)
+        self.sessions = Sessions(
+            lambda name: self.wakefulness.asleep(name, self.clock.now()), self._heard, self._recall
+        )
         self.credentials = Credentials(database, self.clock)
         self._store = RegistrationStore(database)
         self._parameters = parameters
         self._coap: list[CoapServer] = []
+        self._plain: list[CoapServer] = []
+        """Those without security."""
         self._routes: dict[str, Handler] = {}
         self.requests: Counter[str] = Counter()
         """Requests by interface; those to none as `UNKNOWN`."""
@@ -185,6 +189,8 @@ class Lwm2mServer:
             nosec_anywhere=nosec_anywhere,
         )
         self._coap.append(coap)
+        if dtls is None:
+            self._plain.append(coap)
         self.sessions.add(coap)
         return coap.address
 
@@ -257,6 +263,16 @@ class Lwm2mServer:
     def _heard(self, endpoint: str) -> None:
         """A device has answered, which keeps one in queue mode awake."""
         self.wakefulness.heard(endpoint, self.clock.now())
+
+    def _recall(self, endpoint: str) -> Association | None:
+        """Without security a device is where it registered or updated, also after a restart of this server."""
+        known = self.registrations.get(endpoint)
+        if known is None or known.owner != NOBODY or known.transport is not Transport.UDP:
+            return None
+        for coap in self._plain:
+            if (":" in coap.address[0]) == (":" in known.remote[0]):
+                return coap.associate(known.remote)
+        return None
 
     def _on_sent(self, event: Sent | Notification) -> None:
         self._heard(event.endpoint)

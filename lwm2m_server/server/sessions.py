@@ -1,7 +1,8 @@
 """Which device is reachable over which session, and requests to it.
 
-Registrations survive a restart; sessions do not. After a restart, or while a device sleeps, it has no session: a
-request waits for it as long as its caller allows, then fails with `DeviceOffline`.
+Registrations survive a restart; sessions do not, except that without security an address is all there is to one. After
+a restart, or while a device sleeps, it has no session: a request waits for it as long as its caller allows, then fails
+with `DeviceOffline`.
 """
 
 from __future__ import annotations
@@ -64,14 +65,20 @@ class Sessions:
     """Sessions by endpoint name, over all CoAP endpoints; one per device, the one it was last heard over.
 
     Without security there is nothing to close: an anonymous association may stand for several devices. `asleep`:
-    whether a device is known not to listen now; `on_answer` hears of every device that has answered.
+    whether a device is known not to listen now; `on_answer` hears of every device that has answered; `recall` opens the
+    session of one that has none, where its registration is enough to reach it.
     """
 
     def __init__(
-        self, asleep: Callable[[str], bool] = lambda _: False, on_answer: Callable[[str], None] = lambda _: None
+        self,
+        asleep: Callable[[str], bool] = lambda _: False,
+        on_answer: Callable[[str], None] = lambda _: None,
+        recall: Callable[[str], Association | None] = lambda _: None,
     ) -> None:
         self._asleep = asleep
         self._on_answer = on_answer
+        self._recall = recall
+        self._silent: set[str] = set()
         self._coap: list[CoapEndpoint] = []
         self._sessions: dict[str, Association] = {}
         self._endpoints: dict[Association, str] = {}
@@ -89,6 +96,7 @@ class Sessions:
             return
         self._sessions[endpoint] = association
         self._endpoints[association] = endpoint
+        self._silent.discard(endpoint)
         if previous is not None and previous.peer is not None and (coap := self._holder(previous)) is not None:
             coap.drop(previous)
         self._arrived(endpoint)
@@ -119,6 +127,7 @@ class Sessions:
     def forget(self, endpoint: str) -> None:
         """The device's registration has ended; its session may stay open, but nothing is sent over it any more."""
         association = self._sessions.pop(endpoint, None)
+        self._silent.discard(endpoint)
         if association is not None and self._endpoints.get(association) == endpoint:
             del self._endpoints[association]
 
@@ -181,6 +190,7 @@ class Sessions:
             # Not dropped: the device may still use the session, and is attached again when it does.
             if gone and self._sessions.get(endpoint) is association:
                 del self._sessions[endpoint]
+                self._silent.add(endpoint)
             raise DeviceOffline(f"{endpoint} did not answer: {error}") from error
         self._on_answer(endpoint)
 
@@ -190,6 +200,10 @@ class Sessions:
 
     async def appear(self, endpoint: str, wait: float) -> Association:
         """The device's session, waiting up to `wait` seconds for one, or for it to wake; raises `NotConnected`."""
+        if endpoint not in self._sessions and endpoint not in self._silent:
+            with contextlib.suppress(TransportError):  # no room for one more: it comes by itself
+                if (recalled := self._recall(endpoint)) is not None:
+                    self.attach(endpoint, recalled)
         if wait > 0 and (endpoint not in self._sessions or self._asleep(endpoint)):
             arrival = self._arrivals.setdefault(endpoint, asyncio.Event())
             with contextlib.suppress(TimeoutError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from pathlib import Path as FilePath
 
 import pytest
@@ -156,3 +157,16 @@ async def test_a_device_that_falls_silent_is_offline_until_it_is_heard_again(run
         assert not running.server.sessions.is_online("dev-1")
         async with AiocoapDevice().running(running.address):
             assert await device.read("/3/0/0") == "Example Ltd"
+
+
+async def test_without_security_a_device_is_reached_after_a_restart_before_it_is_heard(tmp_path: FilePath) -> None:
+    async with AsyncExitStack() as stack:
+        async with running_server(tmp_path / "server.db") as before:
+            aiocoap = await stack.enter_async_context(AiocoapDevice().running(before.address))
+        async with running_server(tmp_path / "server.db", port=before.address[1]) as after:
+            device = after.server.device("dev-1")
+            assert await device.read("/3/0/0") == "Example Ltd"
+            await aiocoap.vanish()
+            for reason in ("did not answer", "not connected"):  # one try, no more
+                with pytest.raises(DeviceOffline, match=reason):
+                    await device.read("/3/0/0")
