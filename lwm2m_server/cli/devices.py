@@ -1,7 +1,7 @@
 """`lwm2m-server devices`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,6 +11,8 @@ from lwm2m_server.cli.operations import Endpoint
 
 app = typer.Typer(no_args_is_help=True, help="Devices: list, show, and every operation of LwM2M on one of them.")
 
+PAGE = 10_000
+"""Devices in one answer of the server; a shorter one is the last."""
 _FLEET = ("endpoint", "group", "book", "registered", "online", "state", "result")
 """Columns of a service provider's devices."""
 _REGISTERED = ("endpoint", "online", "version", "binding", "queue_mode", "transport", "address", "identity")
@@ -24,7 +26,12 @@ def list_devices(
     output: Format = Output.TABLE,
 ) -> None:
     """List devices: a service provider's with what the book says of them, else those that are registered."""
-    devices = Server(config).get("devices", group=group)
+    server = Server(config)
+    devices: list[dict[str, Any]] = []
+    while page := server.get("devices", group=group, after=devices[-1]["endpoint"] if devices else None):
+        devices += page
+        if len(page) < PAGE:
+            break
     show(output, devices, _FLEET if any("book" in device for device in devices) else _REGISTERED)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 
 from lwm2m_server.fleet.errors import Rejected, Unknown
 from lwm2m_server.fleet.provider import ServiceProvider
@@ -38,6 +38,10 @@ def _maybe_provider(request: Request) -> ServiceProvider | None:
     provider: ServiceProvider | None = request.app.state.provider
     return provider
 
+
+MAX_PAGE: Final = 10_000
+"""Devices in one answer."""
+PageSize = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 
 Server = Annotated[Lwm2mServer, Depends(_server)]
 FirmwareService = Annotated[Firmware, Depends(_firmware)]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 
 from lwm2m_server.api.admin.access import Reach
-from lwm2m_server.api.admin.common import MAX_UPLOAD, Provider, check_group_name
+from lwm2m_server.api.admin.common import MAX_PAGE, MAX_UPLOAD, PageSize, Provider, check_group_name
 from lwm2m_server.api.admin.operations import ExecuteOrder, execute
 from lwm2m_server.api.body import bounded_body
 from lwm2m_server.fleet.errors import Unknown
@@ -58,10 +58,13 @@ async def execute_in_group(provider: Provider, reach: Reach, group: str, order: 
 
 
 @router.get("/devices")
-async def list_devices(provider: Provider, group: str | None = Query(default=None)) -> list[View]:
-    """All devices, or those of a group."""
+async def list_devices(
+    provider: Provider, after: str = "", limit: PageSize = MAX_PAGE, group: str | None = None
+) -> list[View]:
+    """All devices, or those of a group, by endpoint name: at most `limit`, after the name `after`."""
     async with provider.database.reading() as connection:
-        devices = await store.find_devices(connection, group=group)
+        found = await store.find_devices(connection, group=group)
+    devices = [device for device in found if device.endpoint > after][:limit]
     return [_view(provider, device) for device in devices]
 
 

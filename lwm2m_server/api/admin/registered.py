@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+import heapq
+from collections.abc import Iterable
+from operator import attrgetter
+from typing import Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 
-from lwm2m_server.api.admin.common import Server
+from lwm2m_server.api.admin.common import MAX_PAGE, PageSize, Server
 from lwm2m_server.fleet.errors import Unknown
 from lwm2m_server.protocol.object_links import links_of
 from lwm2m_server.protocol.registrations import Registration
+from lwm2m_server.store import groups
 
 router = APIRouter()
-
-MAX_PAGE: Final = 10_000
-"""Devices in one answer."""
 
 View = dict[str, Any]
 
 
 @router.get("/devices")
 async def list_registered(
-    server: Server, after: str = "", limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = MAX_PAGE
+    server: Server, after: str = "", limit: PageSize = MAX_PAGE, group: str | None = None
 ) -> list[View]:
-    """Registered devices by endpoint name, beginning after the name `after`; at most `limit`."""
-    found = [one for one in server.devices() if one.endpoint > after][:limit]
+    """Registered devices, all or those of a group, by endpoint name: at most `limit`, after the name `after`."""
+    if group is None:
+        candidates: Iterable[Registration] = server.registrations
+    else:
+        async with server.database.reading() as connection:
+            members = await groups.members(connection, group)
+        candidates = (one for name in members if (one := server.registrations.get(name)) is not None)
+    later = (one for one in candidates if one.endpoint > after)
+    found = heapq.nsmallest(limit, later, key=attrgetter("endpoint"))
     return [_view(one, online=server.sessions.is_online(one.endpoint)) for one in found]
 
 

@@ -134,7 +134,11 @@ async def test_the_admin_api_shows_what_a_device_is(folder: Path) -> None:
         assert (shown["queue_mode"], shown["lifetime"], shown["online"]) == (True, 60, True)
         assert (await admin.get("/api/v1/devices/nobody")).status_code == 404
         assert (await admin.get("/api/v1/devices", params={"after": "a"})).json()[0]["endpoint"] == "a b/c"
-        assert (await admin.get("/api/v1/devices", params={"after": "b"})).json() == []
+        assert (await admin.get("/api/v1/devices", params={"after": "b", "limit": 1})).json() == []
+        assert (await admin.put("/api/v1/groups/meters/members/a%20b%2Fc")).is_success
+        for group, names in (("meters", ["a b/c"]), ("others", [])):
+            listed = (await admin.get("/api/v1/devices", params={"group": group})).json()
+            assert [one["endpoint"] for one in listed] == names
         async with httpx.AsyncClient(base_url=admin.base_url) as stranger:
             assert (await stranger.get("/api/v1/devices")).status_code == 401
 
