@@ -35,7 +35,19 @@ class Counters:
     """Confirmable messages given up."""
     resets: int = 0
     """Messages of ours that a peer rejected."""
+    cookies: int = 0
+    """DTLS handshakes asked for by unproven addresses, answered with a cookie."""
+    handshakes: int = 0
+    """Handshakes finished."""
     handshakes_failed: int = 0
-    """Associations that never came to be."""
+    """Handshakes that ended otherwise, of addresses that were proven."""
+    unknown_identities: int = 0
+    """Handshakes with a PSK identity nobody has."""
+    wrong_keys: int = 0
+    """Handshakes with a known PSK identity and another key."""
+    hellos_paused: int = 0
+    """Handshakes not begun because their source had guessed too often."""
+    records_dropped: int = 0
+    """DTLS records that belong to no session or handshake."""
     send_failures: int = 0
     """Datagrams the socket did not take."""

@@ -63,7 +63,7 @@ class CoapServer:
         proof = AddressProof(rng.randbytes(32)) if dtls is None and prove_addresses else None
         claim = partial(offered, on_stray) if on_stray is not None else None
         engine = Engine(rng=rng, parameters=parameters, limits=limits, proof=proof, claim=claim)
-        channel = DtlsServer(dtls, rng, limits) if dtls is not None else None
+        channel = DtlsServer(dtls, rng, limits, engine.counters) if dtls is not None else None
         bound = await bind_udp(host, port)
         driver: AnyDriver
         if channel is not None:

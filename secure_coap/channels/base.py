@@ -7,7 +7,7 @@ address.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from secure_coap.association import Address, Association
 
@@ -21,8 +21,7 @@ class Opened:
     association: Association
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """A CoAP datagram of the peer."""
 
     association: Association
@@ -42,13 +41,16 @@ ChannelEvent = Opened | Received | Closed
 
 
 class Channel(Protocol):
-    """Call `datagrams` and `events` after every other call; each item is returned once."""
+    """Call `datagrams` and `events` after every other call but `seal`; each item is returned once."""
 
-    def receive(self, datagram: bytes, remote: Address, now: float) -> None:
-        """A datagram from the network. Never raises for what it contains."""
+    def receive(self, datagram: bytes, remote: Address, now: float) -> Received | None:
+        """A datagram from the network. Never raises for what it contains.
 
-    def send(self, association: Association, datagram: bytes, now: float) -> None:
-        """A CoAP datagram for the peer; dropped when the association is gone."""
+        What nearly every one is, a CoAP datagram of an open association, is returned; all else becomes events.
+        """
+
+    def seal(self, association: Association, datagram: bytes) -> bytes | None:
+        """A CoAP datagram for the peer, as it goes to `association.remote`; None when the association is gone."""
 
     def close(self, association: Association, reason: str) -> None:
         """End one association, telling the peer."""

@@ -64,8 +64,11 @@ class ProtectedDriver(Driver):
     def _receive(self, datagram: bytes, remote: Any, now: float) -> None:
         """A defect that one datagram brings to light must not silence the socket for all."""
         try:
-            self._channel.receive(datagram, (remote[0], remote[1]), now)
-            self._pump(now)
+            received = self._channel.receive(datagram, (remote[0], remote[1]), now)
+            if received is None:
+                self._pump(now)
+            else:
+                self._receive_protected(cast(Link, received.association), received.datagram, now)
         except Exception:
             _log.exception("datagram_handling_failed", remote=remote[:2], size=len(datagram))
 
@@ -98,7 +101,6 @@ class ProtectedDriver(Driver):
         if not self.closed_reason.done():
             self.closed_reason.set_result(reason)
         if not opened:
-            self._datagram_engine.counters.handshakes_failed += 1
             _log.info("handshake_failed", remote=link.remote, reason=reason[:200])
         if link in self._sessions:
             del self._sessions[link]
@@ -107,15 +109,14 @@ class ProtectedDriver(Driver):
     def send_all(self) -> None:
         """See `Driver`."""
         now = self._loop.time()
-        outbox = self._datagram_engine.outbox
-        while outbox:
-            waiting = outbox[:]
-            outbox.clear()
-            for link, datagram in waiting:
-                self._channel.send(link, datagram, now)
-            self._pump(now)
-        for remote, datagram in self._channel.datagrams():
-            self._socket.send(datagram, remote)
+        outbox, channel, send = self._datagram_engine.outbox, self._channel, self._socket.send
+        for remote, datagram in channel.datagrams():  # the end of a handshake goes before the first data
+            send(datagram, remote)
+        for link, datagram in outbox:
+            sealed = channel.seal(link, datagram)
+            if sealed is not None:
+                send(sealed, link.remote)
+        outbox.clear()
         due = self._channel.next_timer(now)
         if due is not None and self._channel_timer is None:
             self._channel_timer = self._loop.call_at(due, self._on_channel_timer)

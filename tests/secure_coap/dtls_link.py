@@ -8,6 +8,7 @@ from collections.abc import Callable
 from secure_coap.association import Address, Association
 from secure_coap.channels.base import ChannelEvent, Closed, Opened, Received
 from secure_coap.channels.dtls import DtlsClient, DtlsClientConfig, DtlsServer, DtlsServerConfig
+from secure_coap.counters import Counters
 from secure_coap.limits import CLIENT_LIMITS, SERVER_LIMITS, Limits
 
 SERVER: Address = ("192.0.2.1", 5684)
@@ -21,7 +22,8 @@ class Link:
     def __init__(self, config: DtlsServerConfig, *, limits: Limits = SERVER_LIMITS) -> None:
         self._rng = random.SystemRandom()
         self.now = 1000.0
-        self.server = DtlsServer(config, self._rng, limits)
+        self.counters = Counters()
+        self.server = DtlsServer(config, self._rng, limits, self.counters)
         self.clients: dict[Address, DtlsClient] = {}
         self.server_events: list[ChannelEvent] = []
         self.client_events: dict[Address, list[ChannelEvent]] = {}
@@ -46,9 +48,11 @@ class Link:
     def deliver(self, datagram: bytes, source: Address, destination: Address) -> None:
         """Put one datagram into a channel."""
         if destination == SERVER:
-            self.server.receive(datagram, source, self.now)
+            received = self.server.receive(datagram, source, self.now)
+            self.server_events += [] if received is None else [received]
         elif destination in self.clients:
-            self.clients[destination].receive(datagram, source, self.now)
+            received = self.clients[destination].receive(datagram, source, self.now)
+            self.client_events[destination] += [] if received is None else [received]
 
     def _collect(self) -> list[tuple[Address, Address, bytes]]:
         self.server_events += self.server.events()
@@ -82,5 +86,14 @@ class Link:
 
     def say(self, address: Address, text: bytes) -> None:
         """The client sends application data."""
-        self.clients[address].send(self.client_association(address), text, self.now)
+        self._carry(self.clients[address].seal(self.client_association(address), text), address, SERVER)
+
+    def tell(self, association: Association, text: bytes) -> None:
+        """The server sends application data."""
+        self._carry(self.server.seal(association, text), SERVER, association.remote)
+
+    def _carry(self, datagram: bytes | None, source: Address, destination: Address) -> None:
+        if datagram is not None:
+            self.sent.append((source, destination, datagram))
+            self.deliver(datagram, source, destination)
         self.run()

@@ -56,8 +56,7 @@ def test_data_both_ways() -> None:
     link = connected()
     link.say(DEVICE, b"up")
     assert link.received() == [b"up"]
-    link.server.send(link.opened()[0], b"down", link.now)
-    link.run()
+    link.tell(link.opened()[0], b"down")
     assert [event.datagram for event in link.client_events[DEVICE] if isinstance(event, Received)] == [b"down"]
 
 
@@ -181,9 +180,7 @@ def test_an_unfinished_handshake_leaves_the_session_alone() -> None:
     link.passes = lambda datagram, source, destination: destination == SERVER  # the newcomer hears nothing
     link.connect(DEVICE, hierarchy().client_config())
     link.run()
-    old_client.send(old_association, b"still here", link.now)
-    for remote, datagram in old_client.datagrams():
-        link.deliver(datagram, DEVICE, remote)
+    link.deliver(old_client.seal(old_association, b"still here") or b"", DEVICE, SERVER)
     link.run()
     assert link.received() == [b"still here"]
     assert len(link.opened()) == 1
@@ -195,9 +192,7 @@ def test_a_refused_newcomer_leaves_the_session_alone() -> None:
     old_client, old_association = link.clients[DEVICE], link.client_association(DEVICE)
     link.connect(DEVICE, hierarchy("stranger").client_config(verify=hierarchy().verify_server))
     link.run()
-    old_client.send(old_association, b"still here", link.now)
-    for remote, datagram in old_client.datagrams():
-        link.deliver(datagram, DEVICE, remote)
+    link.deliver(old_client.seal(old_association, b"still here") or b"", DEVICE, SERVER)
     link.run()
     assert link.received() == [b"still here"]
 
@@ -207,18 +202,14 @@ def test_records_of_a_replaced_session_vanish() -> None:
     old_client, old_association = link.clients[DEVICE], link.client_association(DEVICE)
     link.connect(DEVICE, hierarchy().client_config())
     link.run()
-    old_client.send(old_association, b"from the past", link.now)
-    for remote, datagram in old_client.datagrams():
-        link.deliver(datagram, DEVICE, remote)
+    link.deliver(old_client.seal(old_association, b"from the past") or b"", DEVICE, SERVER)
     link.say(DEVICE, b"now")
     assert link.received() == [b"now"]
 
 
 def test_a_session_does_not_follow_its_records_to_another_address() -> None:
     link = connected()
-    link.clients[DEVICE].send(link.client_association(DEVICE), b"moved", link.now)
-    for _, datagram in link.clients[DEVICE].datagrams():
-        link.deliver(datagram, OTHER, SERVER)
+    link.deliver(link.clients[DEVICE].seal(link.client_association(DEVICE), b"moved") or b"", OTHER, SERVER)
     link.run()
     assert link.received() == []
 
@@ -242,7 +233,7 @@ def test_sending_into_a_closed_session_is_nothing() -> None:
     link = connected()
     (association,) = link.opened()
     link.server.close(association, "dropped")
-    link.server.send(association, b"late", link.now)
+    assert link.server.seal(association, b"late") is None
     link.server.close(association, "twice")
     link.run()
     assert link.closed() == ["dropped"]

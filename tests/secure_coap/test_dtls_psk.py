@@ -59,8 +59,7 @@ def test_data_both_ways() -> None:
     link = connected()
     link.say(DEVICE, b"up")
     assert link.received() == [b"up"]
-    link.server.send(link.opened()[0], b"down", link.now)
-    link.run()
+    link.tell(link.opened()[0], b"down")
     assert [event.datagram for event in link.client_events[DEVICE] if isinstance(event, Received)] == [b"down"]
 
 
@@ -173,7 +172,7 @@ def test_after_five_wrong_keys_a_source_waits_a_minute() -> None:
     assert not gets_in(link, (DEVICE[0], 7))
     link.now += 2
     assert gets_in(link, (DEVICE[0], 8))
-    assert link.server.counters.hellos_paused == 2
+    assert link.counters.hellos_paused == 2
 
 
 def test_guesses_a_minute_apart_do_not_add_up() -> None:
@@ -240,7 +239,7 @@ def test_guesses_are_told_apart_for_the_operator_only() -> None:
     link.now += 31
     link.server.timer(link.now)
     link.run()
-    counters = link.server.counters
+    counters = link.counters
     assert (counters.wrong_keys, counters.unknown_identities, counters.handshakes_failed) == (1, 1, 2)
     assert link.closed() == ["no proof of the key"] * 2
 

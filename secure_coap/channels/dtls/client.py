@@ -10,7 +10,7 @@ from secure_coap.channels.dtls.config import DtlsClientConfig
 from secure_coap.channels.dtls.context import make_context
 from secure_coap.channels.dtls.handshake import MTU, Handshake
 from secure_coap.channels.dtls.peer_check import PeerCheck
-from secure_coap.channels.dtls.records import ContentType, split_records
+from secure_coap.channels.dtls.records import ContentType, is_one_record_of_data, split_records
 from secure_coap.channels.dtls.server import TICK
 from secure_coap.channels.dtls.session import DtlsSession, SessionState
 from secure_coap.engine.rng import Rng
@@ -35,15 +35,18 @@ class DtlsClient:
         connection.set_connect_state()
         connection.set_ciphertext_mtu(MTU)
         handshake = Handshake(connection, PeerCheck(self._config, self._rng), is_client=True)
-        self._session = DtlsSession(handshake, key=self._rng.randbytes(16), remote=remote, now=now)
+        self._session = DtlsSession(handshake, remote, now)
         self._session.begin(now)
         self._after(self._session)
 
-    def receive(self, datagram: bytes, remote: Address, now: float) -> None:
+    def receive(self, datagram: bytes, remote: Address, now: float) -> Received | None:
         """See `Channel`. Only the server's address counts, and after the handshake only protected records."""
         session = self._session
         if session is None or session.remote != remote:
-            return
+            return None
+        if session.state is SessionState.OPEN and is_one_record_of_data(datagram):
+            opened = session.receive(datagram)
+            return None if opened is None else Received(session, opened)
         for record in split_records(datagram):
             if record.epoch == 0 and session.state is not SessionState.HANDSHAKE:
                 continue
@@ -56,6 +59,7 @@ class DtlsClient:
             if received is not None:
                 self._events.append(Received(session, received))
         self._after(session)
+        return None
 
     def _after(self, session: DtlsSession) -> None:
         self._datagrams += [(session.remote, datagram) for datagram in session.take_datagrams()]
@@ -63,11 +67,12 @@ class DtlsClient:
             self._session = None
             self._events.append(Closed(session, session.reason, opened=bool(session.channel_binding)))
 
-    def send(self, association: Association, datagram: bytes, now: float) -> None:
+    def seal(self, association: Association, datagram: bytes) -> bytes | None:
         """See `Channel`."""
         session = self._session
-        if session is association and session is not None and session.state is SessionState.OPEN:
-            self._datagrams.append((session.remote, session.seal(datagram)))
+        if session is not association or session is None or session.state is not SessionState.OPEN:
+            return None
+        return session.seal(datagram)
 
     def close(self, association: Association, reason: str) -> None:
         """See `Channel`."""

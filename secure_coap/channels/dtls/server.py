@@ -14,12 +14,12 @@ from secure_coap.channels.base import ChannelEvent, Closed, Opened, Received
 from secure_coap.channels.dtls.config import DtlsServerConfig
 from secure_coap.channels.dtls.context import make_context
 from secure_coap.channels.dtls.cookies import CookieListener
-from secure_coap.channels.dtls.counters import DtlsCounters
 from secure_coap.channels.dtls.guesses import Guesses, source_of
 from secure_coap.channels.dtls.handshake import Handshake
 from secure_coap.channels.dtls.peer_check import PeerCheck
 from secure_coap.channels.dtls.records import ContentType, Record, is_one_record_of_data, split_records
 from secure_coap.channels.dtls.session import DtlsSession, SessionState
+from secure_coap.counters import Counters
 from secure_coap.engine.rng import Rng
 from secure_coap.limits import Limits
 
@@ -45,7 +45,7 @@ class _HalfOpen:
 class DtlsServer:
     """The server side of the DTLS channel; see `Channel`."""
 
-    def __init__(self, config: DtlsServerConfig, rng: Rng, limits: Limits) -> None:
+    def __init__(self, config: DtlsServerConfig, rng: Rng, limits: Limits, counters: Counters) -> None:
         self._config = config
         self._rng = rng
         self._limits = limits
@@ -56,18 +56,16 @@ class DtlsServer:
         self._guesses = Guesses(limits)
         self._datagrams: list[tuple[Address, bytes]] = []
         self._events: list[ChannelEvent] = []
-        self.counters = DtlsCounters()
+        self._counters = counters
 
     # --- receiving ---
 
-    def receive(self, datagram: bytes, remote: Address, now: float) -> None:
+    def receive(self, datagram: bytes, remote: Address, now: float) -> Received | None:
         """See `Channel`. Records that no session can decrypt disappear."""
         current = self._open.get(remote)
         if current is not None and is_one_record_of_data(datagram):
             received = current.receive(datagram)
-            if received is not None:
-                self._events.append(Received(current, received))
-            return
+            return None if received is None else Received(current, received)
         for record in split_records(datagram):
             client_random = record.client_random
             if client_random is not None:
@@ -75,25 +73,26 @@ class DtlsServer:
             elif (session := self._session_for(record, remote)) is not None:
                 self._feed(session, record, now)
             else:
-                self.counters.records_dropped += 1
+                self._counters.records_dropped += 1
+        return None
 
     def _receive_hello(self, record: Record, client_random: bytes, remote: Address, now: float) -> None:
         half_open = self._half_open.get(remote)
         if half_open is not None and half_open.client_random == client_random:
             return  # repeated: OpenSSL repeats its own flight by its timer
         if self._guesses.paused(source_of(remote[0]), now):
-            self.counters.hellos_paused += 1
+            self._counters.hellos_paused += 1
             return
         connection, replies = self._listener.listen(record.data, remote, now)
         self._datagrams += [(remote, reply) for reply in replies]
-        self.counters.cookies += len(replies)
+        self._counters.cookies += len(replies)
         if connection is None:
             return
         if not self._make_room(remote, now):
-            self.counters.handshakes_crowded_out += 1
+            self._counters.no_room += 1
             return
         handshake = Handshake(connection, PeerCheck(self._config, self._rng), is_client=False)
-        session = DtlsSession(handshake, key=self._rng.randbytes(16), remote=remote, now=now)
+        session = DtlsSession(handshake, remote, now)
         half_open = self._half_open[remote] = _HalfOpen(session, client_random)
         self._per_source[half_open.source] += 1
         session.begin(now)
@@ -144,7 +143,7 @@ class DtlsServer:
         if half_open is not None and half_open.guess is not None:
             self._guesses.take_back(half_open.source, half_open.guess[0])
         self._forget_half_open(session.remote)
-        self.counters.handshakes += 1
+        self._counters.handshakes += 1
         former = self._open.pop(session.remote, None)
         if former is not None:
             self._events.append(Closed(former, "replaced by a new handshake from its address"))
@@ -203,19 +202,18 @@ class DtlsServer:
             del self._per_source[half_open.source]
         if half_open.session.state is SessionState.OPEN:
             return
-        self.counters.handshakes_failed += 1
+        self._counters.handshakes_failed += 1
         if half_open.guess is not None:
             _, known = half_open.guess
-            self.counters.wrong_keys += known
-            self.counters.unknown_identities += not known
+            self._counters.wrong_keys += known
+            self._counters.unknown_identities += not known
 
     # --- the rest of the channel ---
 
-    def send(self, association: Association, datagram: bytes, now: float) -> None:
+    def seal(self, association: Association, datagram: bytes) -> bytes | None:
         """See `Channel`."""
         session = self._open.get(association.remote)
-        if session is association:
-            self._datagrams.append((session.remote, session.seal(datagram)))
+        return session.seal(datagram) if session is association else None
 
     def close(self, association: Association, reason: str) -> None:
         """See `Channel`."""

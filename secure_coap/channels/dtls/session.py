@@ -34,7 +34,6 @@ class DtlsSession(LinkState):
         "_output",
         "_protection",
         "channel_binding",
-        "key",
         "opened_at",
         "peer",
         "reason",
@@ -45,13 +44,12 @@ class DtlsSession(LinkState):
         "suite",
     )
 
-    def __init__(self, handshake: Handshake, *, key: bytes, remote: Address, now: float) -> None:
+    def __init__(self, handshake: Handshake, remote: Address, now: float) -> None:
         super().__init__()
         self._handshake: Handshake | None = handshake
         self._protection: RecordProtection | None = None
         self._last_flight: Sequence[bytes] = _NO_FLIGHT
         self._output: list[bytes] = []
-        self.key = key
         self.remote = remote
         self.opened_at = now
         self.started_at = now
