@@ -159,7 +159,7 @@ class Queues:
             raise WrongEntry(f"a priority is 0..{MAX_PRIORITY}")
         async with self._lock(endpoint):
             queue, actions = await self._load(endpoint)
-            await self._carry_out_actions(endpoint, queue, actions)
+            await self._carry_out_actions(endpoint, actions)
             queue.check_room(order)
             now = self._clock.now()
             async with self._database.transaction() as connection:
@@ -167,7 +167,8 @@ class Queues:
                     connection, endpoint, order, priority=priority, now=now, expires_at=now + lifetime
                 )
             self._pending.add(endpoint)
-            await self._carry_out_actions(endpoint, queue, queue.add(entry, now))
+            await self._carry_out_actions(endpoint, queue.add(entry, now))
+            self._unload(endpoint, queue)
         return Queued(endpoint, entry, self)
 
     async def entries(self, endpoint: str, limit: int = 1000) -> list[Entry]:
@@ -207,7 +208,8 @@ class Queues:
     async def _change(self, endpoint: str, step: Callable[[DeviceQueue, float], tuple[Action, ...]]) -> None:
         async with self._lock(endpoint):
             queue, actions = await self._load(endpoint)
-            await self._carry_out_actions(endpoint, queue, (*actions, *step(queue, self._clock.now())))
+            await self._carry_out_actions(endpoint, (*actions, *step(queue, self._clock.now())))
+            self._unload(endpoint, queue)
 
     def _lock(self, endpoint: str) -> asyncio.Lock:
         lock = self._locks.get(endpoint)
@@ -233,7 +235,7 @@ class Queues:
 
         return step
 
-    async def _carry_out_actions(self, endpoint: str, queue: DeviceQueue, actions: tuple[Action, ...]) -> None:
+    async def _carry_out_actions(self, endpoint: str, actions: tuple[Action, ...]) -> None:
         """Store what changed, then send. What could not be stored never happened: the store is read again."""
         changed = [action.entry for action in actions if isinstance(action, Store)]
         if changed and not await self._stored(endpoint, changed):
@@ -244,6 +246,9 @@ class Queues:
         for action in actions:
             if isinstance(action, Deliver):
                 self._spawn(self._deliver(endpoint, action.entry))
+
+    def _unload(self, endpoint: str, queue: DeviceQueue) -> None:
+        """Keep in memory only what is being worked off."""
         if not len(queue):
             self._pending.discard(endpoint)
         if queue.in_flight is None and (not len(queue) or not queue.is_awake(self._clock.now())):

@@ -44,7 +44,7 @@ class Relay(asyncio.DatagramProtocol):
 
     def __init__(self, target: Address, disturbance: Disturbance) -> None:
         self._target = target
-        self._disturbance = disturbance
+        self.disturbance = disturbance
         self._loop = asyncio.get_running_loop()
         self._upstreams: dict[Address, _Upstream] = {}
         self._opening: set[asyncio.Task[None]] = set()
@@ -86,7 +86,7 @@ class Relay(asyncio.DatagramProtocol):
 
     def pass_on(self, transport: Any, data: bytes, destination: Address | None) -> None:
         """Send now, later, twice or never."""
-        for delay in self._disturbance.delays():
+        for delay in self.disturbance.delays():
             self._loop.call_later(delay, _send, transport, data, destination)
 
     def forget(self, client: Address) -> None:

@@ -29,7 +29,8 @@ from secure_coap.errors import RequestEntityIncomplete
 from secure_coap.exchange import Upload
 
 _TAG_BYTES: Final = 8
-_DISLIKED: Final = frozenset({UpdateResult.INVALID_URI, UpdateResult.UNSUPPORTED_PROTOCOL})
+DISLIKED: Final = frozenset({UpdateResult.INVALID_URI, UpdateResult.UNSUPPORTED_PROTOCOL})
+"""Results that are about the URI."""
 
 
 class NoWay(Exception):
@@ -163,7 +164,7 @@ def _begin() -> Upload:
 
 def _choose(update: Update, open_ways: tuple[Way, ...]) -> Way | None:
     """The way of the last attempt again, or the next one when the device dislikes it."""
-    if not isinstance(update.way, PullProtocol) or update.result not in _DISLIKED:
+    if not isinstance(update.way, PullProtocol) or update.result not in DISLIKED:
         return update.way if update.way in open_ways else next(iter(open_ways), None)
     if update.way not in open_ways:
         return next(iter(open_ways), None)

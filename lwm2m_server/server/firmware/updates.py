@@ -21,7 +21,7 @@ from lwm2m_server.server.device import Device
 from lwm2m_server.server.firmware.component import Component, ComponentUnusable
 from lwm2m_server.server.firmware.errors import UnknownFirmware
 from lwm2m_server.server.firmware.pulls import Pulls
-from lwm2m_server.server.firmware.transfers import NoWay, Transfers
+from lwm2m_server.server.firmware.transfers import DISLIKED, NoWay, Transfers
 from lwm2m_server.store import firmware as store
 from lwm2m_server.store.database import Database
 
@@ -205,7 +205,8 @@ class Updates:
         changed, _ = refused(update, refusal.code, refusal.diagnostic, self._clock.now())
         if changed.failure is not None:
             _, result = await component.look()
-            changed = replace(changed, result=result)
+            # A URI it cannot use is no refusal of the image: the next look finds another way.
+            changed = replace(update if result in DISLIKED else changed, result=result)
         return await self._store(update, changed)
 
     async def _store(self, before: Update, after: Update) -> Update:
