@@ -15,7 +15,7 @@ from secure_coap.engine.incoming import Key
 from secure_coap.engine.options import first, in_order
 from secure_coap.engine.shared import Shared
 from secure_coap.errors import BadRequest, RequestEntityIncomplete, RequestEntityTooLarge, ServiceUnavailable
-from secure_coap.exchange import Download, RawOptions
+from secure_coap.exchange import Download, RawOptions, Request
 from secure_coap.message import encode_body, encode_uint
 from secure_coap.numbers.codes import Code
 from secure_coap.numbers.options import Option
@@ -28,6 +28,7 @@ class _Partial:
     """A body being received."""
 
     touched: float
+    content_format: int | None
     data: bytearray = field(default_factory=bytearray)
 
 
@@ -42,20 +43,28 @@ class ReceivedBodies:
     def __len__(self) -> int:
         return len(self._partial)
 
-    def add(self, key: Key, block: Block, announced: int, payload: bytes, now: float) -> bytes | None:
-        """The whole body when `block` was its last, None when more must follow; else raises a `CoapError`.
+    def add(self, key: Key, block: Block, announced: int, request: Request, now: float) -> bool:
+        """Whether `block`, which came with `request`, was the last: then that has the whole body and the Content-Format
+        of the first block. Raises a `CoapError`.
 
         `announced` is the peer's word about the body's size (Size1), 0 if it gave none.
         """
+        payload = request.payload
         if len(payload) > block.size or (block.more and len(payload) != block.size):
             raise BadRequest("payload and block size differ")
-        partial = self._begin(key, announced, now) if block.number == 0 else self._continue(key, block)
+        if block.number == 0:
+            partial = self._begin(key, announced, request.content_format, now)
+        else:
+            partial = self._continue(key, block)
         self._extend(key, partial, payload)
         partial.touched = now
         self._partial.move_to_end(key)
-        return None if block.more else self._finish(key)
+        if not block.more:
+            request.payload, request.content_format = bytes(partial.data), partial.content_format
+            self._drop(key)
+        return not block.more
 
-    def _begin(self, key: Key, announced: int, now: float) -> _Partial:
+    def _begin(self, key: Key, announced: int, content_format: int | None, now: float) -> _Partial:
         self._drop(key)
         limits = self._shared.limits
         if announced > limits.max_body:
@@ -66,7 +75,7 @@ class ReceivedBodies:
         if not self._timer_is_set:
             self._timer_is_set = True
             self._shared.timers.at(now + limits.body_idle, self._expire)
-        partial = self._partial[key] = _Partial(now)
+        partial = self._partial[key] = _Partial(now, content_format)
         return partial
 
     def _continue(self, key: Key, block: Block) -> _Partial:
@@ -86,11 +95,6 @@ class ReceivedBodies:
             self._shared.counters.no_room += 1
             raise ServiceUnavailable("too many transfers at once", max_age=_RETRY_AFTER)
         partial.data += payload
-
-    def _finish(self, key: Key) -> bytes:
-        data = bytes(self._partial[key].data)
-        self._drop(key)
-        return data
 
     def _drop(self, key: Key) -> None:
         partial = self._partial.pop(key, None)

@@ -86,6 +86,14 @@ class Incoming:
         return request.method, request.path, request.query, formats, request.options, tags
 
     @property
+    def upload(self) -> Key:
+        """What the blocks of its body have in common. Only the first need tell the Content-Format: there are clients
+        that give it in some blocks and not in others (Wakaama)."""
+        request = self.request
+        tags = () if self.blocks is None else self.blocks.tags
+        return request.method, request.path, request.query, request.accept, request.options, tags
+
+    @property
     def is_confirmable(self) -> bool:
         """Whether it wants an acknowledgement."""
         return not self.datagram[0] & 0x10

@@ -61,12 +61,10 @@ class ServerRole:
 
     def _assemble(self, incoming: Incoming, request: Request, block: Block, announced: int, now: float) -> bool:
         bodies = conversation_of(incoming.link, self._shared, now).received
-        body = bodies.add(incoming.transfer, block, announced, request.payload, now)
-        if body is None:
-            self._deliver(incoming, Code.CONTINUE, self._with_block1(incoming, Code.CONTINUE, ()), b"", now)
-            return False
-        request.payload = body
-        return True
+        if bodies.add(incoming.upload, block, announced, request, now):
+            return True
+        self._deliver(incoming, Code.CONTINUE, self._with_block1(incoming, Code.CONTINUE, ()), b"", now)
+        return False
 
     def _serve_further(self, incoming: Incoming, request: Request, wanted: Block, now: float) -> bool:
         """A further block of a response kept. Without one a safe request simply runs again."""

@@ -23,7 +23,7 @@ def block(number: int, more: bool, exponent: int = 6) -> bytes:
 
 def put(mid: int, number: int, more: bool, payload: bytes, *further: tuple[int, bytes], exponent: int = 6) -> Message:
     options = ((int(Option.URI_PATH), b"f"), (int(Option.BLOCK1), block(number, more, exponent)), *further)
-    return Message(MessageType.CON, Code.PUT, mid, b"t", options, payload)
+    return Message(MessageType.CON, Code.PUT, mid, b"t", tuple(sorted(options)), payload)
 
 
 def get(mid: int, number: int, exponent: int = 6, code: Code = Code.GET) -> Message:
@@ -112,7 +112,15 @@ def test_a_block_that_is_not_its_size(payload: bytes) -> None:
     assert Bench().feed(put(0, 0, True, payload))[0].code == Code.BAD_REQUEST
 
 
-def test_request_tag_and_format_separate_bodies() -> None:
+@pytest.mark.parametrize("further", [(), ((int(Option.CONTENT_FORMAT), b""),)], ids=["left out", "another"])
+def test_the_first_block_tells_the_content_format(further: tuple[tuple[int, bytes], ...]) -> None:
+    bench = Bench()
+    bench.feed(put(0, 0, True, BODY[:1024], (int(Option.CONTENT_FORMAT), b"\x28")))
+    assert bench.feed(put(1, 1, False, BODY[1024:1030], *further)) == []
+    assert bench.arrived()[1] == Request(Code.PUT, ("f",), payload=BODY[:1030], content_format=40)
+
+
+def test_request_tags_separate_bodies() -> None:
     bench = Bench()
     one, two = (int(Option.REQUEST_TAG), b"1"), (int(Option.REQUEST_TAG), b"2")
     bench.feed(put(0, 0, True, b"a" * 1024, one))
