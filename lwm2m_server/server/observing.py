@@ -19,6 +19,7 @@ from lwm2m_server.protocol.operations import Target
 from lwm2m_server.protocol.registrations import Registration
 from lwm2m_server.protocol.samples import Sample
 from lwm2m_server.server.admission import NOBODY, identity_of
+from lwm2m_server.server.counters import ReportCounters
 from lwm2m_server.server.events import Deregistered, Event, Events, Registered, Updated
 from lwm2m_server.server.latest import LatestValues
 from lwm2m_server.server.sessions import DeviceOffline, Sessions
@@ -55,6 +56,7 @@ class Observing:
         registration: Callable[[str], Registration | None],
         events: Events,
         clock: Clock,
+        counters: ReportCounters,
     ) -> None:
         self._database = database
         self._sessions = sessions
@@ -63,6 +65,7 @@ class Observing:
         self._registration = registration
         self._events = events
         self._clock = clock
+        self._counters = counters
         self._standing = StandingObservations()
         self._end_of_updates: Callable[[], None] | None = None
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -85,6 +88,9 @@ class Observing:
         for standing in self._standing:
             for listener in standing.listeners:
                 listener.end()
+
+    def __len__(self) -> int:
+        return len(self._standing)
 
     def of(self, endpoint: str) -> tuple[StoredObservation, ...]:
         """The observations of a device."""
@@ -210,10 +216,13 @@ class Observing:
             samples = observations.samples(target, stored.subject, outcome, asked, self._clock.now())
         except DeviceRefused as refused:
             log.warning("observation_ended", endpoint=stored.endpoint, subject=str(stored.subject), reason=str(refused))
+            self._counters.ended += 1
             standing.refused = True
         except AnswerUnusable as error:
+            self._counters.unusable += 1
             log.warning("notification_unusable", endpoint=stored.endpoint, reason=str(error))
         else:
+            self._counters.notified += 1
             self._publish(standing, samples)
 
     def _publish(self, standing: Standing, samples: tuple[Sample, ...]) -> None:

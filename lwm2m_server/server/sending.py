@@ -11,11 +11,12 @@ from lwm2m_server.protocol import send
 from lwm2m_server.protocol.object_links import links_of
 from lwm2m_server.protocol.registrations import Registration
 from lwm2m_server.protocol.samples import Sample
+from lwm2m_server.server.counters import ReportCounters
 from lwm2m_server.server.events import Events
 from lwm2m_server.server.latest import LatestValues
 from lwm2m_server.server.targets import Targets
 from secure_coap.association import Association
-from secure_coap.errors import NotFound
+from secure_coap.errors import CoapError, NotFound
 from secure_coap.exchange import Request, Response
 from secure_coap.numbers.codes import Code
 
@@ -36,17 +37,29 @@ class Sending:
         targets: Targets,
         latest: LatestValues,
         events: Events,
+        *,
         clock: Clock,
         sender: Callable[[Association], Registration | None],
+        counters: ReportCounters,
     ) -> None:
         self._targets = targets
         self._latest = latest
         self._events = events
         self._clock = clock
         self._sender = sender
+        self._counters = counters
 
     async def handle(self, request: Request, association: Association) -> Response:
         """Answer one Send; raises `CoapError` for a refusal."""
+        try:
+            response = await self._handle(request, association)
+        except CoapError as error:
+            self._counters.refused[error.code.name] += 1
+            raise
+        self._counters.sent += 1
+        return response
+
+    async def _handle(self, request: Request, association: Association) -> Response:
         registration = self._sender(association)
         if registration is None:
             raise NotFound("register before you send")

@@ -26,7 +26,7 @@ from lwm2m_server.protocol.registrations import Registration, RegistrationTable
 from lwm2m_server.protocol.wakefulness import Wakefulness
 from lwm2m_server.server.admission import NOBODY, Admission, EndpointAdmission
 from lwm2m_server.server.carrying_out import carry_out
-from lwm2m_server.server.counters import RegistrationCounters
+from lwm2m_server.server.counters import RegistrationCounters, ReportCounters
 from lwm2m_server.server.credentials import Credentials
 from lwm2m_server.server.device import Device
 from lwm2m_server.server.events import Events
@@ -108,6 +108,7 @@ class Lwm2mServer:
             limits=limits or RegistrationLimits(),
             clock=self.clock,
         )
+        self.report_counters = ReportCounters()
         self.targets = Targets(database, model, self.registrations.get)
         self.latest = LatestValues(database, self.events)
         self.observing = Observing(
@@ -118,6 +119,7 @@ class Lwm2mServer:
             registration=self.registrations.get,
             events=self.events,
             clock=self.clock,
+            counters=self.report_counters,
         )
         self.queues = Queues(
             database,
@@ -130,7 +132,14 @@ class Lwm2mServer:
         )
         self.events.on(Sent, self._on_sent)
         self.events.on(Notification, self._on_sent)
-        self._sending = Sending(self.targets, self.latest, self.events, self.clock, self._sender)
+        self._sending = Sending(
+            self.targets,
+            self.latest,
+            self.events,
+            clock=self.clock,
+            sender=self._sender,
+            counters=self.report_counters,
+        )
         self.route(registration.PATH, self._registrar.handle)
         self.route(send.PATH, self._sending.handle)
 

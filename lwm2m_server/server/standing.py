@@ -40,8 +40,8 @@ class StandingObservations:
     def __iter__(self) -> Iterator[Standing]:
         return (one for of_device in self._by_endpoint.values() for one in of_device)
 
-    def __bool__(self) -> bool:
-        return bool(self._by_endpoint)
+    def __len__(self) -> int:
+        return sum(map(len, self._by_endpoint.values()))
 
     def of(self, endpoint: str) -> tuple[Standing, ...]:
         """Those of a device, in the order they were made."""

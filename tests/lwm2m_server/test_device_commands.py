@@ -166,6 +166,19 @@ async def test_what_a_device_sends_by_itself(desk: Desk) -> None:
     assert answer.code == AioCode.NOT_FOUND
 
 
+async def test_reports_are_counted(desk: Desk) -> None:
+    await desk.post("observe", paths=["/3303/0/5700"])
+    desk.device.notify()
+    for content_format in (ContentFormat.SENML_CBOR, ContentFormat.TEXT):
+        payload = records.encode(ContentFormat.SENML_CBOR, [Record(SENSOR, 19.0)], MODEL)
+        await desk.device.send(AioCode.POST, "/dp", payload, int(content_format))
+    page = (await desk.http.get(f"http://127.0.0.1:{desk.dm.admin[1]}/metrics")).text
+    assert "lwm2m_observations 1.0" in page
+    assert 'lwm2m_reports_total{kind="notification"} 1.0' in page
+    assert 'lwm2m_reports_total{kind="send"} 1.0' in page
+    assert 'lwm2m_send_refusals_total{reason="UNSUPPORTED_CONTENT_FORMAT"} 1.0' in page
+
+
 async def test_nobody_sends_without_registering(desk: Desk) -> None:
     payload = records.encode(ContentFormat.SENML_CBOR, [Record(SENSOR, 19.0)], MODEL)
     async with AiocoapDevice(endpoint="dev-2", registers=False).running(desk.dm.nosec or ("", 0)) as stranger:

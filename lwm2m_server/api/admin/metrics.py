@@ -61,6 +61,20 @@ class ServerCollector(Collector):
         for reason, count in sorted(counters.refused.items()):
             refused.add_metric([reason], count)
         yield refused
+        yield GaugeMetricFamily("lwm2m_observations", "Observations of devices.", len(server.observing))
+        reports = server.report_counters
+        reported = CounterMetricFamily("lwm2m_reports", "Notifications and Sends of devices.", labels=["kind"])
+        reported.add_metric(["notification"], reports.notified)
+        reported.add_metric(["send"], reports.sent)
+        yield reported
+        yield CounterMetricFamily(
+            "lwm2m_notifications_unusable", "Notifications that could not be read.", reports.unusable
+        )
+        yield CounterMetricFamily("lwm2m_observations_ended", "Observations ended by a device's error.", reports.ended)
+        unsent = CounterMetricFamily("lwm2m_send_refusals", "Refused Sends, by response code.", labels=["reason"])
+        for reason, count in sorted(reports.refused.items()):
+            unsent.add_metric([reason], count)
+        yield unsent
         happened = CounterMetricFamily("lwm2m_coap_events", "What the CoAP endpoints counted.", labels=["event"])
         for event, count in sorted(server.coap_counters().items()):
             happened.add_metric([event], count)

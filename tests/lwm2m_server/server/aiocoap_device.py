@@ -53,6 +53,7 @@ class AiocoapDevice(ObservableResource):  # type: ignore[misc]
     observable: bool = True
     registers: bool = True
     model: ObjectModel = MODEL
+    versions: dict[int, str] = field(default_factory=dict)
     asked: list[Message] = field(default_factory=list)
     executed: list[tuple[Path, bytes]] = field(default_factory=list)
     handle: str = ""
@@ -86,7 +87,12 @@ class AiocoapDevice(ObservableResource):  # type: ignore[misc]
         return await self.context.request(message).response
 
     async def register(self) -> None:
-        links = [Link("/", {"rt": "oma.lwm2m"}), *(Link(f"/{path.object}/{path.instance}") for path in self.values)]
+        versions = [Link(f"/{number}", {"ver": version}) for number, version in self.versions.items()]
+        links = [
+            Link("/", {"rt": "oma.lwm2m"}),
+            *versions,
+            *(Link(f"/{path.object}/{path.instance}") for path in self.values),
+        ]
         unique = {link.target: link for link in links}.values()
         query = f"?ep={self.endpoint}&lt=300&lwm2m={self.version}&b=U"
         answer = await self.send(AioCode.POST, f"/rd{query}", render(unique).encode(), ContentFormat.LINK_FORMAT)
