@@ -18,8 +18,8 @@ from secure_coap.endpoint import CoapClient
 from secure_coap.exchange import Request, Response
 from secure_coap.numbers.codes import Code
 from secure_coap.numbers.content_formats import ContentFormat
-from tests.lwm2m_server.server.firmware.world import HOST, IMAGE, Depot, client, depot
-from tests.lwm2m_server.server.running import QUICK
+from tests.lwm2m_server.server.firmware.world import IMAGE, Depot, client, depot
+from tests.lwm2m_server.server.running import HOST, QUICK
 
 LARGE = random.Random(7).randbytes(900_000)
 
