@@ -108,17 +108,16 @@ class ProtectedDriver(Driver):
 
     def send_all(self) -> None:
         """See `Driver`."""
-        now = self._loop.time()
-        outbox, channel, send = self._datagram_engine.outbox, self._channel, self._socket.send
+        channel, send = self._channel, self._socket.send
         for remote, datagram in channel.datagrams():  # the end of a handshake goes before the first data
             send(datagram, remote)
-        for link, datagram in outbox:
-            sealed = channel.seal(link, datagram)
-            if sealed is not None:
-                send(sealed, link.remote)
-        outbox.clear()
-        due = self._channel.next_timer(now)
-        if due is not None and self._channel_timer is None:
+        if outbox := self._datagram_engine.outbox:
+            for link, datagram in outbox:
+                sealed = channel.seal(link, datagram)
+                if sealed is not None:
+                    send(sealed, link.remote)
+            outbox.clear()
+        if self._channel_timer is None and (due := channel.next_timer(self._loop.time())) is not None:
             self._channel_timer = self._loop.call_at(due, self._on_channel_timer)
 
     def _on_channel_timer(self) -> None:
