@@ -58,11 +58,13 @@ def _verified(target: Target) -> VerifiedEnvelope:
     data = target.run.store.read(target.component)
     if data is None:
         raise SuitError(SuitReason.DEPENDENCY_MISSING, target.name)
+    known = target.run.trusted.get(target.component)
+    if known is not None and known.raw == data and known.authority in _authorities(target):
+        return known
     envelope = parse_envelope(data)
-    if target.run.trusted.get(target.component) != envelope.digest and envelope.digest != target.digest():
+    if (known is None or known.digest != envelope.digest) and envelope.digest != target.digest():
         raise SuitError(SuitReason.DEPENDENCY_INTEGRITY, f"{target.name}: another manifest than the one named")
-    verified = _vouched(target, envelope.verify)
-    target.run.trusted[target.component] = envelope.digest
+    target.run.trusted[target.component] = verified = _vouched(target, envelope.verify)
     return verified
 
 
@@ -92,10 +94,10 @@ def check_processed(machine: Machine, section: ManifestKey) -> None:
         return
     for index in machine.manifest.dependencies:
         component = machine.component(index)
-        data = machine.run_.store.read(component) if component in machine.run_.trusted else None
-        if data is None or (index, section) in machine.processed:
+        known = machine.run_.trusted.get(component)
+        if known is None or (index, section) in machine.processed or machine.run_.store.read(component) is None:
             continue
-        if section in parse_envelope(data).manifest.sequences:
+        if section in known.manifest.sequences:
             raise SuitError(SuitReason.DEPENDENCY_UNPROCESSED, f"{section.name} of {component!r}")
 
 

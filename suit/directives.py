@@ -16,6 +16,7 @@ from suit.envelope import manifest_in
 from suit.errors import FetchNeeded, SuitError, SuitReason, WaitNeeded
 from suit.metadata import ComponentMetadata
 from suit.numbers import CommandCode, ParameterKey
+from suit.run import Run
 from suit.target import Measured, Target
 
 
@@ -44,7 +45,9 @@ def _swap(target: Target) -> None:
     own = target.run.store.read(target.component)
     if own is None:
         raise SuitError(SuitReason.STORE, f"{target.name} is empty")
+    own_unchecked = target.component in target.run.unchecked
     _store(target, data, signed=source not in target.run.unchecked)
+    _note_written(target.run, source, checked=not own_unchecked)
     target.run.store.write(source, own)
 
 
@@ -91,10 +94,14 @@ def _store(target: Target, data: bytes, *, signed: bool) -> None:
 
 
 def _put(target: Target, data: bytes, *, checked: bool) -> None:
-    run, component = target.run, target.component
+    _note_written(target.run, target.component, checked=checked)
+    metadata = target.optional(ParameterKey.COMPONENT_METADATA, ComponentMetadata)
+    target.run.store.write(target.component, data, metadata)
+
+
+def _note_written(run: Run, component: ComponentId, *, checked: bool) -> None:
     run.trusted.pop(component, None)
     (run.unchecked.discard if checked else run.unchecked.add)(component)
-    run.store.write(component, data, target.optional(ParameterKey.COMPONENT_METADATA, ComponentMetadata))
 
 
 def _is_checked(target: Target, data: bytes) -> bool:

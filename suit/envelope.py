@@ -57,10 +57,10 @@ class Envelope:
         if of_element(self.manifest_bytes, self.digest.alg) != self.digest:
             raise SuitError(SuitReason.DIGEST, "manifest")
         authentication.check(self.digest, self.signatures, authority)
-        self._check_severed(self.manifest)
-        return VerifiedEnvelope(
-            self.raw, self.digest, self.signatures, self.manifest_bytes, self.severed, self.payloads, authority
-        )
+        manifest = self.manifest
+        self._check_severed(manifest)
+        parts = (self.raw, self.digest, self.signatures, self.manifest_bytes, self.severed, self.payloads)
+        return VerifiedEnvelope(*parts, authority, manifest)
 
     def _check_severed(self, manifest: Manifest) -> None:
         for key, element in self.severed.items():
@@ -77,6 +77,12 @@ class VerifiedEnvelope(Envelope):
 
     authority: Authority
     """Who vouched for it."""
+    parsed: Manifest
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest."""
+        return self.parsed
 
     def sequence(self, key: ManifestKey) -> CommandSequence:
         """The commands of one section, from the manifest or severed; empty when there are none.

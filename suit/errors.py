@@ -43,7 +43,7 @@ class SuitReason(Enum):
     ABORTED = "the manifest ends here by its own order"
     NO_ALTERNATIVE = "none of the alternatives applies to this device"
     SOFT_FAILURE_MISPLACED = "soft failure set outside of try-each and run-sequence"
-    PAYLOAD_MISSING = "the payload is not in the envelope, and this recipient fetches nothing from elsewhere"
+    PAYLOAD_MISSING = "a payload the manifest wants in the envelope is not there; put it in"
     FETCH_NEEDED = "a payload must be got by its URI first"
     WAIT_NEEDED = "the manifest waits for something that has not happened yet"
     ENCRYPTION_INFO = "the encryption info cannot be used; have the payload encrypted again"
@@ -57,6 +57,8 @@ class SuitReason(Enum):
     PAYLOAD_DIGEST = "the payload has another digest than the manifest says"
     STORE = "the component could not be stored; check the device's storage and repeat"
     NOT_VERIFIED = "an envelope must be verified before it is processed"
+    NOT_INSTALLED = "only what is installed can be uninstalled"
+    COMPONENT_FORBIDDEN = "a dependency reaches for what is not its own; have its author keep to its prefix"
 
 
 _REPORTED_AS: Final[Mapping[SuitReason, ReportReason]] = {
@@ -76,6 +78,7 @@ _REPORTED_AS: Final[Mapping[SuitReason, ReportReason]] = {
     SuitReason.COMMAND_MISPLACED: ReportReason.COMMAND_UNSUPPORTED,
     SuitReason.PARAMETER_UNSUPPORTED: ReportReason.PARAMETER_UNSUPPORTED,
     SuitReason.COMPONENT_UNKNOWN: ReportReason.COMPONENT_UNSUPPORTED,
+    SuitReason.COMPONENT_FORBIDDEN: ReportReason.COMPONENT_UNAUTHORISED,
     SuitReason.WRONG_VENDOR: ReportReason.CONDITION_FAILED,
     SuitReason.WRONG_CLASS: ReportReason.CONDITION_FAILED,
     SuitReason.WRONG_DEVICE: ReportReason.CONDITION_FAILED,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from suit import conditions, dependencies, directives
+from suit.applicability import check_applies
 from suit.commands import (
     Alternatives,
     Command,
@@ -24,6 +25,7 @@ from suit.commands import (
     nested_offset,
     offset_of,
 )
+from suit.common import ComponentId
 from suit.envelope import VerifiedEnvelope
 from suit.errors import ConditionFailed, SuitError, SuitReason
 from suit.manifest import Manifest
@@ -51,17 +53,26 @@ class _Frame:
 class Machine:
     """Runs the sections of one manifest. Parameters belong to the run: they last as long as it does.
 
-    `path` is the walk from the root manifest to this one, `prefix` what its component identifiers begin with.
+    `path` is the walk from the root manifest to this one, `prefix` what its component identifiers begin with, `outer`
+    where the envelopes of the manifests above it lie.
     """
 
     def __init__(
-        self, run: Run, envelope: VerifiedEnvelope, *, path: tuple[int, ...] = (), prefix: tuple[bytes, ...] = ()
+        self,
+        run: Run,
+        envelope: VerifiedEnvelope,
+        *,
+        path: tuple[int, ...] = (),
+        prefix: ComponentId = (),
+        outer: frozenset[ComponentId] = frozenset(),
     ) -> None:
         self.run_ = run
         self.manifest: Manifest = envelope.manifest
         self.envelope = envelope
         self.path = path
         self.prefix = prefix
+        self.envelopes = outer | {self.component(number) for number in self.manifest.dependencies}
+        """Where the envelopes lie that this manifest, and those it is a dependency of, depend on."""
         self.processed: set[tuple[int, ManifestKey]] = set()
         """Which sections of which dependencies have been processed."""
 
@@ -70,11 +81,21 @@ class Machine:
         sequence = self.envelope.sequence(section)
         if not sequence:
             return
-        # With several components every sequence must say first which one it means.
-        first = (0,) if self.manifest.common.count == 1 else None
-        self._run(self.manifest.shared, _Frame(ManifestKey.COMMON, first))
-        self._run(sequence, _Frame(section, first))
+        self._run(self.manifest.shared, self._begin(ManifestKey.COMMON))
+        self._run(sequence, self._begin(section))
         dependencies.check_processed(self, section)
+
+    def check(self) -> None:
+        """Run the shared sequence alone, in which nothing changes anything; it leaves no records when it succeeds.
+
+        Raises SuitError, OSError.
+        """
+        with self.run_.log.only_if_failed():
+            self._run(self.manifest.shared, self._begin(ManifestKey.COMMON))
+
+    def _begin(self, section: ManifestKey) -> _Frame:
+        """With several components every sequence must say first which one it means."""
+        return _Frame(section, (0,) if self.manifest.common.count == 1 else None)
 
     def _run(self, sequence: CommandSequence, frame: _Frame) -> None:
         for number, command in enumerate(sequence):
@@ -102,7 +123,7 @@ class Machine:
             self._inform(policy, ReportPolicy.SYSINFO_ON_FAILURE, target, error.measured)
             raise
         self.run_.log.trace(self._step(target, command.code, None))
-        if policy & ReportPolicy.RECORD_ON_SUCCESS:
+        if policy & ReportPolicy.RECORD_ON_SUCCESS and self.run_.log.has_room:
             self.run_.log.add(self._record(sequence, number, frame, index, measured or {}))
         self._inform(policy, ReportPolicy.SYSINFO_ON_SUCCESS, target, measured or {})
 
@@ -203,6 +224,7 @@ class Machine:
                     raise
                 failures.append(failure.reason.name)
             else:
+                self.run_.log.failure = None
                 return
         raise ConditionFailed(SuitReason.NO_ALTERNATIVE, ", ".join(failures))
 
@@ -217,17 +239,24 @@ class Machine:
             except ConditionFailed:
                 if not inner.soft_failure:
                     raise
+                self.run_.log.failure = None
 
-    def scope(self, number: int) -> tuple[bytes, ...]:
+    def scope(self, number: int) -> ComponentId:
         """What a dependency is about: the prefix of its components, empty for none of its own."""
         own = self.manifest.dependencies.get(number)
         return self.prefix + own if own else self.prefix
 
     def child(self, number: int, envelope: VerifiedEnvelope) -> Machine:
-        """The machine of a dependency."""
-        return Machine(self.run_, envelope, path=(*self.path, number), prefix=self.scope(number))
+        """The machine of a dependency. Raises SuitError when the dependency is not for this device.
 
-    def component(self, number: int) -> tuple[bytes, ...]:
+        Whom only a prefix is entrusted to cannot touch what the manifests above have named as their dependencies.
+        """
+        prefix = self.scope(number)
+        reserved = self.envelopes if envelope.authority != self.run_.authority else ()
+        check_applies(envelope.manifest, self.run_.device, self.run_.store, prefix=prefix, reserved=reserved)
+        return Machine(self.run_, envelope, path=(*self.path, number), prefix=prefix, outer=self.envelopes)
+
+    def component(self, number: int) -> ComponentId:
         """The whole identifier at an index. Raises SuitError COMPONENT_INDEX."""
         return self.prefix + self.manifest.common.identifier(number)
 

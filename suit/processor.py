@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from suit.applicability import check_applies
 from suit.common import ComponentId
 from suit.digest import Digest
 from suit.envelope import Envelope, VerifiedEnvelope
 from suit.errors import ConditionFailed, SuitError, SuitReason
 from suit.machine import Machine
-from suit.manifest import Manifest
-from suit.numbers import CommandCode, ManifestKey
+from suit.numbers import ManifestKey
 from suit.recipient import DeviceDescription
 from suit.records import Log
 from suit.run import Run
@@ -34,7 +34,6 @@ _UPDATE: Final = (
 )
 _INVOCATION: Final = (ManifestKey.VALIDATE, ManifestKey.LOAD, ManifestKey.INVOKE)
 _UNINSTALLATION: Final = (ManifestKey.UNINSTALL,)
-_IDENTITY_CHECKS: Final = {CommandCode.CONDITION_VENDOR_IDENTIFIER, CommandCode.CONDITION_CLASS_IDENTIFIER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +56,20 @@ class _Procedure:
     fetched: Mapping[str, bytes]
     log: Log
 
+    def check(self) -> None:
+        """Raise SuitError unless the manifest is for this device: nothing is remembered of one that is not."""
+        check_applies(self.envelope.manifest, self.device, self.store)
+        self._machine().check()
+
     def run(self, sections: tuple[ManifestKey, ...]) -> Run:
-        run = Run(self.device, self.store, self.envelope.authority, fetched=self.fetched, log=self.log)
-        machine = Machine(run, self.envelope)
+        machine = self._machine()
         for section in sections:
             machine.run(section)
-        return run
+        return machine.run_
+
+    def _machine(self) -> Machine:
+        run = Run(self.device, self.store, self.envelope.authority, fetched=self.fetched, log=self.log)
+        return Machine(run, self.envelope)
 
 
 def process(
@@ -88,8 +95,8 @@ def process(
         repeated = store.installed() == verified.digest
         if not repeated and store.attempted() != verified.digest:
             check_sequence(verified.sequence_number, last_sequence)
-        _check_applies(verified.manifest, device, store)
         store.discard()
+        procedure.check()
         changed = not (repeated and _is_valid(procedure))
         if changed:
             _update(procedure)
@@ -105,7 +112,7 @@ def invoke(
     """
     verified = _verified(envelope)
     with storage_errors():
-        _check_applies(verified.manifest, device, store)
+        check_applies(verified.manifest, device, store)
         return _result(_Procedure(verified, device, store, {}, log or Log()), _INVOCATION, changed=False)
 
 
@@ -114,12 +121,14 @@ def uninstall(
 ) -> ProcessResult:
     """Remove what this manifest has installed, as its uninstall sequence says (trust domains, section 6).
 
-    Raises SuitError; nothing has changed then.
+    Raises SuitError, NOT_INSTALLED when it is not what the device has; nothing has changed then.
     """
     verified = _verified(envelope)
     procedure = _Procedure(verified, device, store, {}, log or Log())
     with storage_errors():
-        _check_applies(verified.manifest, device, store)
+        if store.installed() != verified.digest:
+            raise SuitError(SuitReason.NOT_INSTALLED)
+        check_applies(verified.manifest, device, store)
         store.discard()
         try:
             result = _result(procedure, _UNINSTALLATION, changed=True)
@@ -144,16 +153,6 @@ def _verified(envelope: Envelope) -> VerifiedEnvelope:
     if not isinstance(envelope, VerifiedEnvelope):
         raise SuitError(SuitReason.NOT_VERIFIED)
     return envelope
-
-
-def _check_applies(manifest: Manifest, device: DeviceDescription, store: ComponentStore) -> None:
-    """A manifest without components of its own, only dependencies, leaves the identity to them."""
-    named = manifest.components and device.strict
-    if named and not {command.code for command in manifest.shared} >= _IDENTITY_CHECKS:
-        raise SuitError(SuitReason.IDENTITY_UNCHECKED)
-    for component in map(manifest.common.identifier, range(manifest.common.count)):
-        if not store.supports(component):
-            raise SuitError(SuitReason.COMPONENT_UNKNOWN, repr(component))
 
 
 def _is_valid(procedure: _Procedure) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -59,9 +60,29 @@ class Log:
         self.failure: Record | None = None
         self.trace: Callable[[Step], None] = _nobody_watches
 
+    @property
+    def has_room(self) -> bool:
+        """Whether another entry will be kept."""
+        return len(self.entries) < MAX_RECORDS
+
+    @contextmanager
+    def only_if_failed(self) -> Iterator[None]:
+        """Forget what is noted inside, unless an exception leaves it."""
+        watcher, steps, before = self.trace, list[Step](), len(self.entries)
+        self.trace = steps.append
+        try:
+            yield
+        except BaseException:
+            for step in steps:
+                watcher(step)
+            raise
+        finally:
+            self.trace = watcher
+        del self.entries[before:]
+
     def add(self, entry: Entry) -> None:
         """Note an entry, while there is room."""
-        if len(self.entries) < MAX_RECORDS:
+        if self.has_room:
             self.entries.append(entry)
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from suit.authentication import Authority
 from suit.common import ComponentId
-from suit.digest import Digest
+from suit.envelope import VerifiedEnvelope
 from suit.errors import SuitError, SuitReason
 from suit.numbers import ParameterKey
 from suit.parameters import ParameterValue
@@ -38,7 +38,7 @@ class Run:
         self.fetched = fetched or {}
         self.log = log or Log()
         self.invoked: list[ComponentId] = []
-        self.trusted: dict[ComponentId, Digest] = {}
+        self.trusted: dict[ComponentId, VerifiedEnvelope] = {}
         """Dependencies whose integrity was checked, until something is written there."""
         self.unchecked: set[ComponentId] = set()
         """Components that hold what was fetched and not yet compared with anything that is signed."""
