@@ -234,7 +234,8 @@ class Story:
         """CA2's operator: this device gets no certificate here."""
         data = str(self.world.layout.organisation("ca2"))
         (label,) = json.loads(await insist([SERVER, "ca", "labels", "list", "--data", data, "-o", "json"]))
-        await insist([SERVER, "ca", "labels", "close", label["label"], endpoint, "--data", data])
+        # A label is base64url and may begin with a hyphen.
+        await insist([SERVER, "ca", "labels", "close", "--data", data, "--", label["label"], endpoint])
 
     # ---- 4 delivery -----------------------------------------------------------------------------
 
