@@ -44,6 +44,14 @@ class Limits:
     """Peers of one endpoint without security; the idlest gives way to a newcomer."""
     idle: float = 7 * 86_400.0
     """An association without traffic is closed after this."""
+    frame: int = 9 * KIB
+    """Largest message over TCP; larger bodies come in blocks."""
+    frame_time: float = 30.0
+    """A message over TCP must be complete after this."""
+    unsent: int = 256 * KIB
+    """A connection whose peer reads so slowly that this much waits to be sent is closed."""
+    connections_per_source: int = 64
+    """Connections from one IP address, loopback excepted."""
     half_open: int = 1_000
     """Handshakes in progress at the same time."""
     half_open_per_source: int = 10

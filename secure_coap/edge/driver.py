@@ -13,9 +13,8 @@ from functools import partial
 
 import structlog
 
-from secure_coap.association import Association
+from secure_coap.association import Address, Association
 from secure_coap.counters import Counters
-from secure_coap.edge.engines import AnyEngine
 from secure_coap.engine import (
     Event,
     Incoming,
@@ -27,6 +26,7 @@ from secure_coap.engine import (
     ResponseArrived,
 )
 from secure_coap.engine.client_role import TOKEN_BYTES
+from secure_coap.engine.roles import Roles
 from secure_coap.errors import AssociationLost, InternalServerError, RequestTimeout
 from secure_coap.exchange import Request, Response
 from secure_coap.handlers import Handler, Notify, failed, finished, notified
@@ -40,7 +40,7 @@ class Driver:
     """The half of an endpoint that every transport shares."""
 
     def __init__(
-        self, engine: AnyEngine, *, handler: Handler, on_open: Notify | None = None, on_close: Notify | None = None
+        self, engine: Roles, *, handler: Handler, on_open: Notify | None = None, on_close: Notify | None = None
     ) -> None:
         self._engine = engine
         self._answer = engine.respond
@@ -68,6 +68,15 @@ class Driver:
     @property
     def associations(self) -> Collection[Association]:
         """The open ones."""
+        raise NotImplementedError
+
+    @property
+    def local_address(self) -> Address:
+        """Where the socket is bound."""
+        raise NotImplementedError
+
+    def drop(self, association: Association, reason: str) -> None:
+        """Close one association, telling the peer if there is a way."""
         raise NotImplementedError
 
     def send_all(self) -> None:

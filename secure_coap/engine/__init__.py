@@ -6,6 +6,7 @@ from secure_coap.engine.incoming import Incoming
 from secure_coap.engine.link import Link, LinkState
 from secure_coap.engine.proof import AddressProof
 from secure_coap.engine.rng import Rng
+from secure_coap.engine.stream_engine import StreamEngine
 
 __all__ = [
     "AddressProof",
@@ -19,4 +20,5 @@ __all__ = [
     "RequestFailed",
     "ResponseArrived",
     "Rng",
+    "StreamEngine",
 ]

@@ -9,6 +9,8 @@ from secure_coap.errors import BadOption, BadRequest
 from secure_coap.message import decode_uint, encode_uint
 
 MAX_NUMBER: Final = (1 << 20) - 1
+BERT: Final = 7
+"""Over streams only: a block of several times 1,024 bytes, numbered in units of 1,024 (RFC 8323 section 6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +23,19 @@ class Block:
 
     @property
     def size(self) -> int:
-        """Bytes per block."""
-        return 16 << self.exponent
+        """Bytes per block, or per unit of a larger one."""
+        return 16 << min(self.exponent, 6)
 
     @property
     def offset(self) -> int:
         """Where in the body this block begins."""
-        return self.number << (self.exponent + 4)
+        return self.number << (min(self.exponent, 6) + 4)
+
+    def fits(self, length: int) -> bool:
+        """Whether a payload of `length` bytes can be this block: all but the last are full."""
+        if self.exponent == BERT:
+            return not self.more or (length > 0 and length % self.size == 0)
+        return length == self.size or (not self.more and length < self.size)
 
     def encode(self) -> bytes:
         """The option value."""
@@ -36,12 +44,12 @@ class Block:
         return encode_uint(self.number << 4 | self.more << 3 | self.exponent)
 
     @classmethod
-    def decode(cls, value: bytes) -> Block:
-        """Raises `BadOption` for more than three bytes, `BadRequest` for the reserved exponent 7 (section 2.2)."""
+    def decode(cls, value: bytes, *, bert: bool = False) -> Block:
+        """Raises `BadOption` for more than three bytes, `BadRequest` for exponent 7 unless `bert` (section 2.2)."""
         if len(value) > 3:
             raise BadOption("Block option longer than 3 bytes")
         number = decode_uint(value)
-        if number & 7 == 7:
+        if number & 7 == BERT and not bert:
             raise BadRequest("reserved block size exponent 7")
         return cls(number >> 4, bool(number & 8), number & 7)
 

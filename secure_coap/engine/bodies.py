@@ -50,7 +50,7 @@ class ReceivedBodies:
         `announced` is the peer's word about the body's size (Size1), 0 if it gave none.
         """
         payload = request.payload
-        if len(payload) > block.size or (block.more and len(payload) != block.size):
+        if not block.fits(len(payload)):
             raise BadRequest("payload and block size differ")
         if block.number == 0:
             partial = self._begin(key, announced, request.content_format, now)
@@ -178,10 +178,12 @@ class ServedBodies:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def begin(self, key: Key, body: Body, wanted: Block | None, now: float) -> bytes:
-        """What answers a request with `body`: the whole of it, or the block the peer wants, encoded."""
+    def begin(self, key: Key, body: Body, wanted: Block | None, preferred: int, now: float) -> bytes:
+        """What answers a request with `body`, encoded: the whole of it, or the block the peer wants.
+
+        `preferred` is the exponent of the largest block to send.
+        """
         self._drop(key)
-        preferred = self._shared.limits.block_exponent
         exponent = min(preferred, wanted.exponent if wanted else preferred)
         offset = wanted.offset if wanted else 0
         if offset == 0 and len(body.payload) <= 16 << exponent:

@@ -60,7 +60,7 @@ class ClientRole:
         self._sender = sender
         self._shared = shared
         self._open: dict[bytes, _Open] = {}
-        self._observations = Observations(shared.limits)
+        self._observations = Observations(shared.limits, ordered=not sender.confirms)
 
     @property
     def idle(self) -> bool:
@@ -83,8 +83,9 @@ class ClientRole:
         return OutgoingTransfer(
             request,
             max_body=self._shared.limits.max_body,
-            exponent=self._shared.limits.block_exponent,
+            exponent=self._sender.block_exponent,
             whole=self._sender.whole_body,
+            bert=not self._sender.confirms,
             tag=self._shared.rng.randbytes(_TAG_BYTES),
         )
 

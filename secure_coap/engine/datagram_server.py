@@ -153,23 +153,7 @@ class DatagramServer(ServerRole):
                 if response.download is not None:
                     response.download.sent = len(response.payload)
                 return
-        self._respond_otherwise(incoming, response, now)
-
-    def _respond_otherwise(self, incoming: Incoming, response: Response, now: float) -> None:
-        request = incoming.request
-        if not incoming.link.base or incoming.stage is _ANSWERED:
-            return
-        if request.observe is not None:
-            response = self._observed(incoming, request, response, now)
-        if request.options and incoming.does_not_want(response):
-            self._stay_silent(incoming, now)
-        elif incoming.blocks is None and len(response.payload) <= self._block_size:
-            body = encode_body(response_options(response), response.payload)
-            if response.download is not None:
-                response.download.sent = len(response.payload)
-            self._deliver_encoded(incoming, response.code, body, now)
-        else:
-            self._answer(incoming, response, now)
+        super().respond(incoming, response, now)
 
     def _deliver_encoded(self, incoming: Incoming, code: Code, body: bytes, now: float) -> None:
         link, datagram, start, stage = incoming.link, incoming.datagram, incoming.start, incoming.stage

@@ -83,7 +83,7 @@ class Observers:
         if len(body.payload) <= self._sender.whole_body:
             encoded = body.whole()
         else:
-            encoded = self._served.begin(observer.key, body, None, now)
+            encoded = self._served.begin(observer.key, body, None, self._sender.block_exponent, now)
         self._send(token, observer, Outgoing(response.code, token, encoded, None), now, confirmable=confirmable)
 
     def _send(self, token: bytes, observer: _Observer, message: Outgoing, now: float, *, confirmable: bool) -> None:

@@ -159,10 +159,10 @@ def response_of(code: Code, options: RawOptions, payload: bytes) -> Response:
     )
 
 
-def block_of(options: Iterable[tuple[int, bytes]], number: Option) -> Block | None:
+def block_of(options: Iterable[tuple[int, bytes]], number: Option, *, bert: bool = False) -> Block | None:
     """The Block1 or Block2 option, if present."""
     value = first(options, number)
-    return None if value is None else Block.decode(value)
+    return None if value is None else Block.decode(value, bert=bert)
 
 
 def size_of(options: Iterable[tuple[int, bytes]], number: Option) -> int | None:

@@ -48,9 +48,10 @@ class OutgoingTransfer:
     A request with an `Upload` begins where that stands, with its tag, and keeps it up to date.
     """
 
-    def __init__(self, request: Request, *, max_body: int, exponent: int, whole: int, tag: bytes) -> None:
+    def __init__(self, request: Request, *, max_body: int, exponent: int, whole: int, bert: bool, tag: bytes) -> None:
         self._request = request
         self._max_body = max_body
+        self._bert = bert
         self._upload = request.upload or Upload(tag)
         self._exponent = exponent if self._upload.exponent is None else min(exponent, self._upload.exponent)
         self._options = request_options(request)
@@ -93,7 +94,7 @@ class OutgoingTransfer:
 
     def _after_upload(self, answer: Answer) -> Step | Response:
         ours = Block.at(self._sent, self._exponent, len(self._request.payload))
-        theirs = block_of(answer.options, Option.BLOCK1)
+        theirs = block_of(answer.options, Option.BLOCK1, bert=self._bert)
         if self._must_restart_smaller(answer, theirs):
             return self._upload_step()
         if not ours.more or theirs is None or not answer.code.is_success:
@@ -126,7 +127,7 @@ class OutgoingTransfer:
     # --- Block2 ---
 
     def _after_download(self, answer: Answer) -> Step | Response:
-        block = block_of(answer.options, Option.BLOCK2)
+        block = block_of(answer.options, Option.BLOCK2, bert=self._bert)
         if answer.code == Code.CONTINUE:
             raise ResponseRejected("2.31 Continue to a request without further blocks")
         if not answer.code.is_success or (block is None and self._first is None):
@@ -142,7 +143,7 @@ class OutgoingTransfer:
     def _take(self, answer: Answer, block: Block) -> None:
         if block.offset != len(self._body):
             raise ResponseRejected(f"block at {block.offset} instead of {len(self._body)}")
-        if len(answer.payload) > block.size or (block.more and len(answer.payload) != block.size):
+        if not block.fits(len(answer.payload)):
             raise ResponseRejected(f"{len(answer.payload)} bytes in a block of {block.size}")
         self._check_same_body(answer)
         announced = size_of(answer.options, Option.SIZE2) or 0

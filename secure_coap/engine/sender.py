@@ -61,6 +61,10 @@ class Sender(Protocol):
         """Whether confirmable messages are acknowledged one by one."""
 
     @property
+    def block_exponent(self) -> int:
+        """The largest block is 2 ** (4 + this)."""
+
+    @property
     def whole_body(self) -> int:
         """Bytes of a body that go without blocks."""
 

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from secure_coap.engine.blocks import Block
+from secure_coap.engine.blocks import BERT, Block
 from secure_coap.engine.bodies import Body
 from secure_coap.engine.conversation import conversation_of
-from secure_coap.engine.incoming import Blocks, Incoming
+from secure_coap.engine.incoming import Blocks, Incoming, Stage
 from secure_coap.engine.options import block_of, in_order, response_options, size_of
 from secure_coap.engine.shared import Shared
 from secure_coap.errors import CoapError, RequestEntityIncomplete, RequestEntityTooLarge, TooManyRequests
@@ -25,7 +25,9 @@ SAFE: Final = frozenset((Code.GET, Code.FETCH))
 
 
 class ServerRole:
-    """Everybody's requests."""
+    """Everybody's requests. `bert`: whether blocks may be larger than 1,024 bytes."""
+
+    bert = False
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
@@ -50,7 +52,8 @@ class ServerRole:
         """What the options of the transfer ask for. Whether the request is whole now."""
         self._prove(incoming, transfer, now)
         tags = tuple(value for number, value in transfer if number == Option.REQUEST_TAG)
-        incoming.blocks = Blocks(block_of(transfer, Option.BLOCK1), block_of(transfer, Option.BLOCK2), tags)
+        block1 = block_of(transfer, Option.BLOCK1, bert=self.bert)
+        incoming.blocks = Blocks(block1, block_of(transfer, Option.BLOCK2, bert=self.bert), tags)
         if incoming.block1 is not None:
             return self._assemble(incoming, request, incoming.block1, size_of(transfer, Option.SIZE1) or 0, now)
         if incoming.block2 is None or incoming.block2.number == 0:
@@ -91,6 +94,23 @@ class ServerRole:
 
     # --- responses ---
 
+    def respond(self, incoming: Incoming, response: Response, now: float) -> None:
+        """Send the application's response. Raises ValueError for one that cannot be sent."""
+        request = incoming.request
+        if not incoming.link.base or incoming.stage is Stage.ANSWERED:
+            return
+        if request.observe is not None:
+            response = self._observed(incoming, request, response, now)
+        if request.options and incoming.does_not_want(response):
+            self._stay_silent(incoming, now)
+        elif incoming.blocks is None and len(response.payload) <= self._whole_body(incoming):
+            body = encode_body(response_options(response), response.payload)
+            if response.download is not None:
+                response.download.sent = len(response.payload)
+            self._deliver_encoded(incoming, response.code, body, now)
+        else:
+            self._answer(incoming, response, now)
+
     def _answer(self, incoming: Incoming, response: Response, now: float) -> None:
         """Send a response that needs blocks, or names some. Raises ValueError for one that cannot be sent."""
         options = self._with_block1(incoming, response.code, tuple(response_options(response)))
@@ -100,7 +120,7 @@ class ServerRole:
                 encoded = body.whole()
             else:
                 bodies = conversation_of(incoming.link, self._shared, now).served
-                encoded = bodies.begin(incoming.transfer, body, incoming.block2, now)
+                encoded = bodies.begin(incoming.transfer, body, incoming.block2, self._exponent(incoming), now)
         except CoapError as error:
             self.refuse(incoming, error, now)
         else:
@@ -110,7 +130,8 @@ class ServerRole:
         """Every response to a block names that block; M is set while more are expected (RFC 7959 section 2.3)."""
         if incoming.block1 is None:
             return options
-        exponent = min(incoming.block1.exponent, self._shared.limits.block_exponent)
+        exponent = incoming.block1.exponent
+        exponent = BERT if exponent == BERT else min(exponent, self._exponent(incoming))
         block = Block(incoming.block1.number, code == Code.CONTINUE, exponent)
         return in_order((*options, (int(Option.BLOCK1), block.encode())))
 
@@ -139,6 +160,10 @@ class ServerRole:
 
     # --- what a transport decides ---
 
+    def defer(self, incoming: Incoming, now: float) -> None:
+        """The application answers later."""
+        raise NotImplementedError
+
     def _deliver_encoded(self, incoming: Incoming, code: Code, body: bytes, now: float) -> None:
         """Send an answer; `body` holds its options and payload."""
         raise NotImplementedError
@@ -150,6 +175,10 @@ class ServerRole:
     def _whole_body(self, incoming: Incoming) -> int:
         """Bytes of a body that go without blocks."""
         raise NotImplementedError
+
+    def _exponent(self, incoming: Incoming) -> int:
+        """The largest block is 2 ** (4 + this)."""
+        return self._shared.limits.block_exponent
 
     def _prove(self, incoming: Incoming, transfer: Sequence[tuple[int, bytes]], now: float) -> None:
         """The request may return an Echo value of ours."""

@@ -27,6 +27,11 @@ class Transmission:
     confirms = True
 
     @property
+    def block_exponent(self) -> int:
+        """The largest block is 2 ** (4 + this)."""
+        return self._shared.limits.block_exponent
+
+    @property
     def whole_body(self) -> int:
         """Bytes of a body that go without blocks."""
         return 16 << self._shared.limits.block_exponent

@@ -1,4 +1,4 @@
-"""CoAP codes: methods and response codes (RFC 7252 section 12.1, RFC 7959, RFC 8132, RFC 8516)."""
+"""CoAP codes: methods, response codes and signals (RFC 7252 section 12.1, RFC 7959, 8132, 8323, 8516)."""
 
 from __future__ import annotations
 
@@ -46,6 +46,12 @@ class Code(IntEnum):
     SERVICE_UNAVAILABLE = 0xA3
     GATEWAY_TIMEOUT = 0xA4
     PROXYING_NOT_SUPPORTED = 0xA5
+
+    CSM = 0xE1
+    PING = 0xE2
+    PONG = 0xE3
+    RELEASE = 0xE4
+    ABORT = 0xE5
 
     @classmethod
     def _missing_(cls, value: object) -> Code | None:

@@ -37,6 +37,13 @@ class Option(IntEnum):
     REQUEST_TAG = 292
 
 
+class CsmOption(IntEnum):
+    """Options of a Capabilities and Settings Message; signals have numbers of their own (RFC 8323 section 5.3)."""
+
+    MAX_MESSAGE_SIZE = 2
+    BLOCK_WISE_TRANSFER = 4
+
+
 class OptionFormat(Enum):
     """How the value is read (RFC 7252 section 3.2)."""
 
