@@ -226,14 +226,15 @@ def ways(
     *,
     authenticated: bool,
 ) -> tuple[Way, ...]:
-    """The ways open to an image, best first.
+    """The ways open to an image, best first: as the device's session is, then CoAP before HTTP.
 
     `supported`: resource 8, empty when the device does not say (CoAP then, over DTLS if that is how it is here);
     unknown values are ignored. `served`: what this server offers. `authenticated`: the device's session is; it is not
     sent to fetch its firmware from whoever answers on an open channel.
     """
     named = frozenset(supported) or {PullProtocol.COAPS if authenticated else PullProtocol.COAP}
-    pulls = [way for way in _PREFERENCE if way in named and way in set(served) and way.authenticated >= authenticated]
+    common = [way for way in _PREFERENCE if way in named and way in set(served) and way.authenticated >= authenticated]
+    pulls = sorted(common, key=lambda way: way.authenticated is not authenticated)
     push: list[Way] = [Push.PUSH] if delivery is not DeliveryMethod.PULL and method is not Method.PULL else []
     pull: list[Way] = list(pulls) if delivery is not DeliveryMethod.PUSH and method is not Method.PUSH else []
     return (*push, *pull)

@@ -199,6 +199,7 @@ def test_ways() -> None:
     assert ways(Method.AUTO, pull, (), served, authenticated=False) == (PullProtocol.COAP,)
     assert ways(Method.AUTO, pull, (0, 2), served, authenticated=True) == ()
     assert ways(Method.PULL, both, (3, 1, 77), served, authenticated=True) == (PullProtocol.COAPS, PullProtocol.HTTPS)
+    assert ways(Method.PULL, both, (0, 1), served, authenticated=False) == (PullProtocol.COAP, PullProtocol.COAPS)
     assert ways(Method.PULL, push, (), served, authenticated=True) == ()
     assert ways(Method.PUSH, pull, (), served, authenticated=True) == ()
     assert PullProtocol.COAPS_TCP.scheme == "coaps+tcp"
