@@ -26,7 +26,7 @@ class Plan:
     """In each round."""
     window: int = 256
     """Requests in flight."""
-    paced: int = 50_000
+    paced: int = 20_000
     burst: int = 50_000
     in_flight: int = 5_000
 

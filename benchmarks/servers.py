@@ -6,13 +6,13 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.process import SERVER_CORE, pinned
+from benchmarks.process import SERVER_CORE, pinned, resident_bytes
 from tests.interop.leshan_peer import LeshanPeer
 
 JVM: Final = ("-XX:+UseSerialGC",)
@@ -42,6 +42,8 @@ class Server:
     dtls_port: int
     """0 without."""
     configuration: str
+    in_use: Callable[[], Awaitable[int]]
+    """Bytes of memory it needs now: resident, or of a JVM the heap that a full collection leaves."""
 
 
 @asynccontextmanager
@@ -49,12 +51,18 @@ async def leshan(members: Mapping[str, object] | None = None) -> AsyncIterator[S
     """Leshan's libraries as they come; they keep registrations in memory only. `members`: more for `Server.java`."""
     async with LeshanPeer(pinned(SERVER_CORE), JVM) as peer:
         server = await peer.server("server", quiet=True, **(members or {}))
+
+        async def live_heap() -> int:
+            found: int = await peer.order(server.name, "live heap", {})
+            return found
+
         yield Server(
             "Leshan",
             peer.pid,
             server.ports["coap"],
             server.ports.get("coaps", 0),
             f"java {' '.join(JVM)}, its defaults, nothing persistent",
+            live_heap,
         )
 
 
@@ -79,7 +87,11 @@ async def ours(folder: Path | None = None, more: str = "") -> AsyncIterator[Serv
     try:
         ready = await _ready(process, log)
         configuration = "lwm2m-server serve, role dm, SQLite synced per commit, uvloop; no limit of registrations"
-        yield Server("ours", process.pid, ready["nosec"][1], ready["dtls"][1], configuration)
+
+        async def resident() -> int:
+            return resident_bytes(process.pid)
+
+        yield Server("ours", process.pid, ready["nosec"][1], ready["dtls"][1], configuration, resident)
     finally:
         if process.returncode is None:
             process.terminate()

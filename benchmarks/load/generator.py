@@ -13,6 +13,7 @@ import sys
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final
 
 from benchmarks.load.datagrams import (
@@ -32,6 +33,15 @@ UPDATES_PER_REGISTRATION: Final = 3
 PATIENCE: Final = 20.0
 """Seconds after which a request is lost."""
 LIFETIME: Final = 86400
+
+
+class Kind(StrEnum):
+    """What the devices do."""
+
+    MIX = "mix"
+    REGISTER = "register"
+    UPDATE = "update"
+    """Those that are registered."""
 
 
 @dataclass(slots=True)
@@ -54,8 +64,8 @@ class Counts:
 class Fleet:
     """The devices, their sockets' ancillary data and their next datagrams."""
 
-    def __init__(self, size: int, port: int) -> None:
-        self._server = ("127.0.0.1", port)
+    def __init__(self, size: int) -> None:
+        self.server = ("127.0.0.1", 0)
         self._socket = open_socket()
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
@@ -69,7 +79,7 @@ class Fleet:
         """When the outstanding request went; 0 without one."""
         self._ready = deque(range(size))
 
-    def run(self, requests: int, window: int, rate: float | None = None, *, register_only: bool = False) -> Counts:
+    def run(self, requests: int, window: int, rate: float | None = None, kind: Kind = Kind.MIX) -> Counts:
         """Send that many requests, at most `window` at a time and at most `rate` per second; wait for all answers."""
         counts = Counts()
         begun = time.perf_counter()
@@ -80,7 +90,7 @@ class Fleet:
             if rate is not None:
                 allowed = min(allowed, int((time.perf_counter() - begun) * rate) + 1 - sent)
             for _ in range(min(allowed, len(self._ready))):
-                self._send(self._ready.popleft(), register_only)
+                self._send(self._ready.popleft(), kind)
                 sent += 1
                 outstanding += 1
             received = self._receive(counts)
@@ -93,17 +103,18 @@ class Fleet:
         counts.seconds = time.perf_counter() - begun
         return counts
 
-    def _send(self, device: int, register_only: bool) -> None:
-        datagram = self._updates[device] if self._left[device] and not register_only else None
-        if datagram is None:
-            datagram = self._registrations[device]
-            self._left[device] = 0
+    def _send(self, device: int, kind: Kind) -> None:
+        update = self._updates[device]
+        if update is None or kind is Kind.REGISTER or (kind is Kind.MIX and not self._left[device]):
+            datagram, self._left[device] = self._registrations[device], 0
+        else:
+            datagram, self._left[device] = update, self._left[device] or 1
         message_id = self._message_ids[device] = (self._message_ids[device] + 1) & 0xFFFF
         datagram[MESSAGE_ID] = message_id.to_bytes(2)
         self._sent_at[device] = time.perf_counter()
         while True:
             try:
-                self._socket.sendmsg((datagram,), self._sources[device], 0, self._server)
+                self._socket.sendmsg((datagram,), self._sources[device], 0, self.server)
             except BlockingIOError:
                 continue
             return
@@ -136,7 +147,7 @@ class Fleet:
         if datagram[0] != SEPARATE or device >= len(self._sources):
             return False
         acknowledgement = EMPTY_ACKNOWLEDGEMENT + datagram[MESSAGE_ID]
-        self._socket.sendmsg((acknowledgement,), self._sources[device], 0, self._server)
+        self._socket.sendmsg((acknowledgement,), self._sources[device], 0, self.server)
         return True
 
     def _take(self, device: int, datagram: bytes, counts: Counts) -> None:
@@ -174,15 +185,12 @@ def percentile(sorted_values: list[float], share: float) -> float:
 
 
 def main() -> None:
-    """One fleet, then one run per line."""
-    fleet: Fleet | None = None
+    """One fleet of as many devices as the argument says, then one run per line."""
+    fleet = Fleet(int(sys.argv[1]))
     for line in sys.stdin:
         order = json.loads(line)
-        if fleet is None:
-            fleet = Fleet(order["devices"], order["port"])
-        counts = fleet.run(
-            order["requests"], order["window"], order.get("rate"), register_only=order.get("register_only", False)
-        )
+        fleet.server = ("127.0.0.1", order["port"])
+        counts = fleet.run(order["requests"], order["window"], order.get("rate"), Kind(order.get("kind", Kind.MIX)))
         latencies = sorted(counts.latencies)
         result = {name: getattr(counts, name) for name in ("registered", "updated", "wrong", "lost", "seconds")}
         result |= {f"p{share}": percentile(latencies, share / 100) for share in (50, 99, 99.9)}

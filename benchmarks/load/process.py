@@ -14,17 +14,17 @@ from benchmarks.process import LOAD_CORE, pinned
 
 
 class Load:
-    """A fleet of devices at one server, in a process on the other core."""
+    """A fleet of devices, in a process on the other core; `port` is their server's."""
 
-    def __init__(self, process: Process, devices: int, port: int) -> None:
+    def __init__(self, process: Process, port: int) -> None:
         self._process = process
-        self._fleet = {"devices": devices, "port": port}
+        self.port = port
 
     async def run(self, requests: int, window: int, **order: object) -> dict[str, Any]:
         """Carry out one order of `generator.py`; its counts."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        line = {**self._fleet, "requests": requests, "window": window, **order}
+        line = {"port": self.port, "requests": requests, "window": window, **order}
         self._process.stdin.write(json.dumps(line).encode() + b"\n")
         answer = await self._process.stdout.readline()
         if not answer:
@@ -37,10 +37,10 @@ class Load:
 async def load(devices: int, port: int) -> AsyncIterator[Load]:
     """Start the generator; it ends with the block."""
     process = await asyncio.create_subprocess_exec(
-        *pinned(LOAD_CORE), sys.executable, "-m", "benchmarks.load.generator", stdin=PIPE, stdout=PIPE
+        *pinned(LOAD_CORE), sys.executable, "-m", "benchmarks.load.generator", str(devices), stdin=PIPE, stdout=PIPE
     )
     try:
-        yield Load(process, devices, port)
+        yield Load(process, port)
     finally:
         process.kill()
         await process.wait()

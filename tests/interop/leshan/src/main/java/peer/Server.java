@@ -98,6 +98,10 @@ final class Server implements Actor {
             server.destroy();
             return null;
         }
+        if (order.equals("live heap")) {
+            System.gc();
+            return Runtime.getRuntime().totalMemory() - Runtime.getRuntime().freeMemory();
+        }
         if (order.equals("endpoints")) {
             Map<String, Object> found = new TreeMap<>();
             server.getRegistrationService().getAllRegistrations()
