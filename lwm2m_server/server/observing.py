@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
 from weakref import WeakValueDictionary
 
 import structlog
@@ -37,6 +37,10 @@ from secure_coap.exchange import Request, Response
 from secure_coap.observation import Observation
 
 log = structlog.get_logger()
+
+
+PATIENCE: Final = 5.0
+"""Seconds a device gets to hear that it need not notify any more; then its next notification is rejected."""
 
 
 class TooManyObservations(Exception):
@@ -132,8 +136,11 @@ class Observing:
             if standing.live is None:
                 return
             try:
-                await standing.live.cancel()
-            except TransportError:
+                await self._sessions.appear(endpoint, 0)
+                async with asyncio.timeout(PATIENCE):
+                    await standing.live.cancel()
+            except (DeviceOffline, TransportError, TimeoutError):
+                standing.live.forget()
                 log.info("observation_not_cancelled", endpoint=endpoint, reason="its next notification is rejected")
 
     def claim(self, association: Association, token: bytes) -> None:

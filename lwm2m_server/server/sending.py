@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -65,7 +64,7 @@ class Sending:
             raise NotFound("register before you send")
         target = await self._targets.of(registration.endpoint)
         samples = send.parse(request, links_of(registration.links).versions, target, self._clock.now())
-        written = self._latest.keep(registration.endpoint, samples)
+        self._latest.keep(registration.endpoint, samples)
         self._events.emit(Sent(registration.endpoint, samples))
-        await asyncio.shield(written)
+        await self._latest.flush()
         return Response(Code.CHANGED)

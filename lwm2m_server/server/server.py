@@ -266,6 +266,7 @@ class Lwm2mServer:
         return route(request, association)
 
     def _sender(self, association: Association) -> Registration | None:
+        self._admission.check(association)
         endpoint = self.sessions.endpoint_of(association)
         return None if endpoint is None else self.registrations.get(endpoint)
 

@@ -1,16 +1,16 @@
-"""The newest value of each resource a device has sent or notified of."""
+"""The newest value of each resource a device has sent or notified of; written in batches, for devices are many."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-from sqlalchemy import delete, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cose import cbor
 from lwm2m_server.protocol.samples import Sample
+from lwm2m_server.store.batches import Row, Work
 from lwm2m_server.store.device_tables import latest_values as table
 from objects.path import Path
 from objects.values import ObjectLink, Value
@@ -20,29 +20,20 @@ MAX_PER_DEVICE: Final = 1024
 MAX_VALUE: Final = 4096
 """Bytes of a value that is kept; larger ones are none to look at."""
 
+_PUT: Final = """
+INSERT INTO latest_values (endpoint, path, value, at) SELECT ?1, ?2, ?3, ?4
+WHERE EXISTS (SELECT 1 FROM latest_values WHERE endpoint = ?1 AND path = ?2)
+   OR (SELECT count(*) FROM latest_values WHERE endpoint = ?1) < ?5
+ON CONFLICT (endpoint, path) DO UPDATE SET value = excluded.value, at = excluded.at WHERE excluded.at >= at
+"""
+_FORGET: Final = "DELETE FROM latest_values WHERE endpoint = ?"
 
-async def put(connection: AsyncConnection, endpoint: str, samples: Iterable[Sample]) -> None:
-    """Take over what is newer than what is stored."""
-    newest = {sample.path: sample for sample in sorted(samples, key=lambda one: one.at)}
-    known = {row.path for row in await connection.execute(select(table.c.path).where(table.c.endpoint == endpoint))}
-    room = MAX_PER_DEVICE - len(known)
-    rows = []
-    for path, sample in newest.items():
-        encoded = _encode(sample.value)
-        new = str(path) not in known
-        if len(encoded) > MAX_VALUE or (new and room == 0):
-            continue
-        room -= new
-        rows.append({"endpoint": endpoint, "path": str(path), "value": encoded, "at": sample.at})
-    if rows:
-        statement = insert(table)
-        taken = statement.excluded
-        upsert = statement.on_conflict_do_update(
-            index_elements=["endpoint", "path"],
-            set_={"value": taken.value, "at": taken.at},
-            where=taken.at >= table.c.at,
-        )
-        await connection.execute(upsert, rows)
+
+def batch(gone: Iterable[str], reported: Iterable[tuple[str, Iterable[Sample]]]) -> Work:
+    """Forget the devices that are gone, then take over what is newer than what is stored."""
+    forgotten = [(endpoint,) for endpoint in gone]
+    put = [row for endpoint, samples in reported for row in _rows(endpoint, samples)]
+    return [(statement, rows) for statement, rows in ((_FORGET, forgotten), (_PUT, put)) if rows]
 
 
 async def of_device(connection: AsyncConnection, endpoint: str) -> list[Sample]:
@@ -57,9 +48,11 @@ async def endpoints(connection: AsyncConnection) -> set[str]:
     return {row.endpoint for row in await connection.execute(select(table.c.endpoint).distinct())}
 
 
-async def forget(connection: AsyncConnection, endpoint: str) -> None:
-    """The device left."""
-    await connection.execute(delete(table).where(table.c.endpoint == endpoint))
+def _rows(endpoint: str, samples: Iterable[Sample]) -> Iterator[Row]:
+    for sample in samples:
+        encoded = _encode(sample.value)
+        if len(encoded) <= MAX_VALUE:
+            yield endpoint, str(sample.path), encoded, sample.at, MAX_PER_DEVICE
 
 
 def _encode(value: Value) -> bytes:
