@@ -64,6 +64,7 @@ class EmulatedDevice:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(parts.host.work(Performer(parts).perform))
             tasks.create_task(Management(parts).run())
+            tasks.create_task(parts.simulation.run())
             tasks.create_task(self._report_wire(parts))
 
     async def _say_goodbye(self, parts: Parts, life: asyncio.Future[None]) -> None:

@@ -180,8 +180,7 @@ class Management:
 
     async def _restart(self) -> None:
         """What a restart means to others: the session is gone, and so is everything volatile."""
-        self._parts.nonce.forget()
-        self._parts.orders.clear()
+        self._parts.forget_volatile()
         await self._parts.links.drop()
         self._parts.log.info("restarted", running=self._parts.software.running.digest.hex())
 

@@ -19,11 +19,16 @@ from device_client.emulator.life.software import Software
 from device_client.emulator.life.trust import Trust
 from device_client.emulator.log import Logger
 from device_client.emulator.lwm2m.access import TransferAccess
+from device_client.emulator.lwm2m.device_object import DeviceObject
 from device_client.emulator.lwm2m.dispatch import Dispatcher
 from device_client.emulator.lwm2m.enrollment_object import enrollment_object
 from device_client.emulator.lwm2m.firmware_object import Firmware
+from device_client.emulator.lwm2m.reading import BY_VERSION
+from device_client.emulator.lwm2m.registration import VERSION
 from device_client.emulator.lwm2m.standard.device import device_object
+from device_client.emulator.lwm2m.standard.sensors import location, reset_extremes, temperature
 from device_client.emulator.lwm2m.standard.server import server_object
+from device_client.emulator.lwm2m.standard.simulation import Simulation
 from device_client.emulator.lwm2m.transfer_objects import Nonce, fallback_object, transfer_object
 from device_client.emulator.lwm2m.tree import ObjectTree
 from device_client.emulator.orders import Order, Orders
@@ -36,6 +41,7 @@ from device_client.emulator.storage.record_file import RecordFile
 from device_client.emulator.storage.software import SoftwareStore
 from device_client.emulator.storage.vault import Vault
 from device_client.emulator.transport.wire import WireMeter
+from objects.model import MODEL
 from suit.recipient import DeviceDescription
 from trust_transfer.device.facts import Facts, Pace
 from trust_transfer.device.record import UNDECIDED
@@ -72,12 +78,20 @@ class Parts:
     orders: Orders
     dispatcher: Dispatcher
     links: Links
+    thermometers: DeviceObject
+    simulation: Simulation
     conversation: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the device talks to its servers: normal operation and a transfer's steps exclude each other."""
 
     @property
     def log(self) -> Logger:
         return self.outside.log
+
+    def forget_volatile(self) -> None:
+        """What a restart loses: the nonce, open orders, and what was measured since power on."""
+        self.nonce.forget()
+        self.orders.clear()
+        reset_extremes(self.thermometers)
 
     def lifetime(self) -> int:
         """The LwM2M lifetime, seconds: the server's wish, else the run's, else the factory's."""
@@ -129,6 +143,8 @@ def assemble(files: DeviceFiles, outside: Surroundings) -> Parts:
     firmware = Firmware(
         store, software, lambda: firmware_authority(host), lambda: orders.give(Order.FIRMWARE), outside.log
     )
+    place, walk = location(MODEL, outside.now)
+    thermometers, warm = temperature(MODEL)
     objects = (
         server_object(
             preferences,
@@ -140,8 +156,13 @@ def assemble(files: DeviceFiles, outside: Surroundings) -> Parts:
         transfer_object(host, nonce),
         enrollment_object(host, credentials, vault, preferences, lambda: orders.give(Order.ENROLL)),
         fallback_object(host),
+        place,
+        thermometers,
     )
-    dispatcher = Dispatcher(ObjectTree(objects, TransferAccess(lambda: host.record.state)))
+    dispatcher = Dispatcher(
+        ObjectTree(objects, TransferAccess(lambda: host.record.state)), content_formats=BY_VERSION[VERSION]
+    )
+    simulation = Simulation(factory.endpoint, (walk, warm), dispatcher.tree.touch)
     links = Links(factory.endpoint, host, sessions, dispatcher, outside.log)
     return Parts(
         outside=outside,
@@ -160,6 +181,8 @@ def assemble(files: DeviceFiles, outside: Surroundings) -> Parts:
         orders=orders,
         dispatcher=dispatcher,
         links=links,
+        thermometers=thermometers,
+        simulation=simulation,
     )
 
 

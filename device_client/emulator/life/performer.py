@@ -107,8 +107,7 @@ class Performer:
         """Erase, go back to the agreed state, restart. A restart loses sessions, the nonce and open orders."""
         parts = self._parts
         await parts.links.drop()
-        parts.nonce.forget()
-        parts.orders.clear()
+        parts.forget_volatile()
         try:
             erase_for_reset(parts, action)
             parts.software.reset(action.agreed_state, parts.host.record.account.authorities.firmware)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from device_client.emulator.lwm2m import reading, writing
@@ -32,11 +33,11 @@ DEPTH: Final = "depth="
 class Dispatcher:
     """The objects of one device behind CoAP requests."""
 
-    def __init__(self, tree: ObjectTree, *, default_format: int = ContentFormat.SENML_CBOR) -> None:
-        """`default_format` is what a Read of more than one value gets that accepts anything."""
+    def __init__(self, tree: ObjectTree, *, content_formats: Sequence[int] = reading.ENCODED) -> None:
+        """`content_formats` are those a registration names; the first is what a Read gets that accepts anything."""
         self.tree = tree
         self.attributes = AttributeStore()
-        self._default_format = default_format
+        self._content_formats = content_formats
 
     def handle(self, request: Request, caller: Caller) -> Response:
         """Answer one request; everything wrong with it becomes its response code."""
@@ -51,7 +52,7 @@ class Dispatcher:
 
     def links(self) -> tuple[Link, ...]:
         """The registration payload."""
-        return registration_links(self.tree, " ".join(str(int(one)) for one in reading.ENCODED))
+        return registration_links(self.tree, " ".join(str(int(one)) for one in self._content_formats))
 
     def _operation(self, request: Request, caller: Caller) -> Response:
         match request.method:
@@ -97,7 +98,7 @@ class Dispatcher:
             links = discover(self.tree, self.attributes, path, caller, _depth(request))
             return Response(Code.CONTENT, render(links).encode(), content_format=ContentFormat.LINK_FORMAT)
         return reading.content(
-            path, self.tree.read(path, caller), request.accept, self._default_format, self.tree.model
+            path, self.tree.read(path, caller), request.accept, self._content_formats[0], self.tree.model
         )
 
     def _read_composite(self, request: Request, caller: Caller) -> Response:

@@ -23,7 +23,13 @@ ENCODED: Final = (
     ContentFormat.LWM2M_CBOR,
     ContentFormat.LWM2M_TLV,
 )
-"""Formats of more than one value this device answers in, the preferred one first."""
+"""Formats of more than one value a device answers in, the preferred one first."""
+BY_VERSION: Final[Mapping[str, Sequence[int]]] = {
+    "1.0": (ContentFormat.LWM2M_TLV,),
+    "1.1": (ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON, ContentFormat.LWM2M_TLV),
+    "1.2": ENCODED,
+}
+"""What a device says it speaks. Asked for another one it can encode, it is not petty."""
 
 
 def content(path: Path, node: Node, accept: int | None, default: int, model: ObjectModel) -> Response:

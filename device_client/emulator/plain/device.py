@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
 from device_client.emulator.log import Logger
-from device_client.emulator.lwm2m.device_object import DeviceObject
 from device_client.emulator.lwm2m.dispatch import Dispatcher
-from device_client.emulator.lwm2m.standard.device import device_object
+from device_client.emulator.lwm2m.reading import BY_VERSION
 from device_client.emulator.lwm2m.standard.simulation import Simulation
 from device_client.emulator.lwm2m.tree import ObjectTree
 from device_client.emulator.orders import Order
@@ -30,7 +28,6 @@ from device_client.emulator.storage.files import DeviceFiles
 from device_client.emulator.transport.wire import WireMeter
 from objects.core_versions import core_versions
 from objects.model import MODEL
-from secure_coap.numbers.content_formats import ContentFormat
 
 FAILURES_BEFORE_BOOTSTRAP: Final = 3
 """Tries in a row that every server must fail before the bootstrap server is asked."""
@@ -67,11 +64,10 @@ class PlainDevice:
             log=log,
             files=files,
         )
-        self._equipment = workshop.equip()
-        objects = (*self.accounts.objects.values(), self._device_object(), *self._equipment.objects)
+        self._equipment = workshop.equip(endpoint, self._rebooting.set)
+        objects = (*self.accounts.objects.values(), *self._equipment.objects)
         tree = ObjectTree(objects, AccessControl(self.accounts), self.model)
-        default = ContentFormat.LWM2M_TLV if settings.version == "1.0" else ContentFormat.SENML_CBOR
-        self.dispatcher = Dispatcher(tree, default_format=default)
+        self.dispatcher = Dispatcher(tree, content_formats=BY_VERSION[settings.version])
         self._lives: dict[int, ServerLife] = {}
         self.started = False
         """Whether the device could begin to live."""
@@ -219,16 +215,6 @@ class PlainDevice:
         life = self._lives.get(server)
         if life is not None:
             life.orders.give(order)
-
-    def _device_object(self) -> DeviceObject:
-        early_queue = self._settings.queue_mode and self._settings.version == "1.0"
-        return device_object(
-            self._endpoint,
-            lambda: int(time.time()),
-            self._rebooting.set,
-            binding="UQ" if early_queue else "U",
-            model=self.model,
-        )
 
     def _touch(self) -> None:
         self.dispatcher.tree.touch()

@@ -14,6 +14,7 @@ from device_client.emulator.lwm2m.firmware.component import Component
 from device_client.emulator.lwm2m.firmware.objects import advanced_firmware_update, firmware_update
 from device_client.emulator.lwm2m.firmware.packages import FileScratch, Kind, MemoryScratch, Scratch, plain, suit
 from device_client.emulator.lwm2m.standard.connectivity import connectivity_monitoring, connectivity_statistics
+from device_client.emulator.lwm2m.standard.device import client_device_object
 from device_client.emulator.lwm2m.standard.sensors import location, temperature
 from device_client.emulator.lwm2m.standard.simulation import Step
 from device_client.emulator.lwm2m.standard.test_object import test_object
@@ -31,7 +32,7 @@ COMPONENTS: Final = ("application", "modem")
 
 @dataclass(slots=True)
 class Equipment:
-    """Objects beside the accounts and object 3."""
+    """Objects beside the accounts."""
 
     objects: list[DeviceObject] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
@@ -67,9 +68,11 @@ class Workshop:
         self._log = log
         self._files = files
 
-    def equip(self) -> Equipment:
-        """What the settings ask for. Raises StorageError when what is kept of the firmware is damaged."""
+    def equip(self, endpoint: str, reboot: Callable[[], None]) -> Equipment:
+        """Object 3 and what the settings ask for. Raises StorageError when what is kept of the firmware is damaged."""
         equipment = Equipment()
+        early_queue = self._settings.queue_mode and self._settings.version == "1.0"
+        equipment.add(*client_device_object(self._model, endpoint, _now, reboot, binding="UQ" if early_queue else "U"))
         makers: dict[str, Callable[[Equipment], None]] = {
             "connectivity": lambda e: e.add(*connectivity_monitoring(self._model)),
             "firmware": self._firmware,

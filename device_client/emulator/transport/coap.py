@@ -99,6 +99,8 @@ class CoapSession:
         self._tuning = tuning
         self.closed = asyncio.Event()
         self._shut_down = False
+        self._end = ""
+        """Why the session ended."""
         self._root = _Root(handler, tuning) if handler else None
         self._context = Context(loop=asyncio.get_running_loop(), serversite=self._root)
         tokens = _Tokens(self._context, self._lose)
@@ -165,7 +167,7 @@ class CoapSession:
                 answer = await self._context.request(message, handle_blockwise=whole).response
         except (error.Error, DtlsError, TimeoutError) as failure:
             self._lose(failure)
-            raise SessionLost(f"no answer: {failure or type(failure).__name__}") from failure
+            raise SessionLost(f"no answer: {self._end}") from failure
         if answer.code == AioCode.UNAUTHORIZED and answer.opt.echo is not None and echo is None:
             # The server wants to see that the device is where it says it is (RFC 9175 section 2.3).
             return await self._exchange(request, answer.opt.echo, block2)
@@ -220,6 +222,7 @@ class CoapSession:
 
     def _lose(self, failure: BaseException) -> None:
         if not self.closed.is_set():
+            self._end = str(failure) or type(failure).__name__
             self.closed.set()
             self._remote.end(failure)
 

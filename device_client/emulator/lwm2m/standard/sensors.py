@@ -22,13 +22,9 @@ def temperature(model: ObjectModel, instances: int = 2) -> tuple[DeviceObject, S
     """So many thermometers, in degrees Celsius; each step changes every one a little."""
     definition = model["Temperature"]
 
-    def reset(instance: StoredInstance) -> None:
-        for name in ("Min Measured Value", "Max Measured Value"):
-            instance[name] = _number(instance, "Sensor Value")
-
     def make(number: int) -> StoredInstance:
         def execute_reset(arguments: Arguments, source: Source) -> None:
-            reset(instance)
+            _reset(instance)
 
         instance = StoredInstance(
             definition,
@@ -40,7 +36,7 @@ def temperature(model: ObjectModel, instances: int = 2) -> tuple[DeviceObject, S
             },
             {"Reset Min and Max Measured Values": execute_reset},
         )
-        reset(instance)
+        _reset(instance)
         return instance
 
     thermometers = {number: make(number) for number in range(instances)}
@@ -53,6 +49,13 @@ def temperature(model: ObjectModel, instances: int = 2) -> tuple[DeviceObject, S
             one["Max Measured Value"] = max(value, _number(one, "Max Measured Value"))
 
     return DeviceObject(definition, thermometers), step
+
+
+def reset_extremes(thermometers: DeviceObject) -> None:
+    """As after power on: the lowest and highest value are the present one."""
+    for one in thermometers.instances.values():
+        assert isinstance(one, StoredInstance)
+        _reset(one)
 
 
 def location(model: ObjectModel, now: Callable[[], int], speed: float = 1.5) -> tuple[DeviceObject, Step]:
@@ -83,6 +86,11 @@ def location(model: ObjectModel, now: Callable[[], int], speed: float = 1.5) -> 
         place["Timestamp"] = now()
 
     return DeviceObject(definition, {0: place}), step
+
+
+def _reset(thermometer: StoredInstance) -> None:
+    for name in ("Min Measured Value", "Max Measured Value"):
+        thermometer[name] = _number(thermometer, "Sensor Value")
 
 
 def _number(instance: StoredInstance, name: str) -> float:
