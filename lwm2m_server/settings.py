@@ -240,9 +240,13 @@ class DmSettings(_Section):
     nosec_bind: BindAddress | None = None
     """UDP address without security; a loopback address."""
     nosec_anywhere: bool = False
-    """Allow `nosec_bind` to be any address. Whoever reaches it may be any device that has no key or certificate."""
+    """Allow any address for `nosec_bind` and `tcp_bind`. Who reaches it may be any device without a key."""
     dtls_bind: BindAddress | None = Address("127.0.0.1", 5684)
     """UDP address with DTLS."""
+    tcp_bind: BindAddress | None = None
+    """TCP address without security (RFC 8323); a loopback address."""
+    tls_bind: BindAddress | None = None
+    """TCP address with TLS, for devices with certificates."""
     admin_bind: BindAddress = Address("127.0.0.1", 8080)
     """TCP address of the admin API; loopback only."""
     certificate: LocalPath | None = None
@@ -264,10 +268,12 @@ class DmSettings(_Section):
     def _reachable_and_safe(self) -> Self:
         if self.admin_bind.host not in LOOPBACK:
             raise ValueError("admin_bind must be a loopback address: the admin API has a bearer token and no TLS")
-        if self.nosec_bind is None and self.dtls_bind is None:
-            raise ValueError("devices need nosec_bind or dtls_bind")
-        if self.nosec_bind is not None and self.nosec_bind.host not in LOOPBACK and not self.nosec_anywhere:
-            raise ValueError("nosec_bind must be a loopback address, or set nosec_anywhere = true")
+        open_to_all = {"nosec_bind": self.nosec_bind, "tcp_bind": self.tcp_bind}
+        if not any((*open_to_all.values(), self.dtls_bind, self.tls_bind)):
+            raise ValueError("devices need an address: nosec_bind, dtls_bind, tcp_bind or tls_bind")
+        for name, address in open_to_all.items():
+            if address is not None and address.host not in LOOPBACK and not self.nosec_anywhere:
+                raise ValueError(f"{name} must be a loopback address, or set nosec_anywhere = true")
         return self
 
 

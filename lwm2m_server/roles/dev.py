@@ -29,6 +29,8 @@ roles = ["dm"]
 data = "."
 nosec_bind = "127.0.0.1:5683"
 dtls_bind = "127.0.0.1:5684"
+tcp_bind = "127.0.0.1:5683"
+tls_bind = "127.0.0.1:5684"
 admin_bind = "127.0.0.1:8080"
 device_anchors = ["ca/ca.pem"]
 definitions = "definitions"
@@ -56,6 +58,7 @@ def announce(folder: Path, running: RunningDm) -> None:
     lines = [
         ("LwM2M without security", _uri("coap", running.nosec)),
         ("LwM2M over DTLS", _uri("coaps", running.dtls)),
+        ("the same over TCP, TLS", f"{_uri('coap+tcp', running.tcp)}, {_uri('coaps+tcp', running.tls)}"),
         ("admin API", f"http://{host}:{port}/api/v1"),
         ("operator token", f"{(folder / TOKEN_FILE).read_text().strip()}   ({folder / TOKEN_FILE})"),
         ("settings", str(folder / SETTINGS)),

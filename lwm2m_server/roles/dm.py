@@ -50,6 +50,8 @@ class RunningDm:
 
     nosec: tuple[str, int] | None
     dtls: tuple[str, int] | None
+    tcp: tuple[str, int] | None
+    tls: tuple[str, int] | None
     admin: tuple[str, int]
     server: Lwm2mServer
     firmware: Firmware
@@ -59,7 +61,8 @@ async def run_dm(settings: DmSettings, announce: Callable[[RunningDm], None] | N
     """Run until cancelled. Raises `KeysError` when a key or certificate is wrong, OSError when a port is taken."""
     async with running_dm(settings) as running:
         settle()
-        log.info("dm_ready", nosec=running.nosec, dtls=running.dtls, admin=running.admin)
+        listening = {name: getattr(running, name) for name in ("nosec", "dtls", "tcp", "tls", "admin")}
+        log.info("dm_ready", **listening)
         if announce is not None:
             announce(running)
         await asyncio.Event().wait()
@@ -88,11 +91,7 @@ async def running_dm(settings: DmSettings, clock: Clock | None = None) -> AsyncI
         stack.push_async_callback(bootstrapper.close)
         firmware = Firmware(server, settings.data / FIRMWARE, settings.firmware)
         await start_firmware(stack, firmware, settings.firmware)
-        nosec = dtls = None
-        if settings.nosec_bind is not None:
-            nosec = await server.bind(*settings.nosec_bind, nosec_anywhere=settings.nosec_anywhere)
-        if settings.dtls_bind is not None:
-            dtls = await server.bind(*settings.dtls_bind, dtls=_dtls(settings, server, clock))
+        nosec, dtls, tcp, tls = await _bind(settings, server, clock)
         announce(firmware, PullProtocol.COAP, nosec)
         announce(firmware, PullProtocol.COAPS, dtls)
         await renew_token(database, settings.data, clock.seconds(), at_start=True)
@@ -101,17 +100,37 @@ async def running_dm(settings: DmSettings, clock: Clock | None = None) -> AsyncI
         )
         upkeep = asyncio.create_task(_upkeep(settings, server, firmware))
         try:
-            yield RunningDm(nosec, dtls, admin, server, firmware)
+            yield RunningDm(nosec, dtls, tcp, tls, admin, server, firmware)
         finally:
             upkeep.cancel()
             await asyncio.gather(upkeep, return_exceptions=True)
+
+
+_Bound = tuple[str, int] | None
+
+
+async def _bind(settings: DmSettings, server: Lwm2mServer, clock: Clock) -> tuple[_Bound, _Bound, _Bound, _Bound]:
+    """Listen where the settings say; UDP without and with security, TCP without and with security."""
+    nosec = dtls = tcp = tls = None
+    if settings.nosec_bind is not None:
+        nosec = await server.bind(*settings.nosec_bind, nosec_anywhere=settings.nosec_anywhere)
+    if settings.dtls_bind is not None:
+        dtls = await server.bind(*settings.dtls_bind, dtls=_secured(settings, server, clock))
+    if settings.tcp_bind is not None:
+        tcp = await server.bind_tcp(*settings.tcp_bind, nosec_anywhere=settings.nosec_anywhere)
+    if settings.tls_bind is not None:
+        secured = _secured(settings, server, clock)
+        if not secured.certificate_chain:
+            raise KeysError("tls_bind needs a certificate of the server: there are no pre-shared keys over TLS")
+        tls = await server.bind_tcp(*settings.tls_bind, tls=secured)
+    return nosec, dtls, tcp, tls
 
 
 def _model(settings: DmSettings) -> ObjectModel:
     return MODEL if settings.definitions is None else MODEL.extended(ObjectModel.load(settings.definitions))
 
 
-def _dtls(settings: DmSettings, server: Lwm2mServer, clock: Clock) -> DtlsServerConfig:
+def _secured(settings: DmSettings, server: Lwm2mServer, clock: Clock) -> DtlsServerConfig:
     """Pre-shared keys always; certificates too once the server has one."""
     certificate = settings.certificate or certificate_path(settings.data, KeyRole.DTLS)
     if settings.certificate is None and not certificate.exists():

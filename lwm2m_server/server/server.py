@@ -11,7 +11,6 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Collection
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -29,6 +28,7 @@ from lwm2m_server.server.carrying_out import carry_out
 from lwm2m_server.server.counters import RegistrationCounters, ReportCounters
 from lwm2m_server.server.credentials import Credentials
 from lwm2m_server.server.device import Device
+from lwm2m_server.server.endpoints import CoapEndpoints
 from lwm2m_server.server.events import Events
 from lwm2m_server.server.latest import LatestValues
 from lwm2m_server.server.observing import Observing
@@ -44,7 +44,6 @@ from lwm2m_server.store.registrations import RegistrationStore
 from objects.model import MODEL, ObjectModel
 from secure_coap.association import Association, Transport
 from secure_coap.channels.dtls import DtlsServerConfig
-from secure_coap.endpoint import CoapServer
 from secure_coap.errors import NotFound
 from secure_coap.exchange import Request, Response
 from secure_coap.handlers import Handler
@@ -90,10 +89,6 @@ class Lwm2mServer:
         )
         self.credentials = Credentials(database, self.clock)
         self._store = RegistrationStore(database)
-        self._parameters = parameters
-        self._coap: list[CoapServer] = []
-        self._plain: list[CoapServer] = []
-        """Those without security."""
         self._routes: dict[str, Handler] = {}
         self.requests: Counter[str] = Counter()
         """Requests by interface; those to none as `UNKNOWN`."""
@@ -140,6 +135,9 @@ class Lwm2mServer:
             sender=self._sender,
             counters=self.report_counters,
         )
+        self._coap = CoapEndpoints(
+            self._dispatch, parameters, on_close=self.sessions.detach, on_stray=self.observing.claim
+        )
         self.route(registration.PATH, self._registrar.handle)
         self.route(send.PATH, self._sending.handle)
 
@@ -174,8 +172,7 @@ class Lwm2mServer:
             await asyncio.gather(self._upkeep, return_exceptions=True)
         await self.queues.close()
         await self.observing.close()
-        for coap in self._coap:
-            await coap.close()
+        await self._coap.close()
         await self.latest.flush()
         await self._store.flush()
 
@@ -187,19 +184,15 @@ class Lwm2mServer:
         Without security it must be a loopback address unless `nosec_anywhere` is set. Raises OSError, or ValueError
         for a bad configuration.
         """
-        coap = await CoapServer.bind(
-            host,
-            port,
-            dtls=dtls,
-            handler=self._dispatch,
-            parameters=self._parameters,
-            on_close=self.sessions.detach,
-            on_stray=self.observing.claim,
-            nosec_anywhere=nosec_anywhere,
-        )
-        self._coap.append(coap)
-        if dtls is None:
-            self._plain.append(coap)
+        coap = await self._coap.bind(host, port, dtls, nosec_anywhere=nosec_anywhere)
+        self.sessions.add(coap)
+        return coap.address
+
+    async def bind_tcp(
+        self, host: str, port: int, *, tls: DtlsServerConfig | None = None, nosec_anywhere: bool = False
+    ) -> tuple[str, int]:
+        """Listen on a TCP address, with TLS (by certificates only) or without security; see `bind`."""
+        coap = await self._coap.bind_tcp(host, port, tls, nosec_anywhere=nosec_anywhere)
         self.sessions.add(coap)
         return coap.address
 
@@ -219,21 +212,16 @@ class Lwm2mServer:
 
     def coap_counters(self) -> Counter[str]:
         """What all CoAP endpoints have counted together."""
-        counted: Counter[str] = Counter()
-        for coap in self._coap:
-            counted.update(asdict(coap.counters))
-        return counted
+        return self._coap.counters()
 
     @property
     def associations(self) -> Collection[Association]:
         """Every open association."""
-        return [association for coap in self._coap for association in coap.associations]
+        return self._coap.associations
 
     def drop(self, association: Association) -> None:
         """Close an association."""
-        for coap in self._coap:
-            if coap.holds(association):
-                coap.drop(association)
+        self._coap.drop(association)
 
     async def withdraw_key(self, identity: str) -> bool:
         """Forget a pre-shared key and end the sessions it opened; False when there is none."""
@@ -279,10 +267,7 @@ class Lwm2mServer:
         known = self.registrations.get(endpoint)
         if known is None or known.owner != NOBODY or known.transport is not Transport.UDP:
             return None
-        for coap in self._plain:
-            if (":" in coap.address[0]) == (":" in known.remote[0]):
-                return coap.associate(known.remote)
-        return None
+        return self._coap.associate(known.remote)
 
     def _on_sent(self, event: Sent | Notification) -> None:
         self._heard(event.endpoint)

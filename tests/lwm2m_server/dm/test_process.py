@@ -110,7 +110,8 @@ async def test_development_in_one_command(tmp_path: Path) -> None:
     """Everything is made, the settings file counts as it is, and names of devices are shown literally (test 39)."""
     lwm2m = free_port(socket.SOCK_DGRAM)
     made = dev.prepare(tmp_path / "data")
-    text = made.read_text().replace("127.0.0.1:5683", f"127.0.0.1:{lwm2m}").replace("127.0.0.1:5684", "127.0.0.1:0")
+    text = made.read_text().replace('nosec_bind = "127.0.0.1:5683"', f'nosec_bind = "127.0.0.1:{lwm2m}"')
+    text = text.replace("127.0.0.1:5683", "127.0.0.1:0").replace("127.0.0.1:5684", "127.0.0.1:0")
     made.write_text(text.replace("127.0.0.1:8080", f"127.0.0.1:{free_port(socket.SOCK_STREAM)}"))
     names = ["<img onerror>", "[/]", "=cmd()", "../x"]
     async with serving(tmp_path, "--dev", until=b"then") as process, device(("127.0.0.1", lwm2m)) as client:

@@ -31,8 +31,10 @@ from secure_coap.channels.dtls import DtlsClientConfig
 from secure_coap.endpoint import CoapClient
 from secure_coap.errors import HandshakeFailed
 from secure_coap.numbers.codes import Code
+from secure_coap.tcp_endpoint import CoapTcpClient
 from tests.lwm2m_server.server.running import QUICK
 from tests.lwm2m_server.server.test_registering import device, register, update
+from tests.lwm2m_server.sp.device import until
 
 ANY = Address("127.0.0.1", 0)
 NOW = datetime.now(UTC)
@@ -57,12 +59,8 @@ async def running(folder: Path, **changes: Any) -> AsyncIterator[tuple[RunningDm
             yield role, admin
 
 
-@asynccontextmanager
-async def certified(
-    role: RunningDm, ca: CaDirectory, name: str, *, factory: bool = False, issuer: Issuer | None = None
-) -> AsyncIterator[CoapClient]:
-    """A device with a certificate for `name`."""
-    assert role.dtls is not None
+def tls_of(ca: CaDirectory, name: str, *, factory: bool = False, issuer: Issuer | None = None) -> DtlsClientConfig:
+    """The configuration of a device with a certificate for `name`, by the CA unless by another issuer."""
     by, key = issuer or ca.issuer(), generate_private_key()
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     if factory:
@@ -75,7 +73,17 @@ async def certified(
         path = verify_path(chain[0], chain[1:], anchors=anchors, role=Role.SERVER, now=NOW, host="127.0.0.1")
         return PeerIdentity.of(path)
 
-    client = await CoapClient.connect(*role.dtls, dtls=DtlsClientConfig([certificate], key, verify), parameters=QUICK)
+    return DtlsClientConfig([certificate], key, verify)
+
+
+@asynccontextmanager
+async def certified(
+    role: RunningDm, ca: CaDirectory, name: str, *, factory: bool = False, issuer: Issuer | None = None
+) -> AsyncIterator[CoapClient]:
+    """A device with a certificate for `name`, over DTLS."""
+    assert role.dtls is not None
+    config = tls_of(ca, name, factory=factory, issuer=issuer)
+    client = await CoapClient.connect(*role.dtls, dtls=config, parameters=QUICK)
     try:
         yield client
     finally:
@@ -104,6 +112,32 @@ async def test_certificates_keys_and_neither_side_by_side(folder: Path) -> None:
         "by-key": ("dtls", "by-key"),
         "open": ("udp", None),
     }
+
+
+async def test_over_tcp_and_tls(folder: Path) -> None:
+    ca = CaDirectory(folder / "ca")
+    async with running(folder, tcp_bind=ANY, tls_bind=ANY) as (role, admin):
+        assert role.tcp is not None and role.tls is not None
+        plain = await CoapTcpClient.connect(*role.tcp, tls=None)
+        secured = await CoapTcpClient.connect(*role.tls, tls=tls_of(ca, "by-certificate"))
+        location = (await register(plain, "ep=open", "lwm2m=1.1", "b=T")).location_path
+        assert await update(plain, location) is Code.CHANGED
+        assert (await register(plain, "ep=by-certificate")).code is Code.CREATED
+        assert (await register(secured, "ep=open")).code is Code.FORBIDDEN
+        assert (await register(secured)).code is Code.CREATED  # the name is its own
+        assert (await register(plain, "ep=by-certificate")).code is Code.FORBIDDEN
+        listed = (await admin.get("/api/v1/devices")).json()
+        assert {one["endpoint"]: one["transport"] for one in listed} == {"open": "tcp", "by-certificate": "tls"}
+        await secured.close()
+        await until(lambda: not role.server.sessions.is_online("by-certificate"))
+        await plain.close()
+
+
+async def test_tls_needs_a_certificate_of_the_server(folder: Path) -> None:
+    certificate_path(folder, ServerKey.DTLS).unlink()
+    with pytest.raises(KeysError, match="tls_bind"):
+        async with running(folder, tls_bind=ANY):
+            raise AssertionError("it started")
 
 
 async def test_certificates_of_others_do_not_count(folder: Path) -> None:

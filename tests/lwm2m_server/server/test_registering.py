@@ -17,6 +17,7 @@ from lwm2m_server.settings import EndpointRule
 from lwm2m_server.store.database import Database
 from secure_coap.association import Transport
 from secure_coap.channels.dtls import DtlsClientConfig, DtlsServerConfig
+from secure_coap.edge.endpoints import Client
 from secure_coap.endpoint import CoapClient
 from secure_coap.exchange import Request, Response
 from secure_coap.numbers.codes import Code
@@ -37,19 +38,19 @@ async def device(address: tuple[str, int], *, key: tuple[str, bytes] | None = No
         await client.close()
 
 
-async def ask(client: CoapClient, method: Code, path: Location, *query: str, payload: bytes = b"") -> Response:
+async def ask(client: Client, method: Code, path: Location, *query: str, payload: bytes = b"") -> Response:
     return await client.request(Request(method, path, query, payload=payload, content_format=40 if payload else None))
 
 
-async def register(client: CoapClient, *query: str, links: bytes = LINKS) -> Response:
+async def register(client: Client, *query: str, links: bytes = LINKS) -> Response:
     return await ask(client, Code.POST, ("rd",), *query, payload=links)
 
 
-async def update(client: CoapClient, location: Location, *query: str, payload: bytes = b"") -> Code:
+async def update(client: Client, location: Location, *query: str, payload: bytes = b"") -> Code:
     return (await ask(client, Code.POST, location, *query, payload=payload)).code
 
 
-async def deregister(client: CoapClient, location: Location) -> Code:
+async def deregister(client: Client, location: Location) -> Code:
     return (await ask(client, Code.DELETE, location)).code
 
 
