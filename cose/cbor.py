@@ -106,6 +106,17 @@ def decode(
     return value
 
 
+def decode_sequence(data: bytes, *, max_size: int = DEFAULT_MAX_SIZE, max_depth: int = DEFAULT_MAX_DEPTH) -> list[Any]:
+    """Decode the items of a CBOR sequence (RFC 8742) that fill `data` exactly, each as `decode` does."""
+    if len(data) > max_size:
+        raise CborError(CborReason.TOO_LARGE, f"{len(data)} bytes, at most {max_size}")
+    decoder = _Decoder(bytes(data), array_keys=False, any_order=False)
+    found = []
+    while decoder.position < len(data):
+        found.append(decoder.item(max_depth))
+    return found
+
+
 # ---- encoding -----------------------------------------------------------------------------------
 
 

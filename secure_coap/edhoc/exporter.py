@@ -1,0 +1,36 @@
+"""What a finished session gives the application: keys (RFC 9528 section 4.2 and appendix A.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from secure_coap.edhoc.kdf import expand
+from secure_coap.edhoc.numbers import ExporterLabel, KdfLabel
+from secure_coap.edhoc.suites import HASH_LENGTH
+
+MASTER_SECRET_LENGTH: Final = 16
+MASTER_SALT_LENGTH: Final = 8
+
+
+@dataclass(slots=True, repr=False)
+class Exporter:
+    """Derives keys from PRK_out; `update` moves on to new ones, and the old ones cannot be derived any more."""
+
+    prk_out: bytes
+
+    def export(self, label: int, context: bytes, length: int) -> bytes:
+        """EDHOC_Exporter: `length` bytes for the label."""
+        prk = expand(self.prk_out, KdfLabel.PRK_EXPORTER, b"", HASH_LENGTH)
+        return expand(prk, label, context, length)
+
+    def oscore(self) -> tuple[bytes, bytes]:
+        """Master Secret and Master Salt of the OSCORE context."""
+        return (
+            self.export(ExporterLabel.OSCORE_MASTER_SECRET, b"", MASTER_SECRET_LENGTH),
+            self.export(ExporterLabel.OSCORE_MASTER_SALT, b"", MASTER_SALT_LENGTH),
+        )
+
+    def update(self, context: bytes) -> None:
+        """EDHOC_KeyUpdate (appendix H): both sides call it with the same context."""
+        self.prk_out = expand(self.prk_out, KdfLabel.KEY_UPDATE, context, HASH_LENGTH)
