@@ -1,0 +1,1 @@
+"""OSCORE against RFC 8613, and against what goes wrong."""
