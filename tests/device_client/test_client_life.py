@@ -48,11 +48,16 @@ async def test_values_are_sent_with_their_time_unless_the_server_mutes_it() -> N
         assert len([c for c in server.contacts if c.request.path == ("dp",)]) <= len(muted) + 1
 
 
+async def asleep(life: ServerLife) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while life.session is None or not life.session.asleep:
+            await asyncio.sleep(0.01)
+
+
 async def test_a_sleeping_client_hears_nothing_until_it_wakes_for_an_update() -> None:
     async with registered(queue_mode=True, awake=0.2, lifetime=3) as (server, client):
         [life] = client.device._lives.values()
-        while life.session is None or not life.session.asleep:
-            await asyncio.sleep(0.01)
+        await asleep(life)
         answer = asyncio.ensure_future(
             server.server.request(server.contacts[0].association, Request(Code.GET, ("3", "0", "0")), timeout=0.4)
         )
@@ -60,6 +65,18 @@ async def test_a_sleeping_client_hears_nothing_until_it_wakes_for_an_update() ->
             await answer
         await server.contact(2)
         assert (await server.ask(Code.GET, "/3/0/0")).code is Code.CONTENT
+
+
+async def test_a_sleeping_client_wakes_to_notify() -> None:
+    async with registered(queue_mode=True, awake=0.2, lifetime=86400) as (server, client):
+        observed = await server.observe("/3442/0/120", query=("con=1",))
+        [life] = client.device._lives.values()
+        await asleep(life)
+        client.device.dispatcher.tree.instance(Path(3442, 0)).values[120] = 5  # type: ignore[attr-defined]
+        client.device.dispatcher.tree.touch()
+        assert (await observed.next()).payload == b"5"
+        assert (await server.ask(Code.GET, "/3/0/0")).code is Code.CONTENT
+        await asleep(life)
 
 
 async def test_a_disabled_client_stays_away_and_comes_back() -> None:
@@ -84,7 +101,7 @@ async def test_what_could_not_be_notified_is_kept_and_told_later() -> None:
             client.device.dispatcher.tree.touch()
             await asyncio.sleep(0)
             life.observations.look()
-        life.observations.reach(life.session)
+        life.observations.reach(life)
         told = await observed.next()
         assert [r.value for r in records.decode(112, Path(3442, 0, 120), told.payload, MODEL)] == [1, 2, 3]
 

@@ -6,6 +6,7 @@ everybody's as long as no instance has any, and nobody's afterwards. Objects 0 a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntFlag
 from typing import Final
 
@@ -109,7 +110,7 @@ def _about(one: StoredInstance) -> tuple[object, object]:
 
 def _rights_in(one: StoredInstance, server: int) -> Right:
     entries = one["ACL"]
-    if isinstance(entries, dict):
+    if isinstance(entries, Mapping):
         entry = entries.get(server, entries.get(DEFAULT))
         if isinstance(entry, int):
             return Right(entry & 31)

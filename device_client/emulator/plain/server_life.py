@@ -24,6 +24,7 @@ from device_client.emulator.plain.sessions import open_session
 from device_client.emulator.plain.settings import ClientSettings
 from device_client.emulator.requests import ServerRequests
 from device_client.emulator.settings import Pauses
+from device_client.emulator.signal import Signal
 from device_client.emulator.transport.coap import CoapSession, Origin, SessionLost
 from device_client.emulator.transport.dtls import DtlsError
 from device_client.emulator.transport.wire import WireMeter
@@ -31,9 +32,11 @@ from objects.attributes import Attributes
 from objects.formats.link_format import Link
 from secure_coap.errors import CoapError
 from secure_coap.exchange import Request, Response
+from secure_coap.numbers.codes import Code
 
 FAILURES: Final = (DtlsError, SessionLost, OSError, CoapError)
 """What a try can end with; anything else is a defect and restarts the device."""
+_TRY_AGAIN: Final = frozenset({Code.REQUEST_ENTITY_INCOMPLETE, Code.TOO_MANY_REQUESTS})
 UPDATE_EARLY: Final = 0.5
 """An Update is sent after this part of the lifetime, less a jitter of a tenth."""
 
@@ -74,32 +77,38 @@ class ServerLife:
         self.failures = 0
         """Tries in a row that did not end in a registration."""
         self.orders = Orders()
+        self._stirred = Signal()
+        """Fires when the device wakes by itself."""
         self.observations = Observations(
             dispatcher,
             lambda: Caller(server=server),
             clock=self._clock,
             now=time.time,
             defaults=self._default_periods,
-            storing=lambda: self._account().storing,
+            storing=lambda: (account := self._account_now()) is not None and account.storing,
         )
 
     async def run(self) -> None:
         """For ever, or until the account is gone."""
-        beside = (asyncio.ensure_future(self.observations.run()), asyncio.ensure_future(self._send_regularly()))
         try:
-            while self._account_now() is not None:
-                try:
-                    await self._stay_registered()
-                except FAILURES as failure:
-                    self.failures += 1
-                    self._log.warning("connection_failed", problem=str(failure), failures=self.failures)
-                    await self._lose_session()
-                    self._failed()
-                    await asyncio.sleep(self._pauses.next())
+            async with asyncio.TaskGroup() as tasks:
+                beside = (tasks.create_task(self.observations.run()), tasks.create_task(self._send_regularly()))
+                await self._while_there_is_an_account()
+                for one in beside:
+                    one.cancel()
         finally:
-            for one in beside:
-                one.cancel()
             self.observations.reach(None)
+
+    async def _while_there_is_an_account(self) -> None:
+        while self._account_now() is not None:
+            try:
+                await self._stay_registered()
+            except FAILURES as failure:
+                self.failures += 1
+                self._log.warning("connection_failed", problem=str(failure), failures=self.failures)
+                await self._lose_session()
+                self._failed()
+                await asyncio.sleep(self._pauses.next())
 
     async def leave(self) -> None:
         """Deregister and close the session; `run` has ended. Waits for the server's answer: bound that."""
@@ -117,6 +126,13 @@ class ServerLife:
         """Let go of the session without a word, as in a power cut."""
         if self._registration is not None:
             self._registration.session.abandon()
+
+    def notify(self, origin: Origin, response: Response, *, confirmable: bool, gone: Callable[[], None]) -> None:
+        """Send a notification; a sleeping device wakes for it, so that it hears what the server says to it."""
+        if self._registration is not None:
+            self._wake(self._registration.session)
+            self._stirred.fire()
+            self._registration.session.notify(origin, response, confirmable=confirmable, gone=gone)
 
     @property
     def session(self) -> CoapSession | None:
@@ -145,12 +161,17 @@ class ServerLife:
             account, self._settings.run, self._meter, requests, insecure=self._settings.insecure
         )
         try:
-            if before is not None and await self._go_on(before.over(session)):
-                return
-            await self._register(session, account)
+            if before is None:
+                await self._register(session, account)
+            else:
+                self._registration = before.over(session)
+                await self._update()
         except BaseException:
             await session.close()
             raise
+        self.failures = 0
+        self._pauses.reset()
+        self.observations.reach(self)
 
     async def _register(self, session: CoapSession, account: Account) -> None:
         links = self._dispatcher.links()
@@ -166,26 +187,9 @@ class ServerLife:
         )
         self._told(links, account.lifetime)
         self._log.info("registered", uri=account.uri)
-        self._in_touch(session)
-
-    async def _go_on(self, registration: Registration) -> bool:
-        """Continue a registration over a new session; False when the server does not know it any more."""
-        self._registration = registration
-        try:
-            await self._update()
-        except CoapError as refusal:
-            self._log.info("registration_unknown", code=refusal.code.dotted)
-            self._registration = None
-            return False
-        self._in_touch(registration.session)
-        return True
-
-    def _in_touch(self, session: CoapSession) -> None:
-        self.failures = 0
-        self._pauses.reset()
-        self.observations.reach(session)
 
     async def _update(self) -> None:
+        """Update, or register anew when the server does not know the device any more."""
         registration, account, links = self._registration, self._account(), self._dispatcher.links()
         assert registration is not None
         self._wake(registration.session)
@@ -194,11 +198,17 @@ class ServerLife:
                 account.lifetime if account.lifetime != self._told_lifetime else None,
                 links if links != self._told_links else None,
             )
-        except CoapError:
-            # Whatever the server has against it: the registration it had is not to be relied on.
+        except CoapError as refusal:
+            if refusal.code in _TRY_AGAIN or refusal.code.code_class == 5:
+                raise
+            self._log.info("registration_unknown", code=refusal.code.dotted)
             self._registration = None
-            await registration.session.close()
-            raise
+            try:
+                await self._register(registration.session, account)
+            except BaseException:
+                await registration.session.close()
+                raise
+            return
         self._told(links, account.lifetime)
 
     async def _send_regularly(self) -> None:
@@ -235,7 +245,8 @@ class ServerLife:
         due = self._contact + self._told_lifetime * UPDATE_EARLY
         falls_asleep = self._awake_until if self._settings.queue_mode and not session.asleep else due
         reshaped = self._dispatcher.tree.reshaped.next()
-        happened = (self.orders.given.next(), reshaped, asyncio.ensure_future(session.closed.wait()))
+        closed = asyncio.ensure_future(session.closed.wait())
+        happened = (self.orders.given.next(), self._stirred.next(), reshaped, closed)
         try:
             pause = max(0.0, min(due, falls_asleep) - clock)
             done, _ = await asyncio.wait(happened, timeout=pause, return_when=asyncio.FIRST_COMPLETED)

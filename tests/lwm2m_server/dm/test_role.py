@@ -70,7 +70,9 @@ def tls_of(ca: CaDirectory, name: str, *, factory: bool = False, issuer: Issuer 
 
     def verify(chain: Sequence[x509.Certificate]) -> PeerIdentity:
         anchors = [ca.issuer().certificate]
-        path = verify_path(chain[0], chain[1:], anchors=anchors, role=Role.SERVER, now=datetime.now(UTC), host="127.0.0.1")
+        path = verify_path(
+            chain[0], chain[1:], anchors=anchors, role=Role.SERVER, now=datetime.now(UTC), host="127.0.0.1"
+        )
         return PeerIdentity.of(path)
 
     return DtlsClientConfig([certificate], key, verify)
