@@ -162,6 +162,26 @@ def _nibble(value: int) -> tuple[int, bytes]:
     return 14, (value - 269).to_bytes(2, "big")
 
 
+class OptionsAround:
+    """Options, sorted, encoded once but for one that changes from message to message."""
+
+    __slots__ = ("_after", "_before", "_heads")
+
+    def __init__(self, options: Iterable[tuple[int, bytes]], changing: int) -> None:
+        options = tuple(options)
+        before = [option for option in options if option[0] <= changing]
+        after = [(number - changing, value) for number, value in options if number > changing]
+        delta = changing - (before[-1][0] if before else 0)
+        self._before = encode_body(before, b"")
+        self._after = encode_body(after, b"")
+        self._heads = tuple(self._before + _option_header(delta, length, changing) for length in range(4))
+
+    def body(self, value: bytes, payload: bytes) -> bytes:
+        """Options and payload with this value, of up to three bytes, of the changing option."""
+        marker = b"\xff" if payload else b""
+        return b"".join((self._heads[len(value)], value, self._after, marker, payload))
+
+
 def encode_uint(value: int) -> bytes:
     """Shortest big-endian form; zero is the empty string (RFC 7252 section 3.2)."""
     return value.to_bytes((value.bit_length() + 7) // 8, "big")

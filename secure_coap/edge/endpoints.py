@@ -118,6 +118,10 @@ class Client:
         """Ask for a resource and for news of it, like `CoapServer.observe`. Raises `TransportError`."""
         return await self._driver.observe(self._association, request, on_notification, None)
 
+    def notifier(self, request: Request) -> Notifier | None:
+        """See `Server.notifier`."""
+        return self._driver.notifier(request)
+
     async def close(self) -> None:
         """Say goodbye and close the socket."""
         await self._driver.close()

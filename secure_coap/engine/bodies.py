@@ -16,7 +16,7 @@ from secure_coap.engine.options import first, in_order
 from secure_coap.engine.shared import Shared
 from secure_coap.errors import BadRequest, RequestEntityIncomplete, RequestEntityTooLarge, ServiceUnavailable
 from secure_coap.exchange import Download, RawOptions, Request
-from secure_coap.message import encode_body, encode_uint
+from secure_coap.message import OptionsAround, encode_body, encode_uint
 from secure_coap.numbers.codes import Code
 from secure_coap.numbers.options import Option
 
@@ -124,7 +124,7 @@ class Body:
     With `download` the payload is the application's own: shared by all who read it, in nobody's budget.
     """
 
-    __slots__ = ("code", "download", "options", "payload", "touched")
+    __slots__ = ("_around", "code", "download", "options", "payload", "touched")
 
     def __init__(self, code: Code, options: RawOptions, payload: bytes, download: Download | None) -> None:
         self.code = code
@@ -132,6 +132,7 @@ class Body:
         self.payload = payload
         self.download = download
         self.touched = 0.0
+        self._around: OptionsAround | None = None
 
     @property
     def held(self) -> int:
@@ -155,12 +156,15 @@ class Body:
         if offset >= total:
             raise BadRequest("the body ends before this block")
         block = Block.at(offset, exponent, total)
-        options: RawOptions = (*self.options, (int(Option.BLOCK2), block.encode()))
-        if offset == 0:
-            options = (*options, (int(Option.SIZE2), encode_uint(total)))
         end = min(offset + block.size, total)
         self._note_read(end)
-        return encode_body(in_order(options), self.payload[offset:end])
+        if offset == 0:
+            sizes: RawOptions = ((int(Option.BLOCK2), block.encode()), (int(Option.SIZE2), encode_uint(total)))
+            return encode_body(in_order((*self.options, *sizes)), self.payload[:end])
+        if self._around is None:
+            further = (option for option in self.options if option[0] != Option.OBSERVE)  # section 3.4
+            self._around = OptionsAround(further, Option.BLOCK2)
+        return self._around.body(block.encode(), self.payload[offset:end])
 
     def _note_read(self, end: int) -> None:
         if self.download is not None:

@@ -22,7 +22,7 @@ from secure_coap.errors import (
     TransportError,
 )
 from secure_coap.exchange import Request, Response
-from secure_coap.message import Message, MessageType, decode_uint, encode_body
+from secure_coap.message import Message, MessageType, decode_uint
 from secure_coap.numbers.options import Option
 
 TOKEN_BYTES: Final = 8  # security rule 28
@@ -190,10 +190,8 @@ class ClientRole:
 
     def _send(self, entry: _Open, step: Step, now: float) -> None:
         """Every message has a new token, except that those which ask for the observation carry the observation's."""
-        observes = first(step.options, Option.OBSERVE) is not None
-        token = entry.token if observes else self._shared.rng.randbytes(TOKEN_BYTES)
-        body = encode_body(step.options, step.payload)
-        entry.sent = Outgoing(step.code, token, body, partial(self._signal, entry))
+        token = entry.token if step.observes else self._shared.rng.randbytes(TOKEN_BYTES)
+        entry.sent = Outgoing(step.code, token, step.body, partial(self._signal, entry))
         self._open[token] = entry
         confirmable = entry.request.confirmable and self._sender.confirms
         if not confirmable:

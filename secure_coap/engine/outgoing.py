@@ -19,18 +19,21 @@ from secure_coap.engine.options import (
 )
 from secure_coap.errors import ResponseRejected, ResponseTooLarge
 from secure_coap.exchange import RawOptions, Request, Response, Upload
-from secure_coap.message import encode_uint
+from secure_coap.message import OptionsAround, encode_body, encode_uint
 from secure_coap.numbers.codes import Code
 from secure_coap.numbers.options import Option
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The next request message of a transfer."""
+    """The next request message of a transfer; `body` is its options and payload, encoded.
+
+    `observes`: it asks to observe, or to observe no more.
+    """
 
     code: Code
-    options: RawOptions
-    payload: bytes
+    body: bytes
+    observes: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,42 +58,62 @@ class OutgoingTransfer:
         self._upload = request.upload or Upload(tag)
         self._exponent = exponent if self._upload.exponent is None else min(exponent, self._upload.exponent)
         self._options = request_options(request)
-        self._blockwise = len(request.payload) > (whole if self._upload.exponent is None else 16 << self._exponent)
-        if self._blockwise:
-            if len(request.payload) > (MAX_NUMBER + 1) * (16 << self._exponent):
-                raise ValueError("the body has more than 2 ** 20 blocks")
-            self._options = in_order((*self._options, (int(Option.REQUEST_TAG), self._upload.tag)))
+        self._uploading = False
         self._sent = self._upload.acknowledged
-        self._uploading = self._blockwise
         self._first: Answer | None = None
         self._body = bytearray()
         self._echo: bytes | None = None
-        self._last = self._upload_step() if self._blockwise else self._step((), request.payload)
+        self._around: OptionsAround | None = None
+        self._last: tuple[RawOptions, bytes] = ((), request.payload)
+        if len(request.payload) > (whole if self._upload.exponent is None else 16 << self._exponent):
+            self._begin_upload()
+
+    def _begin_upload(self) -> None:
+        if len(self._request.payload) > (MAX_NUMBER + 1) * (16 << self._exponent):
+            raise ValueError("the body has more than 2 ** 20 blocks")
+        self._options = in_order((*self._options, (int(Option.REQUEST_TAG), self._upload.tag)))
+        self._uploading = True
 
     def first_step(self) -> Step:
         """What to send first."""
-        return self._last
+        return self._upload_step() if self._uploading else self._step(*self._last)
 
     def next_step(self, answer: Answer) -> Step | Response:
         """Raises `ResponseRejected` or `ResponseTooLarge`."""
         challenge = first(answer.options, Option.ECHO)
         if answer.code == Code.UNAUTHORIZED and challenge is not None and self._echo is None:
             self._echo = challenge
-            self._last = self._with_echo(self._last)
-            return self._last
-        result = self._after_upload(answer) if self._uploading else self._after_download(answer)
-        if isinstance(result, Step):
-            self._last = result
-        return result
+            self._around = None
+            return self._step(*self._last)
+        if self._uploading:
+            return self._after_upload(answer)
+        if self._must_cut(answer):
+            return self._upload_step()
+        return self._after_download(answer)
+
+    def _must_cut(self, answer: Answer) -> bool:
+        """4.13 to a whole body, with a size of blocks proposed (RFC 7959 section 2.9.3)."""
+        if answer.code != Code.REQUEST_ENTITY_TOO_LARGE or self._sent or self._first is not None:
+            return False
+        theirs = block_of(answer.options, Option.BLOCK1, bert=self._bert)
+        if theirs is None or theirs.size >= len(self._request.payload):
+            return False
+        self._exponent = min(self._exponent, theirs.exponent)
+        self._begin_upload()
+        return True
 
     # --- Block1 ---
 
     def _upload_step(self) -> Step:
         block = Block.at(self._sent, self._exponent, len(self._request.payload))
-        options: RawOptions = ((int(Option.BLOCK1), block.encode()),)
+        value, payload = block.encode(), self._request.payload[self._sent : self._sent + block.size]
+        options: RawOptions = ((int(Option.BLOCK1), value),)
         if block.number == 0:
-            options += ((int(Option.SIZE1), encode_uint(len(self._request.payload))),)
-        return self._step(options, self._request.payload[self._sent : self._sent + block.size])
+            return self._step((*options, (int(Option.SIZE1), encode_uint(len(self._request.payload)))), payload)
+        self._last = options, payload
+        if self._around is None:
+            self._around = OptionsAround(in_order((*self._options, *self._echoed())), Option.BLOCK1)
+        return Step(self._request.method, self._around.body(value, payload), self._request.observe is not None)
 
     def _after_upload(self, answer: Answer) -> Step | Response:
         ours = Block.at(self._sent, self._exponent, len(self._request.payload))
@@ -165,10 +188,7 @@ class OutgoingTransfer:
         if offset % (16 << exponent) or offset >> (exponent + 4) > MAX_NUMBER:
             raise ResponseRejected("block sizes that do not fit together")
         block = Block(offset >> (exponent + 4), False, exponent)
-        asked_once = tuple(option for option in self._options if option[0] != Option.OBSERVE)  # RFC 7959 section 3.4
-        return self._with_echo(
-            Step(self._request.method, in_order((*asked_once, (int(Option.BLOCK2), block.encode()))), b"")
-        )
+        return self._step(((int(Option.BLOCK2), block.encode()),), b"")
 
     def _whole(self, answer: Answer, payload: bytes) -> Response:
         options = tuple(option for option in answer.options if option[0] not in TRANSFER_OPTIONS)
@@ -176,10 +196,13 @@ class OutgoingTransfer:
 
     # --- both ---
 
-    def _step(self, options: RawOptions, payload: bytes) -> Step:
-        return self._with_echo(Step(self._request.method, in_order((*self._options, *options)), payload))
+    def _step(self, further: RawOptions, payload: bytes) -> Step:
+        self._last = further, payload
+        options = in_order((*self._options, *further, *self._echoed()))
+        observes = self._request.observe is not None and self._first is None
+        if self._first is not None:  # Observe is for the first block only (RFC 7959 section 3.4)
+            options = tuple(option for option in options if option[0] != Option.OBSERVE)
+        return Step(self._request.method, encode_body(options, payload), observes)
 
-    def _with_echo(self, step: Step) -> Step:
-        if self._echo is None:
-            return step
-        return Step(step.code, in_order((*step.options, (int(Option.ECHO), self._echo))), step.payload)
+    def _echoed(self) -> RawOptions:
+        return () if self._echo is None else ((int(Option.ECHO), self._echo),)

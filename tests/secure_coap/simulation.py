@@ -48,6 +48,7 @@ class Node:
     engine: Engine
     answerer: Answerer = changed
     thinking: float = 0.0
+    observes: bool = False
     requests: list[Request] = field(default_factory=list)
     outcomes: dict[int, Response | TransportError] = field(default_factory=dict)
     notifications: list[Response | TransportError] = field(default_factory=list)
@@ -93,6 +94,8 @@ class Node:
         self._set_timer()
 
     def _answer(self, incoming: Incoming, response: Response) -> None:
+        if self.observes:
+            self.engine.observe(incoming, self.clock.now)
         if not self.thinking:
             self.engine.respond(incoming, response, self.clock.now)
             return

@@ -10,11 +10,20 @@ import pytest
 
 from lwm2m_server.testing.relay import Relay
 from secure_coap.association import Association, Transport
+from secure_coap.edge.plain import PlainDriver
 from secure_coap.endpoint import CoapClient, CoapServer
-from secure_coap.errors import AssociationLost, Conflict, HandshakeFailed, NotFound, RequestTimeout
+from secure_coap.errors import (
+    AssociationLost,
+    Conflict,
+    HandshakeFailed,
+    NotFound,
+    RequestTimeout,
+    TransportError,
+)
 from secure_coap.exchange import Request, Response
 from secure_coap.handlers import Handler
 from secure_coap.limits import SERVER_LIMITS, Limits
+from secure_coap.notifier import Notifier
 from secure_coap.numbers import Code, TransmissionParameters
 from tests.secure_coap.pki import HOST, hierarchy
 
@@ -273,3 +282,85 @@ async def test_many_clients_at_once() -> None:
     async with server() as up:
         bodies = await asyncio.gather(*(one(up, number) for number in range(50)))
         assert bodies == [str(number).encode() * 500 for number in range(50)]
+
+
+@Secured
+async def test_observing_a_client(secured: bool) -> None:
+    """The server observes its device, over the association the device opened."""
+    notifiers: list[Notifier] = []
+    held: list[CoapClient] = []
+
+    def handler(request: Request, association: Association) -> Response:
+        notifier = held[0].notifier(request)
+        if notifier is not None:
+            notifiers.append(notifier)
+        return Response(Code.CONTENT, b"0")
+
+    async with server(secured=secured) as up, client(up, handler, secured=secured) as down:
+        held.append(down)
+        await down.request(Request(Code.POST, ("rd",)))
+        (association,) = up.associations
+        heard: asyncio.Queue[Response | TransportError] = asyncio.Queue()
+        response, observation = await up.observe(association, Request(Code.GET, ("3303",)), heard.put_nowait)
+        assert (response.payload, observation.active) == (b"0", True)
+        for state, confirmable in ((b"1", False), (b"2" * 3000, True)):
+            notifiers[0].notify(Response(Code.CONTENT, state), confirmable=confirmable)
+            news = await heard.get()
+            assert isinstance(news, Response) and news.payload == state
+        observation.forget()
+        assert not observation.active
+        adopted = up.adopt(association, observation.token, observation.request, heard.put_nowait)
+        notifiers[0].notify(Response(Code.CONTENT, b"3"))
+        news = await heard.get()
+        assert isinstance(news, Response) and news.payload == b"3"
+        adopted.forget()
+        notifiers[0].notify(Response(Code.CONTENT, b"4"), confirmable=True)
+        while notifiers[0].active:
+            await asyncio.sleep(0.01)
+        assert heard.empty()
+
+
+async def test_a_notifier_belongs_to_a_request_that_is_being_answered() -> None:
+    async with server(secured=False) as up, client(up, secured=False) as down:
+        with pytest.raises(ValueError, match="being answered"):
+            down.notifier(Request(Code.GET, observe=0))
+
+
+async def test_a_cancelled_future_is_temporary() -> None:
+    def handler(request: Request, association: Association) -> asyncio.Future[Response]:
+        future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        future.cancel()
+        return future
+
+    async with server(handler, secured=False) as up, client(up, secured=False) as down:
+        assert (await down.request(Request(Code.GET))).code == Code.SERVICE_UNAVAILABLE
+
+
+async def test_the_idlest_address_gives_way_and_loses_nothing() -> None:
+    quick = TransmissionParameters(ack_timeout=0.01, max_retransmit=1, max_latency=0.01)
+    limits = Limits(addresses=2)
+    up = await CoapServer.bind(HOST, 0, dtls=None, handler=echo, parameters=quick, limits=limits)
+    clients = [await CoapClient.connect(*up.address, dtls=None) for _ in range(3)]
+    for round_ in (b"one", b"two"):
+        for down in clients:
+            assert (await down.request(Request(Code.POST, payload=round_))).payload == round_
+            await asyncio.sleep(0.1)
+        assert len(up.associations) == 2
+    assert up.counters.evicted == 4
+    for down in clients:
+        await down.close()
+    await up.close()
+
+
+async def test_a_defect_in_one_datagram_does_not_silence_the_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with server(secured=False) as up, client(up, secured=False) as down:
+        driver = up._driver
+        assert isinstance(driver, PlainDriver)
+        receive = driver._to_engine
+
+        def broken(*_: object) -> None:
+            monkeypatch.setattr(driver, "_to_engine", receive)
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(driver, "_to_engine", broken)
+        assert (await down.request(Request(Code.POST, payload=b"x"))).payload == b"x"

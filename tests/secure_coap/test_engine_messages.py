@@ -5,13 +5,25 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from secure_coap.errors import AssociationLost, RequestTimeout, ResponseRejected, TooManyOutstanding
+from secure_coap.engine.options import read_request, understood
+from secure_coap.errors import (
+    AssociationLost,
+    BadRequest,
+    CoapError,
+    MessageFormatError,
+    RequestTimeout,
+    ResponseRejected,
+    TooManyOutstanding,
+)
 from secure_coap.exchange import Request, Response
 from secure_coap.limits import Limits
-from secure_coap.message import Message, MessageType
+from secure_coap.message import Message, MessageType, decode_body, decode_uint
 from secure_coap.numbers import Code, Option, TransmissionParameters
 from tests.secure_coap.simulation import Bench
+from tests.secure_coap.strategies import messages
 
 CON, NON, ACK, RST = MessageType
 GET = Message(CON, Code.GET, 7, b"tok", ((Option.URI_PATH, b"x"),))
@@ -266,3 +278,132 @@ def test_too_many_requests_in_progress() -> None:
         bench.feed(replace(GET, mid=mid))
     (refusal,) = bench.feed(replace(GET, mid=3))
     assert (refusal.code, refusal.value(Option.MAX_AGE)) == (Code.TOO_MANY_REQUESTS, b"\1")
+
+
+# --- answers that are special ---
+
+
+@pytest.mark.parametrize(
+    ("unwanted", "code", "answered"),
+    [
+        (2, Code.CONTENT, False),
+        (2, Code.NOT_FOUND, True),
+        (8, Code.CONTENT, True),
+        (8, Code.NOT_FOUND, False),
+        (16, Code.SERVICE_UNAVAILABLE, False),
+        (26, Code.CONTENT, False),
+        (0, Code.CONTENT, True),
+    ],
+)
+def test_no_response(unwanted: int, code: Code, answered: bool) -> None:
+    """RFC 7967: what is not wanted is acknowledged at most."""
+    option = (int(Option.NO_RESPONSE), bytes((unwanted,)) if unwanted else b"")
+    for type_ in (CON, NON):
+        bench = Bench()
+        question = replace(GET, type=type_, options=(*GET.options, option))
+        bench.feed(question)
+        incoming, request = bench.arrived()
+        assert request.options == (option,)
+        sent = bench.respond(incoming, Response(code))
+        if answered:
+            assert [message.code for message in sent] == [code]
+        else:
+            assert sent == ([Message.empty(ACK, 7)] if type_ is CON else [])
+        assert bench.feed(question) == sent, "repeated byte for byte"
+        assert bench.nothing_arrived()
+        assert bench.link.deferred == 0
+
+
+def test_no_response_covers_refusals() -> None:
+    option = (int(Option.NO_RESPONSE), b"\x08")
+    bench = Bench(limits=Limits(concurrent_handlers=0))
+    assert bench.feed(replace(GET, options=(*GET.options, option))) == [Message.empty(ACK, 7)]
+
+
+def test_a_large_answer_to_a_safe_request_is_not_kept_but_made_again() -> None:
+    """RFC 7252 section 4.5."""
+    bench = Bench()
+    for _ in range(2):
+        bench.feed(GET)
+        incoming, _ = bench.arrived()
+        assert len(bench.respond(incoming, Response(Code.CONTENT, bytes(1000)))) == 1
+
+
+def test_an_answered_request_is_not_answered_again() -> None:
+    bench = Bench()
+    bench.feed(GET)
+    incoming, _ = bench.arrived()
+    bench.respond(incoming, Response(Code.CONTENT))
+    assert bench.respond(incoming, Response(Code.CONTENT)) == []
+    bench.feed(replace(GET, mid=8))
+    incoming, _ = bench.arrived()
+    bench.engine.close(bench.link, AssociationLost("gone"))
+    assert bench.respond(incoming, Response(Code.CONTENT)) == []
+
+
+def test_a_conversation_ends_when_nothing_must_be_remembered() -> None:
+    bench = Bench()
+    bench.request(Request(Code.GET))
+    (question,) = bench.sent()
+    bench.feed(Message(ACK, Code.CONTENT, question.mid, question.token))
+    bench.events()
+    bench.wait(240.0)
+    assert bench.link.conversation is not None
+    bench.wait(300.0)
+    assert bench.link.conversation is None
+
+
+def test_what_happens_is_counted() -> None:
+    bench = Bench()
+    counters = bench.engine.counters
+    bench.feed(GET)
+    bench.feed(GET)
+    assert (counters.requests, counters.duplicates) == (1, 1)
+    bench.receive(b"\x40")
+    bench.receive(bytes.fromhex("40010001ff"))
+    assert counters.malformed == 2
+    bench.feed(replace(GET, mid=9, options=((9999, b""),)))
+    assert counters.refused == 1
+    bench.feed(Message(CON, Code.CONTENT, 10, b"guess"))
+    bench.feed(Message.empty(RST, 11))
+    assert counters.unasked == 2
+    bench.request(Request(Code.GET))
+    bench.wait(100.0)
+    assert (counters.retransmissions, counters.timeouts) == (4, 1)
+
+
+@given(messages)
+def test_a_request_is_read_as_the_general_codec_reads_it(message: Message) -> None:
+    """`read_request` is one pass over what `decode` and `understood` do in two."""
+    wire = message.encode()
+    start = 4 + len(message.token)
+    try:
+        options = understood(message.options)
+    except CoapError as expected:
+        with pytest.raises(type(expected)):
+            read_request(Code.GET, wire, start, confirmable=True)
+        return
+    try:
+        request, transfer = read_request(Code.GET, wire, start, confirmable=True)
+    except BadRequest:
+        assert {b".", b".."} & {value for number, value in options if number == Option.URI_PATH}
+        return
+    assert request.payload == message.payload
+    assert request.path == tuple(value.decode() for number, value in options if number == Option.URI_PATH)
+    assert request.query == tuple(value.decode() for number, value in options if number == Option.URI_QUERY)
+    formats = [decode_uint(value) for number, value in options if number == Option.CONTENT_FORMAT]
+    assert request.content_format == (formats[0] if formats else None)
+    fields = (Option.URI_PATH, Option.URI_QUERY, Option.CONTENT_FORMAT, Option.ACCEPT, Option.OBSERVE)
+    assert sorted((*request.options, *transfer)) == sorted(option for option in options if option[0] not in fields)
+
+
+@given(messages, st.data())
+def test_a_cut_request_is_refused_as_the_general_codec_refuses_it(message: Message, data: st.DataObject) -> None:
+    wire = message.encode()
+    start = 4 + len(message.token)
+    cut = wire[: data.draw(st.integers(start, len(wire)))]
+    try:
+        decode_body(cut, start)
+    except MessageFormatError:
+        with pytest.raises((MessageFormatError, CoapError)):
+            read_request(Code.GET, cut, start, confirmable=True)
