@@ -13,7 +13,10 @@ from lwm2m_server.protocol.operations import Found
 from lwm2m_server.protocol.samples import Sample
 from lwm2m_server.server import events, observing, sessions
 from lwm2m_server.server.device import Device
+from lwm2m_server.server.firmware.images import Images
+from lwm2m_server.server.firmware.service import Firmware
 from lwm2m_server.server.latest import LatestValues
+from lwm2m_server.server.queueing import Queued
 from lwm2m_server.server.sending import Sent
 from lwm2m_server.server.server import Lwm2mServer
 from lwm2m_server.server.standing import UnknownObservation
@@ -38,8 +41,13 @@ _CLASSES: Final[tuple[tuple[type, tuple[str, ...]], ...]] = (
             "write_composite",
             "observe",
             "observe_composite",
+            "enqueue",
+            "upload",
         ),
     ),
+    (Queued, ("cancel",)),
+    (Firmware, ("order", "cancel", "updates", "progress")),
+    (Images, ("add", "get", "everything", "remove")),
     (Subscription, ("close", "cancel")),
     (Notification, ("value", "values")),
     (Sample, ()),

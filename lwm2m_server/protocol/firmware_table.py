@@ -7,7 +7,7 @@ bound in every phase, and ends with a `Failure` that names it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -261,10 +261,3 @@ def cancelled(update: Update, now: float, failure: Failure | None = None) -> Upd
         ended = Phase.CANCELLED if failure is None else Phase.FAILED
         return replace(update, phase=ended, since=now, failure=failure)
     return replace(update, phase=Phase.CANCELLING, since=now, failure=failure)
-
-
-def overall(updates: Iterable[Update]) -> Phase:
-    """One word for components that are installed together: the phase of the one that is least far, or failed."""
-    phases = [update.phase for update in updates]
-    order = (Phase.FAILED, Phase.CANCELLING, Phase.CANCELLED, *(phase for phase in Phase if phase.open), Phase.KEPT)
-    return next((phase for phase in order if phase in phases), Phase.INSTALLED)

@@ -7,6 +7,7 @@ While nothing waits for anybody, nothing is looked at when a device is heard.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -72,7 +73,7 @@ class Presence:
 class Queued:
     """An entry that was added. Awaiting it waits for its outcome: the entry as it ended.
 
-    queued = await server.device("ep").enqueue("write", "/3/0/14", "+02")
+    queued = await server.device("ep").enqueue("write", "/3/0/14", value="+02")
     outcome = await queued
     """
 
@@ -120,6 +121,7 @@ class Queues:
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiters: dict[int, list[asyncio.Future[Entry]]] = {}
         self._forgotten_at = 0.0
+        self.outcomes: Counter[str] = Counter()
 
     # --- life ---
 
@@ -265,7 +267,13 @@ class Queues:
                 self._queues.pop(endpoint, None)
         return stored
 
+    @property
+    def devices_waited_for(self) -> int:
+        """Devices for which something waits."""
+        return len(self._pending)
+
     def _ended(self, endpoint: str, entry: Entry) -> None:
+        self.outcomes[entry.state.value] += 1
         log.info("queue_entry_ended", endpoint=endpoint, entry=entry.id, outcome=entry.state.value)
         for waiter in self._waiters.get(entry.id, ()):
             if not waiter.done():

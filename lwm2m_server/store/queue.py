@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lwm2m_server.protocol.orders import Order
@@ -85,11 +85,6 @@ async def endpoints_expiring(connection: AsyncConnection, now: float) -> set[str
 async def forget(connection: AsyncConnection, before: float) -> int:
     """Delete what ended before that moment; returns how many entries that were."""
     return (await connection.execute(delete(table).where(table.c.ended_at < before))).rowcount
-
-
-async def count_open(connection: AsyncConnection) -> int:
-    """Open entries of all devices."""
-    return (await connection.execute(select(func.count()).select_from(table).where(_OPEN))).scalar_one()
 
 
 def _changed(entry: Entry) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
@@ -10,7 +10,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from lwm2m_server.api.admin.common import Server
+from lwm2m_server.api.admin.common import FirmwareService, Server
+from lwm2m_server.server.firmware.service import Firmware
 from lwm2m_server.server.server import Lwm2mServer
 
 router = APIRouter()
@@ -23,18 +24,19 @@ async def health(server: Server) -> dict[str, str | int]:
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
-async def metrics(server: Server) -> PlainTextResponse:
+async def metrics(server: Server, firmware: FirmwareService) -> PlainTextResponse:
     """Everything that is counted, in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(ServerCollector(server))
+    registry.register(ServerCollector(server, firmware))
     return PlainTextResponse(generate_latest(registry), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 class ServerCollector(Collector):
     """Reads the server's own counters when Prometheus asks; nothing is counted twice."""
 
-    def __init__(self, server: Lwm2mServer) -> None:
+    def __init__(self, server: Lwm2mServer, firmware: Firmware) -> None:
         self._server = server
+        self._firmware = firmware
 
     def collect(self) -> Iterator[Metric]:
         """The metrics of this moment."""
@@ -61,6 +63,10 @@ class ServerCollector(Collector):
         for reason, count in sorted(counters.refused.items()):
             refused.add_metric([reason], count)
         yield refused
+        waiting = server.queues.devices_waited_for
+        yield GaugeMetricFamily("lwm2m_queue_devices", "Devices for which operations wait.", waiting)
+        yield _by_label("lwm2m_queue_outcomes", "Ended entries of queues.", "outcome", server.queues.outcomes)
+        yield _by_label("lwm2m_firmware_updates", "Ended updates of components.", "phase", self._firmware.ended)
         yield GaugeMetricFamily("lwm2m_observations", "Observations of devices.", len(server.observing))
         reports = server.report_counters
         reported = CounterMetricFamily("lwm2m_reports", "Notifications and Sends of devices.", labels=["kind"])
@@ -79,3 +85,10 @@ class ServerCollector(Collector):
         for event, count in sorted(server.coap_counters().items()):
             happened.add_metric([event], count)
         yield happened
+
+
+def _by_label(name: str, help_text: str, label: str, counts: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(name, help_text, labels=[label])
+    for value, count in sorted(counts.items()):
+        family.add_metric([value], count)
+    return family

@@ -10,7 +10,6 @@ from lwm2m_server.server.device import Device
 from objects.definition import ResourceDefinition
 from objects.path import Path
 from objects.values import ObjectLink
-from secure_coap.errors import NotFound
 from secure_coap.exchange import Upload
 
 log = structlog.get_logger()
@@ -110,13 +109,10 @@ class Component:
         if self._path.object == FIRMWARE.id:
             return ()
         try:
-            links = await self._device.read_values(self._definition["Conflicting Instances"], self._instance)
-        except DeviceRefused as refused:
-            if refused.code is not NotFound.CODE:
-                log.info("conflicts_unknown", component=str(self._path), error=str(refused))
+            links = await self._device.read_values(ADVANCED["Conflicting Instances"], self._instance)
+        except DeviceRefused:
             return ()
-        named = (link for link in links.values() if isinstance(link, ObjectLink))
-        return tuple(Path(link.object, link.instance) for link in named)
+        return tuple(Path(link.object, link.instance) for link in links.values() if isinstance(link, ObjectLink))
 
     @property
     def _instance(self) -> int:

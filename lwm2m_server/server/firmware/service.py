@@ -7,6 +7,7 @@ await firmware.order([Order("ep", OBJECT_5, image.digest)])
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path as FilePath
 from typing import Final
@@ -78,6 +79,7 @@ class Firmware:
             on_progress=self._progressed,
         )
         self._workers = Workers(self._work, LONGEST_PAUSE)
+        self.ended: Counter[str] = Counter()
         self._wake = wake or self._workers.wake
         self._pending = Pending(server.events, self._wake_online) if wake is None else None
         server.route(PATH, self.pulls.handle)
@@ -196,6 +198,8 @@ class Firmware:
         return owner == endpoint if registration is None else owner == registration.owner
 
     def _progressed(self, progress: FirmwareProgress) -> None:
+        if not progress.update.phase.open:
+            self.ended[progress.update.phase.value] += 1
         self._server.events.emit(progress)
 
 

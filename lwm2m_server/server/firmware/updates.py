@@ -29,7 +29,8 @@ log = structlog.get_logger()
 
 _MAX_STEPS: Final = 12
 """Steps of one component in one pass, so that no device keeps a pass going."""
-_RESULT: Final = frozenset({Failure.RESULT, Failure.REFUSED})
+_CONFLICTS: Final = frozenset({UpdateResult.CONFLICTING_STATE, UpdateResult.DEPENDENCY_ERROR})
+"""Results of which the device names the components that stand in the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,9 @@ class Updates:
             update, action = step(situation)
             if action is Action.EXECUTE and not _leads(update, mates):
                 action = Action.LOOK
+            if update.failure is Failure.RESULT and update.result in _CONFLICTS:
+                others = ", ".join(map(str, await component.conflicts()))
+                update = replace(update, detail=f"conflicts with {others}" if others else "")
             update = await self._store(before, update)
             if action is Action.EXECUTE:
                 await self._begin_installing(update, mates, updates)

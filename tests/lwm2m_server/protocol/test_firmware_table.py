@@ -29,7 +29,6 @@ from lwm2m_server.protocol.firmware_table import (
     Patience,
     Situation,
     cancelled,
-    overall,
     refused,
     step,
     unusable,
@@ -203,10 +202,3 @@ def test_ways() -> None:
     assert ways(Method.PULL, push, (), served, authenticated=True) == ()
     assert ways(Method.PUSH, pull, (), served, authenticated=True) == ()
     assert PullProtocol.COAPS_TCP.scheme == "coaps+tcp"
-
-
-def test_one_word_for_components_together() -> None:
-    phases = (Phase.INSTALLED, Phase.INSTALLING, Phase.TRANSFERRING)
-    assert overall(update(phase) for phase in phases) is Phase.TRANSFERRING
-    assert overall(update(phase) for phase in (*phases, Phase.FAILED)) is Phase.FAILED
-    assert overall([update(Phase.INSTALLED)]) is Phase.INSTALLED

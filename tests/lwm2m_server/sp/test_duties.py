@@ -56,8 +56,12 @@ async def test_an_order_of_one_stay_ends_with_it(scene: Stage) -> None:
     await until(lambda: not scene.sp1.provider.running.provider.server.sessions.is_online(ENDPOINT))
     await ordered_push(scene)
     assert await push_states(scene) == ["pending"]
+    queue, read = f"/devices/{ENDPOINT}/queue", {"operation": "read", "paths": ["/3/0/0"]}
+    assert (await order(scene.sp1.admin, queue, read))["state"] == "waiting"
     moved = await transfer.commit(seq)
     assert await push_states(scene) == ["failed"]
+    assert [entry["state"] for entry in (await scene.sp1.admin.get(queue)).json()] == ["cancelled"]
+    assert (await scene.sp1.admin.post(queue, json=read)).status_code == 404
     await moved.close()
 
 

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from device_client.emulator.plain.settings import Credentials
 from lwm2m_server.protocol.firmware import Failure, Method, Order, Phase, PullProtocol, Push, UpdateResult
 from lwm2m_server.server.firmware.errors import WrongOrder
 from lwm2m_server.server.firmware.updates import FirmwareProgress
 from objects.path import Path as ObjectPath
+from secure_coap.channels.dtls import DtlsServerConfig
 from tests.lwm2m_server.server.firmware.world import IMAGE, client, depot
 
 VERSION = sha256(IMAGE).hexdigest()[:12]
@@ -68,6 +70,24 @@ async def test_one_component_alone(tmp_path: Path) -> None:
         await server.firmware.order([Order("sensor", ObjectPath(33629, 1), image.digest, Method.PULL)])
         (update,) = await server.ended()
         assert (update.phase, update.way) == (Phase.INSTALLED, PullProtocol.COAP)
+
+
+async def test_a_device_with_a_key_fetches_over_its_own_session(tmp_path: Path) -> None:
+    """It is sent nowhere else, although it knows CoAP without security and that is served too."""
+    async with depot(tmp_path) as server:
+        stored = await server.running.server.credentials.put("key-1", "sensor")
+        dtls = DtlsServerConfig(psk=server.running.server.credentials.find)
+        host, port = await server.running.server.bind("127.0.0.1", 0, dtls=dtls)
+        server.firmware.pulls.bases[PullProtocol.COAPS] = f"coaps://{host}:{port}"
+        credentials = Credentials(psk_identity="key-1", psk=stored.key)
+        async with client(port, server=f"coaps://{host}:{port}", credentials=credentials):
+            await server.order(await server.image(IMAGE[:20_000]), method=Method.PULL)
+            (update,) = await server.ended()
+            assert (update.phase, update.way) == (Phase.INSTALLED, PullProtocol.COAPS)
+            del server.firmware.pulls.bases[PullProtocol.COAPS]
+            await server.order(await server.image(b"other"), method=Method.PULL)
+            updates = await server.ended()
+            assert updates[-1].failure is Failure.UNSUPPORTED
 
 
 async def test_no_common_way(tmp_path: Path) -> None:
