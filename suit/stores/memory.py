@@ -41,6 +41,8 @@ class MemoryStore:
 
     def write(self, component: ComponentId, data: bytes, metadata: ComponentMetadata | None = None) -> None:
         """See `ComponentStore`."""
+        if component not in self.components:
+            raise OSError("the device has no such component")
         self.staged[component] = data, metadata
 
     def unlink(self, component: ComponentId) -> None:

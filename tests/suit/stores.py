@@ -47,6 +47,11 @@ class CutStore(MemoryStore):
         super().write(component, data, metadata)
         self._tick(done=True)
 
+    def unlink(self, component: ComponentId) -> None:
+        self._tick(done=False)
+        super().unlink(component)
+        self._tick(done=True)
+
     def begin(self, digest: Digest, sequence_number: int) -> None:
         self._tick(done=False)
         super().begin(digest, sequence_number)

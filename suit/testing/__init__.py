@@ -1,0 +1,1 @@
+"""What whoever writes a component store of their own tests it with."""
