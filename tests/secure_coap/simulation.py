@@ -160,9 +160,10 @@ class Bench:
         parameters: TransmissionParameters = NOT_RANDOM,
         limits: Limits = SERVER_LIMITS,
         proof: AddressProof | None = None,
+        claim: Callable[[Link, bytes], None] | None = None,
         seed: int = 1,
     ) -> None:
-        self.engine = Engine(rng=random.Random(seed), parameters=parameters, limits=limits, proof=proof)
+        self.engine = Engine(rng=random.Random(seed), parameters=parameters, limits=limits, proof=proof, claim=claim)
         self.budget = self.engine.budget
         self.link = associated(self.engine)
         self.now = 0.0

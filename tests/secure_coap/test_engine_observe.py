@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from secure_coap.engine import Notified
+from secure_coap.engine import Link, Notified
 from secure_coap.engine.blocks import Block
 from secure_coap.errors import AssociationLost, ResponseRejected, TooManyOutstanding
 from secure_coap.exchange import Request, Response
@@ -232,3 +232,25 @@ def test_a_non_confirmable_request_may_be_reset_or_stay_unanswered() -> None:
     assert len(bench.wait(50.0)) == 1
     assert str(bench.failure()) == "no response in time"
     assert bench.is_idle()
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_application_may_adopt_what_a_stray_notification_belongs_to(known: bool) -> None:
+    def claim(link: Link, token: bytes) -> None:
+        claimed.append(token)
+        if known:
+            bench.engine.adopt(link, token, TEMPERATURE, bench.now)
+
+    claimed: list[bytes] = []
+    bench = Bench(claim=claim)
+    assert notify(bench, 10, 7) == [Message.empty(ACK if known else RST, 10)]
+    assert payloads(bench) == ([b"21"] if known else [])
+    assert notify(bench, 11, 8, b"22") == [Message.empty(ACK if known else RST, 11)]
+    assert claimed == [TOKEN] * (1 if known else 2)
+
+
+def test_a_stray_response_is_not_offered() -> None:
+    claimed: list[bytes] = []
+    bench = Bench(claim=lambda _, token: claimed.append(token))
+    assert notify(bench, 10, None) == [Message.empty(RST, 10)]
+    assert claimed == []

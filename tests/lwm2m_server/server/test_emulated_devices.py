@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path as FilePath
 from typing import Any
 
 import pytest
 
+from device_client.emulator.plain.settings import Credentials
 from lwm2m_server.protocol.errors import DeviceRefused
+from lwm2m_server.protocol.observations import State
 from lwm2m_server.server.sending import Sent
+from lwm2m_server.server.server import Lwm2mServer
+from lwm2m_server.store.database import Database
 from objects.attributes import Attributes
 from objects.errors import InvalidValue
 from objects.path import Path
+from secure_coap.channels.dtls import DtlsServerConfig
 from tests.device_client.plain_world import Client, quick
-from tests.lwm2m_server.server.running import Running
+from tests.lwm2m_server.server.running import QUICK, Running
 
 PATIENCE = 10.0
 
@@ -93,3 +99,45 @@ async def test_a_device_that_sends_by_itself(running: Running) -> None:
         assert [str(one.path) for one in report.samples] == ["/3303/0/5700"]
         (kept,) = await running.server.latest.of("dev-1")
         assert kept.path == Path(3303, 0, 5700)
+
+
+KEY = bytes(range(16))
+
+
+@asynccontextmanager
+async def over_dtls(file: FilePath, port: int) -> AsyncIterator[Lwm2mServer]:
+    """A server for devices with pre-shared keys."""
+    database = await Database.open(file)
+    try:
+        async with Lwm2mServer(database, parameters=QUICK) as server:
+            await server.credentials.put("identity", "dev-1", KEY)
+            await server.bind("127.0.0.1", port, dtls=DtlsServerConfig(psk=server.credentials.find))
+            yield server
+    finally:
+        await database.close()
+
+
+async def test_an_observation_over_dtls_survives_a_restart(tmp_path: FilePath, unused_udp_port: int) -> None:
+    """The session does not: the device opens another and updates, and its observation is adopted by its token."""
+    file = tmp_path / "server.db"
+    client = Client.start(
+        quick(
+            server=f"coaps://127.0.0.1:{unused_udp_port}",
+            credentials=Credentials(psk_identity="identity", psk=KEY),
+            endpoint="dev-1",
+            lifetime=4,
+            period=0.05,
+        )
+    )
+    try:
+        async with asyncio.timeout(60):
+            async with over_dtls(file, unused_udp_port) as before:
+                observation = await before.device("dev-1", wait=PATIENCE).observe("/3303/0/5700", Attributes(pmin=0))
+                await anext(observation)
+                (stored,) = before.observing.of("dev-1")
+            async with over_dtls(file, unused_udp_port) as after:
+                observation = after.observing.listen("dev-1", stored.id)
+                assert isinstance((await anext(observation)).value, float)
+                assert after.observing.state("dev-1", stored.id) is State.LIVE
+    finally:
+        await client.cut_power()
