@@ -26,10 +26,10 @@ from lwm2m_server.server.server import DATABASE
 from lwm2m_server.store.database import Database
 from tests.secure_coap.pki import Identity, hierarchy
 
-KEY: Final = bytes(range(16))
 PLACES: Final = 16
 """Handshakes at a time."""
-IDENTITIES: Final = tuple(f"key-{number}" for number in range(PLACES))
+KEYS: Final = {f"key-{number}": bytes(range(number, number + 16)) for number in range(PLACES)}
+"""By their PSK identities."""
 
 
 class Kind(StrEnum):
@@ -98,8 +98,8 @@ async def _ours() -> AsyncIterator[Server]:
         (folder / "anchor.pem").write_bytes(hierarchy().root.public_bytes(Encoding.PEM))
         database = await Database.open(data / DATABASE)
         credentials = Credentials(database, Clock())
-        for name in IDENTITIES:
-            await credentials.put(name, name, KEY)
+        for name, key in KEYS.items():
+            await credentials.put(name, name, key)
         await database.close()
         async with ours(folder, 'device_anchors = ["anchor.pem"]') as server:
             yield server
@@ -114,7 +114,7 @@ async def _leshan() -> AsyncIterator[Server]:
         "key": _private_key(hall.server),
         "trust": hall.root.public_bytes(Encoding.PEM).decode(),
         "x509": ["device-1"],
-        "psk": [{"endpoint": name, "identity": name, "key": KEY.hex()} for name in IDENTITIES],
+        "psk": [{"endpoint": name, "identity": name, "key": key.hex()} for name, key in KEYS.items()],
     }
     async with leshan(members) as server:
         yield server
@@ -129,7 +129,7 @@ async def _load(port: int, kind: Kind) -> AsyncIterator[Process]:
     device = hierarchy().device
     order: dict[str, object] = {"port": port}
     if kind is Kind.KEY:
-        order |= {"identities": IDENTITIES, "key": KEY.hex()}
+        order |= {"keys": {name: key.hex() for name, key in KEYS.items()}}
     else:
         order |= {"places": PLACES, "certificate": _certificates(device), "private_key": _private_key(device)}
     assert process.stdin is not None

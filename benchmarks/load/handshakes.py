@@ -115,8 +115,8 @@ class Clients:
 
 def _configs(order: dict[str, Any]) -> list[DtlsClientConfig]:
     """One for each place. The server's certificate is taken as it is: its check is not what is measured."""
-    if "identities" in order:
-        return [DtlsClientConfig(psk=(name, bytes.fromhex(order["key"]))) for name in order["identities"]]
+    if "keys" in order:
+        return [DtlsClientConfig(psk=(name, bytes.fromhex(key))) for name, key in order["keys"].items()]
     chain = x509.load_pem_x509_certificates(order["certificate"].encode())
     key = load_pem_private_key(order["private_key"].encode(), None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)

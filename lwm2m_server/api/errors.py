@@ -17,7 +17,7 @@ from lwm2m_server.protocol.bootstrap.profile import InvalidProfile
 from lwm2m_server.protocol.errors import AnswerUnusable, DeviceRefused, FormatRefused
 from lwm2m_server.protocol.observations import NotObservable
 from lwm2m_server.protocol.queue import QueueFull
-from lwm2m_server.server.credentials import CredentialError, IdentityTaken
+from lwm2m_server.server.credentials import CredentialError, CredentialTaken
 from lwm2m_server.server.firmware.errors import ImageInUse, ImageTooLarge, UnknownFirmware, WrongOrder
 from lwm2m_server.server.observing import TooManyObservations
 from lwm2m_server.server.queueing import UnknownEntry, WrongEntry
@@ -44,7 +44,7 @@ STATUS: Final[tuple[tuple[type[Exception], HTTPStatus, str], ...]] = (
     (UnknownEntry, HTTPStatus.NOT_FOUND, "unknown"),
     (QueueFull, HTTPStatus.CONFLICT, "queue_full"),
     (WrongEntry, HTTPStatus.UNPROCESSABLE_ENTITY, "entry"),
-    (IdentityTaken, HTTPStatus.CONFLICT, "identity_taken"),
+    (CredentialTaken, HTTPStatus.CONFLICT, "credential_taken"),
     (CredentialError, HTTPStatus.UNPROCESSABLE_ENTITY, "credential"),
     (UnknownObservation, HTTPStatus.NOT_FOUND, "unknown"),
     (TooManyObservations, HTTPStatus.CONFLICT, "too_many"),

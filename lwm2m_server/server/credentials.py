@@ -23,8 +23,8 @@ class CredentialError(ValueError):
     """An identity, name or key that cannot be used; the text says why and never shows the key."""
 
 
-class IdentityTaken(CredentialError):
-    """The identity belongs to another device: a key is never shared (security rule 30)."""
+class CredentialTaken(CredentialError):
+    """The identity or the key belongs to another device: a key is never shared (security rule 30)."""
 
 
 class Credentials:
@@ -35,6 +35,8 @@ class Credentials:
         self._clock = clock
         self._keys: dict[str, StoredKey] = {}
         self._of_endpoint: dict[str, list[str]] = {}
+        self._holder: dict[bytes, str] = {}
+        """Whose key it is."""
 
     async def load(self) -> None:
         """Read the store, after a start."""
@@ -80,15 +82,19 @@ class Credentials:
             raise CredentialError(f"an endpoint name has 1 to {MAX_NAME} printable characters")
         stored = StoredKey(identity, endpoint, key, self._clock.seconds())
         async with self._database.transaction() as connection:
-            self._check_free(identity, endpoint)
+            self._check_free(stored)
             await store.put(connection, stored)
         self._take(stored)
         return stored
 
-    def _check_free(self, identity: str, endpoint: str) -> None:
-        known = self._keys.get(identity)
-        if known is not None and known.endpoint != endpoint:
-            raise IdentityTaken("this identity belongs to another device; choose another one, or remove that key first")
+    def _check_free(self, new: StoredKey) -> None:
+        known = self._keys.get(new.identity)
+        if known is not None and known.endpoint != new.endpoint:
+            raise CredentialTaken(
+                "this identity belongs to another device; choose another one, or remove that key first"
+            )
+        if self._holder.get(new.key, new.endpoint) != new.endpoint:
+            raise CredentialTaken("this key belongs to another device; make a key of its own for each")
 
     async def remove(self, identity: str) -> bool:
         """Forget a key; False when there is none. Sessions that are open with it stay open."""
@@ -103,6 +109,7 @@ class Credentials:
         self._drop(stored.identity)
         self._keys[stored.identity] = stored
         self._of_endpoint.setdefault(stored.endpoint, []).append(stored.identity)
+        self._holder[stored.key] = stored.endpoint
 
     def _drop(self, identity: str) -> None:
         known = self._keys.pop(identity, None)
@@ -112,3 +119,5 @@ class Credentials:
         others.remove(identity)
         if not others:
             del self._of_endpoint[known.endpoint]
+        if all(self._keys[other].key != known.key for other in others):
+            del self._holder[known.key]

@@ -113,6 +113,20 @@ def test_an_unknown_identity_fails_exactly_as_a_wrong_key() -> None:
     assert answers("x" * MAX_IDENTITY, KEY) == wrong_key
 
 
+@pytest.mark.parametrize("then", [None, PskCredential(bytes(16), "endpoint-1"), PskCredential(KEY, "endpoint-2")])
+def test_a_key_withdrawn_or_changed_during_the_handshake_opens_nothing(then: PskCredential | None) -> None:
+    answers = iter([PskCredential(KEY, "endpoint-1"), then])
+    link = connected(DtlsServerConfig(psk=lambda _: next(answers)))
+    assert link.opened() == []
+    assert link.closed() == ["the pre-shared key was withdrawn during the handshake"]
+
+
+def test_an_exception_of_the_second_lookup_opens_nothing() -> None:
+    answers = iter([PskCredential(KEY, "endpoint-1")])
+    link = connected(DtlsServerConfig(psk=lambda _: next(answers)))
+    assert link.opened() == []
+
+
 def test_an_exception_of_the_lookup_fails_the_handshake() -> None:
     def broken(identity: bytes) -> PskCredential:
         raise ZeroDivisionError("secret")

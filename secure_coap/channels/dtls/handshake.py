@@ -113,6 +113,9 @@ class Handshake:
         if peer is None or isinstance(peer, PskIdentity) is not suite.by_key or not finished:
             self.give_up()
             raise HandshakeRefused("handshake ended without a verified peer")
+        if not self._check.still_holds:
+            self.give_up()
+            raise HandshakeRefused("the pre-shared key was withdrawn during the handshake")
         if master is None or client is None or server is None or last is None:
             raise HandshakeRefused("handshake ended without keys")
         secrets = Secrets(suite, master, client, server)

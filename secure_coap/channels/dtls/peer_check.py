@@ -49,6 +49,8 @@ class PeerCheck:
         self.error: Exception | None = None
         self.key_used = False
         """Whether a pre-shared key was asked for."""
+        self._given: tuple[bytes, PskCredential] | None = None
+        """The identity a client named and the credential found for it."""
 
     # --- certificates ---
 
@@ -89,7 +91,16 @@ class PeerCheck:
         if credential is None:
             return decoy
         self.peer = PskIdentity(identity.decode(), credential.endpoint)
+        self._given = identity, credential
         return credential.key
+
+    @property
+    def still_holds(self) -> bool:
+        """Whether the key that was used is still good: the peer may take its time with the handshake."""
+        try:
+            return self._given is None or self._find(self._given[0]) == self._given[1]
+        except Exception:
+            return False
 
     def _find(self, identity: bytes) -> PskCredential | None:
         if not isinstance(self._config, DtlsServerConfig) or self._config.psk is None:

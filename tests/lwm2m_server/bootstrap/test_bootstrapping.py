@@ -102,7 +102,7 @@ async def test_a_device_gets_its_profile_with_its_own_key(world: World) -> None:
 
 async def test_nobody_gets_the_profile_of_another(world: World) -> None:
     await world.credentials.put("identity-1", "dev-1", KEY)
-    await world.credentials.put("identity-2", "dev-2", KEY)
+    await world.credentials.put("identity-2", "dev-2", KEY[::-1])
     await world.assign(store.device_subject("dev-2"), OWN)
     async with world.device(Device(), "identity-1") as client:
         assert (await client.request(ask("dev-2"))).code is Code.FORBIDDEN

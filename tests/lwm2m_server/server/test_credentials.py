@@ -10,7 +10,7 @@ import pytest
 
 from device_pki.identity import PskIdentity
 from lwm2m_server.clock import Clock
-from lwm2m_server.server.credentials import KEY_SIZE, CredentialError, Credentials, IdentityTaken
+from lwm2m_server.server.credentials import KEY_SIZE, CredentialError, Credentials, CredentialTaken
 from lwm2m_server.store.database import Database
 from secure_coap.association import Association
 from secure_coap.channels.dtls import DtlsClientConfig, DtlsServerConfig, PskCredential
@@ -77,8 +77,21 @@ async def test_an_identity_has_one_device(credentials: Credentials) -> None:
     outcomes = await asyncio.gather(
         *(credentials.put("identity-1", f"device-{number}", KEY) for number in range(5)), return_exceptions=True
     )
-    assert sum(isinstance(outcome, IdentityTaken) for outcome in outcomes) == 4
+    assert sum(isinstance(outcome, CredentialTaken) for outcome in outcomes) == 4
     assert len(credentials) == 1
+
+
+async def test_a_key_has_one_device(credentials: Credentials) -> None:
+    await credentials.put("identity-1", "device-1", KEY)
+    await credentials.put("identity-2", "device-1", KEY)
+    with pytest.raises(CredentialTaken, match="make a key of its own for each") as refused:
+        await credentials.put("identity-3", "device-2", KEY)
+    assert "sixteen" not in str(refused.value)
+    await credentials.remove("identity-1")
+    with pytest.raises(CredentialTaken):
+        await credentials.put("identity-3", "device-2", KEY)
+    await credentials.put("identity-2", "device-1")
+    await credentials.put("identity-3", "device-2", KEY)
 
 
 @pytest.mark.parametrize(

@@ -204,14 +204,15 @@ async def secured(
     database = await Database.open(file)
     async with Lwm2mServer(database, endpoint_rule=rule, parameters=QUICK) as server:
         for name in ("victim", "other"):
-            await server.credentials.put(f"{name}-id", name, bytes(16))
+            identity, key = key_of(name)
+            await server.credentials.put(identity, name, key)
         plain = await server.bind(HOST, 0)
         yield server, plain, await server.bind(HOST, 0, dtls=DtlsServerConfig(psk=server.credentials.find))
     await database.close()
 
 
 def key_of(name: str) -> tuple[str, bytes]:
-    return f"{name}-id", bytes(16)
+    return f"{name}-id", name.encode() + bytes(16)
 
 
 async def test_the_name_is_that_of_the_key(tmp_path: Path) -> None:
@@ -245,7 +246,7 @@ async def test_whoever_proves_a_name_takes_it_from_nobody(tmp_path: Path) -> Non
     """A device registered without security gets a key: from then on its name is its own."""
     async with secured(tmp_path / "server.db") as (server, plain, dtls), device(plain) as before:
         location = (await register(before, "ep=new")).location_path
-        await server.credentials.put("new-id", "new", bytes(16))
+        await server.credentials.put("new-id", "new", key_of("new")[1])
         async with device(dtls, key=key_of("new")) as after:
             assert (await register(after)).code is Code.CREATED
         assert await update(before, location) is Code.NOT_FOUND
