@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from device_client.emulator.lwm2m.transfer_objects import Nonce, transfer_object
+from device_client.emulator.lwm2m.transfer.trust_transfer import Nonce, transfer_object
 from device_client.emulator.lwm2m.tree import ObjectTree
 from device_client.emulator.plain.access_control import AccessControl
 from device_client.emulator.plain.accounts import Account, Accounts

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from device_client.emulator.lwm2m.access import TransferAccess
 from device_client.emulator.lwm2m.caller import Caller, Operation
+from device_client.emulator.lwm2m.transfer.access import TransferAccess
 from device_pki.keys import public_key
 from objects.path import Path as ObjectPath
 from secure_coap.numbers.codes import Code

@@ -37,8 +37,10 @@ from secure_coap.numbers.codes import Code
 FAILURES: Final = (DtlsError, SessionLost, OSError, CoapError)
 """What a try can end with; anything else is a defect and restarts the device."""
 _TRY_AGAIN: Final = frozenset({Code.REQUEST_ENTITY_INCOMPLETE, Code.TOO_MANY_REQUESTS})
+FOREVER: Final = 1e9
+"""Seconds until the Update of a lifetime of 0, which is one without end (resource 1/x/1)."""
 UPDATE_EARLY: Final = 0.5
-"""An Update is sent after this part of the lifetime, less a jitter of a tenth."""
+"""An Update is sent after this part of the lifetime."""
 
 
 class ServerLife:
@@ -242,7 +244,7 @@ class ServerLife:
         registration = self._registration
         assert registration is not None
         session, clock = registration.session, self._clock()
-        due = self._contact + self._told_lifetime * UPDATE_EARLY
+        due = self._contact + (self._told_lifetime * UPDATE_EARLY if self._told_lifetime > 0 else FOREVER)
         falls_asleep = self._awake_until if self._settings.queue_mode and not session.asleep else due
         reshaped = self._dispatcher.tree.reshaped.next()
         closed = asyncio.ensure_future(session.closed.wait())
