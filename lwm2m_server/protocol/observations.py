@@ -118,6 +118,8 @@ class Moment(Enum):
     """It registered anew."""
     HEARD = auto()
     """It updated its registration, or its session is known again after a restart of this server."""
+    EXPIRED = auto()
+    """Its lifetime passed without an Update."""
     DEREGISTERED = auto()
     """It left."""
 
@@ -143,6 +145,8 @@ class Duty(Enum):
     """Observe with a new token; the device has no such observation any more."""
     ADOPT = auto()
     """Take notifications with the stored token over the present session, and refresh the observation."""
+    LET_GO = auto()
+    """Take no more notifications, and wait until the device registers."""
     END = auto()
     """Forget it."""
 
@@ -156,6 +160,10 @@ DUTIES: Final[Mapping[tuple[Moment, State], Duty]] = {
     (Moment.HEARD, State.APART): Duty.ADOPT,
     (Moment.HEARD, State.NOT_BEGUN): Duty.BEGIN,
     (Moment.HEARD, State.REFUSED): Duty.NOTHING,
+    (Moment.EXPIRED, State.LIVE): Duty.LET_GO,
+    (Moment.EXPIRED, State.APART): Duty.LET_GO,
+    (Moment.EXPIRED, State.NOT_BEGUN): Duty.NOTHING,
+    (Moment.EXPIRED, State.REFUSED): Duty.NOTHING,
     (Moment.DEREGISTERED, State.LIVE): Duty.END,
     (Moment.DEREGISTERED, State.APART): Duty.END,
     (Moment.DEREGISTERED, State.NOT_BEGUN): Duty.END,

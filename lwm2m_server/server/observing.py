@@ -20,7 +20,7 @@ from lwm2m_server.protocol.registrations import Registration
 from lwm2m_server.protocol.samples import Sample
 from lwm2m_server.server.admission import NOBODY, identity_of
 from lwm2m_server.server.counters import ReportCounters
-from lwm2m_server.server.events import Deregistered, Event, Events, Registered, Updated
+from lwm2m_server.server.events import Deregistered, Event, Events, Expired, Registered, Updated
 from lwm2m_server.server.latest import LatestValues
 from lwm2m_server.server.sessions import DeviceOffline, Sessions
 from lwm2m_server.server.standing import Standing, StandingObservations
@@ -75,6 +75,7 @@ class Observing:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
         events.on(Registered, partial(self._happened, Moment.REGISTERED))
+        events.on(Expired, partial(self._happened, Moment.EXPIRED))
         events.on(Deregistered, partial(self._happened, Moment.DEREGISTERED))
 
     async def resume(self) -> None:
@@ -300,6 +301,10 @@ class Observing:
             case Duty.ADOPT:
                 self._adopt(standing)
                 await self._establish(standing, stored.subject, token=stored.token)
+            case Duty.LET_GO:
+                if standing.live is not None:
+                    standing.live.forget()
+                self._standing.change(standing, replace(stored, token=None))
             case Duty.END:
                 if standing.live is not None:
                     standing.live.forget()

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from lwm2m_server.clock import Clock
 from lwm2m_server.server.server import Lwm2mServer
 from lwm2m_server.store.database import Database
 from objects.model import MODEL, ObjectModel
@@ -24,11 +25,16 @@ class Running:
 
 @asynccontextmanager
 async def running_server(
-    file: Path, *, port: int = 0, model: ObjectModel = MODEL, parameters: TransmissionParameters = QUICK
+    file: Path,
+    *,
+    port: int = 0,
+    model: ObjectModel = MODEL,
+    clock: Clock | None = None,
+    parameters: TransmissionParameters = QUICK,
 ) -> AsyncIterator[Running]:
     database = await Database.open(file)
     try:
-        async with Lwm2mServer(database, model=model, parameters=parameters) as server:
+        async with Lwm2mServer(database, model=model, clock=clock, parameters=parameters) as server:
             yield Running(server, await server.bind(HOST, port))
     finally:
         await database.close()

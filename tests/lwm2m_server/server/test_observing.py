@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path as FilePath
 
@@ -11,6 +12,7 @@ import pytest
 from aiocoap.message import Message  # type: ignore[import-untyped]
 from aiocoap.numbers.codes import Code as AioCode  # type: ignore[import-untyped]
 
+from lwm2m_server.clock import Clock
 from lwm2m_server.protocol.errors import DeviceRefused
 from lwm2m_server.protocol.observations import MAX_PER_DEVICE, NotObservable, State
 from lwm2m_server.server.observing import TooManyObservations
@@ -181,6 +183,26 @@ async def test_a_device_that_leaves_ends_it(running: Running) -> None:
             await following(observation)
         assert running.server.observing.of("dev-1") == ()
         assert await running.server.latest.of("dev-1") == []
+
+
+async def test_a_device_whose_registration_ran_out_is_not_listened_to_until_it_registers(tmp_path: FilePath) -> None:
+    ahead = 0.0
+    async with (
+        running_server(tmp_path / "server.db", clock=Clock(lambda: time.time() + ahead)) as running,
+        AiocoapDevice().running(running.address) as aiocoap,
+    ):
+        observation = await running.server.device("dev-1").observe(SENSOR)
+        await following(observation)
+        (stored,) = running.server.observing.of("dev-1")
+        ahead = 1000.0
+        async with asyncio.timeout(5):
+            while running.server.observing.state("dev-1", stored.id) is not State.NOT_BEGUN:
+                await asyncio.sleep(0.01)
+        assert running.server.devices() == []
+        await change(aiocoap, 8.0)  # rejected
+        aiocoap.values[SENSOR] = 9.0
+        await aiocoap.register()
+        assert (await following(observation)).value == 9.0
 
 
 async def test_it_survives_a_restart_of_the_server(tmp_path: FilePath) -> None:
