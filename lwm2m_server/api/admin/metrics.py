@@ -41,50 +41,38 @@ class ServerCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """The metrics of this moment."""
         server = self._server
-        counters = server.registration_counters
-        yield GaugeMetricFamily("lwm2m_registrations", "Registered devices.", len(server.registrations))
         yield GaugeMetricFamily("lwm2m_sessions", "Open CoAP associations.", len(server.associations))
-        yield GaugeMetricFamily("lwm2m_store_waiting", "Registrations on their way to the disk.", server.store_waiting)
-        asked = CounterMetricFamily("lwm2m_requests", "Requests of devices, by interface.", labels=["interface"])
-        for interface, count in sorted(server.requests.items()):
-            asked.add_metric([interface], count)
-        yield asked
-        done = CounterMetricFamily(
-            "lwm2m_registration_requests", "Requests of the registration interface that succeeded.", labels=["kind"]
-        )
-        done.add_metric(["register"], counters.registered)
-        done.add_metric(["update"], counters.updated)
-        done.add_metric(["deregister"], counters.deregistered)
-        yield done
-        yield CounterMetricFamily("lwm2m_registrations_expired", "Registrations that ran out.", counters.expired)
-        refused = CounterMetricFamily(
-            "lwm2m_registration_refusals", "Refused requests, by response code or limit.", labels=["reason"]
-        )
-        for reason, count in sorted(counters.refused.items()):
-            refused.add_metric([reason], count)
-        yield refused
+        yield _by_label("lwm2m_coap_events", "What the CoAP endpoints counted.", "event", server.coap_counters())
+        yield _by_label("lwm2m_requests", "Requests of devices, by interface.", "interface", server.requests)
+        yield from _registration(server)
+        yield from _reporting(server)
         waiting = server.queues.devices_waited_for
         yield GaugeMetricFamily("lwm2m_queue_devices", "Devices for which operations wait.", waiting)
         yield _by_label("lwm2m_queue_outcomes", "Ended entries of queues.", "outcome", server.queues.outcomes)
         yield _by_label("lwm2m_firmware_updates", "Ended updates of components.", "phase", self._firmware.ended)
-        yield GaugeMetricFamily("lwm2m_observations", "Observations of devices.", len(server.observing))
-        reports = server.report_counters
-        reported = CounterMetricFamily("lwm2m_reports", "Notifications and Sends of devices.", labels=["kind"])
-        reported.add_metric(["notification"], reports.notified)
-        reported.add_metric(["send"], reports.sent)
-        yield reported
-        yield CounterMetricFamily(
-            "lwm2m_notifications_unusable", "Notifications that could not be read.", reports.unusable
-        )
-        yield CounterMetricFamily("lwm2m_observations_ended", "Observations ended by a device's error.", reports.ended)
-        unsent = CounterMetricFamily("lwm2m_send_refusals", "Refused Sends, by response code.", labels=["reason"])
-        for reason, count in sorted(reports.refused.items()):
-            unsent.add_metric([reason], count)
-        yield unsent
-        happened = CounterMetricFamily("lwm2m_coap_events", "What the CoAP endpoints counted.", labels=["event"])
-        for event, count in sorted(server.coap_counters().items()):
-            happened.add_metric([event], count)
-        yield happened
+
+
+def _registration(server: Lwm2mServer) -> Iterator[Metric]:
+    counters = server.registration_counters
+    yield GaugeMetricFamily("lwm2m_registrations", "Registered devices.", len(server.registrations))
+    yield GaugeMetricFamily("lwm2m_store_waiting", "Registrations on their way to the disk.", server.store_waiting)
+    succeeded = {"register": counters.registered, "update": counters.updated, "deregister": counters.deregistered}
+    yield _by_label("lwm2m_registration_requests", "Requests to /rd that succeeded.", "kind", succeeded)
+    yield CounterMetricFamily("lwm2m_registrations_expired", "Registrations that ran out.", counters.expired)
+    what = "Refused requests to /rd, by response code and by the limit they met."
+    yield _by_label("lwm2m_registration_refusals", what, "reason", counters.refused)
+
+
+def _reporting(server: Lwm2mServer) -> Iterator[Metric]:
+    counters = server.report_counters
+    yield GaugeMetricFamily("lwm2m_observations", "Observations of devices.", len(server.observing))
+    came = {"notification": counters.notified, "send": counters.sent}
+    yield _by_label("lwm2m_reports", "Notifications and Sends of devices.", "kind", came)
+    yield CounterMetricFamily(
+        "lwm2m_notifications_unusable", "Notifications that could not be read.", counters.unusable
+    )
+    yield CounterMetricFamily("lwm2m_observations_ended", "Observations ended by a device's error.", counters.ended)
+    yield _by_label("lwm2m_send_refusals", "Refused Sends, by response code.", "reason", counters.refused)
 
 
 def _by_label(name: str, help_text: str, label: str, counts: Mapping[str, int]) -> Metric:
