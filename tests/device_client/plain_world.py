@@ -111,7 +111,8 @@ class Peer:
 
     async def observe(self, path: str, **members: Any) -> Observed:
         observed = Observed()
-        request = Request(Code.GET, tuple(path.strip("/").split("/")), observe=0, **members)
+        segments = tuple(filter(None, path.split("/")))
+        request = Request(Code.GET if segments else Code.FETCH, segments, observe=0, **members)
         observed.first, observed.observation = await self.server.observe(
             self.contacts[-1].association, request, observed.take
         )

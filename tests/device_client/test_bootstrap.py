@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,6 +12,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from device_client.emulator.lwm2m.transfer.trust_transfer import Nonce, transfer_object
 from device_client.emulator.lwm2m.tree import ObjectTree
@@ -18,6 +21,7 @@ from device_client.emulator.plain.accounts import Account, Accounts
 from device_client.emulator.plain.bootstrap.interface import OUT_OF_REACH, BootstrapInterface
 from device_client.emulator.plain.first_accounts import first_accounts
 from device_client.emulator.storage.files import DeviceFiles
+from device_pki.roles import Role
 from objects.formats import Format, composite, decode, encode
 from objects.formats.link_format import parse
 from objects.model import MODEL
@@ -25,10 +29,13 @@ from objects.nodes import Node, ObjectInstance, ObjectNode, walk
 from objects.path import Path
 from objects.values import Value
 from secure_coap.association import Association
+from secure_coap.channels.dtls import DtlsServerConfig, PskCredential
 from secure_coap.endpoint import CoapServer
 from secure_coap.errors import NotFound
 from secure_coap.exchange import Request, Response
 from secure_coap.numbers.codes import Code
+from tests.device_client.peers import server_config
+from tests.device_client.pki import Pki, device_of
 from tests.device_client.plain_world import FAST, HOST, PATIENCE, Client, Peer, peer, quick
 
 SERVER = 101
@@ -203,6 +210,51 @@ async def test_a_pack_brings_everything_at_once(content_format: int) -> None:
         bootstrap.pack = Response(Code.CONTENT, payload, content_format=content_format)
         await server.contact(1)
         assert bootstrap.asked.empty()
+
+
+async def test_credentials_that_bootstrap_writes_open_the_session(tmp_path: FilePath) -> None:
+    """A pre-shared key, then a certificate whose server is judged by an anchor (Certificate Usage 2)."""
+    pki = Pki.make()
+    device = device_of(pki)
+    key = bytes(range(16))
+    private = device.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    certificate, anchor = (one.public_bytes(Encoding.DER) for one in (device.certificate, pki.sp1.ca.certificate))
+    by_key = DtlsServerConfig(psk=lambda name: PskCredential(key, "sensor") if name == b"me" else None)
+    by_certificate = server_config(pki.sp1.server, (Role.FACTORY_DEVICE, pki.permanent.certificate))
+    for config, values in (
+        (by_key, {2: 0, 3: b"me", 4: b"", 5: key}),
+        (by_certificate, {2: 2, 3: certificate, 4: anchor, 5: private, 15: 2}),
+    ):
+        async with peer(config) as server, bootstrap_peer() as bootstrap:
+            client = Client.start(quick(bootstrap=bootstrap.uri))
+            _, association = await bootstrap.client()
+            nodes = accounts_at(f"coaps://{HOST}:{server.port}")
+            account = {0: f"coaps://{HOST}:{server.port}", 1: False, 10: SERVER, **values}
+            nodes[0] = ObjectNode(0, {1: ObjectInstance.of(1, account)})  # type: ignore[arg-type]
+            assert await bootstrap.write_all(association, nodes) is Code.CHANGED
+            assert (await server.contact(1)).association.peer is not None
+            await client.cut_power()
+
+
+async def test_accounts_that_cannot_be_stored_are_said_so_and_the_old_ones_stay(
+    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    files = DeviceFiles(tmp_path / "sensor")
+    async with peer() as server, bootstrap_peer() as bootstrap:
+        client = Client.start(quick(server=f"coap://{HOST}:{server.port}", bootstrap=bootstrap.uri), files)
+        await server.contact(1)
+        await server.ask(Code.POST, "/1/0/9")
+        _, association = await bootstrap.client()
+        with monkeypatch.context() as disk:
+            disk.setattr(os, "fsync", full)
+            answer = await bootstrap.write_all(association, accounts_at(f"coap://{HOST}:1"))
+        assert answer is Code.INTERNAL_SERVER_ERROR
+        assert [one.server for one in client.device.accounts.servers()] == [1]
+        assert (await server.ask(Code.GET, "/3/0/0")).code is Code.CONTENT
+        await client.cut_power()
 
 
 async def test_without_a_pack_a_client_of_1_2_asks_to_be_written_to() -> None:

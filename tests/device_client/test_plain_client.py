@@ -7,7 +7,7 @@ import pytest
 from objects.formats import Format, composite, encode
 from objects.formats.link_format import parse
 from objects.model import MODEL
-from objects.nodes import MultipleResource, ObjectInstance, ObjectNode, Resource
+from objects.nodes import MultipleResource, ObjectInstance, ObjectNode, Resource, ResourceInstance
 from objects.path import UNASSIGNED, Path
 from objects.values import Value
 from secure_coap.errors import NotFound
@@ -153,6 +153,43 @@ async def test_composite_operations() -> None:
         wrong = composite.encode_values(Format.SENML_CBOR, {Path(3442, 0, 120): 2, Path(3, 0, 0): "x"}, MODEL)
         assert (await server.ask(Code.IPATCH, "/", payload=wrong, content_format=112)).code is Code.METHOD_NOT_ALLOWED
         assert await server.read(f"{TEST}/120") == Resource(120, 1)
+
+
+async def test_composite_observation_and_that_of_an_instance() -> None:
+    async with registered(version="1.2") as (server, _):
+        wanted = composite.encode_paths(Format.SENML_CBOR, [Path(3442, 0, 120), Path(3442, 0, 110)])
+        both = await server.observe("/", payload=wanted, content_format=Format.SENML_CBOR, accept=Format.LWM2M_CBOR)
+        whole = await server.observe("/3442/0", accept=Format.SENML_CBOR)
+        await server.write(f"{TEST}/110", "new")
+        told = await both.next()
+        values = composite.decode_values(Format.LWM2M_CBOR, told.payload, MODEL)
+        assert values == {Path(3442, 0, 120): 1024, Path(3442, 0, 110): "new"}
+        assert b"new" in (await whole.next()).payload
+        await both.observation.cancel()
+        await server.write(f"{TEST}/110", "newer")
+        assert b"newer" in (await whole.next()).payload and both.notifications.empty()
+
+
+async def test_conditions_attached_or_brought_along_hold_back_what_they_do_not_ask_for() -> None:
+    async with registered() as (server, _):
+        assert (await server.ask(Code.PUT, f"{TEST}/120", query=("gt=2000",))).code is Code.CHANGED
+        attached = await server.observe(f"{TEST}/120")
+        brought = await server.observe(f"{TEST}/1120/0", query=("lt=0",))
+        for number in (1500, 1600, 2500):
+            await server.write(f"{TEST}/120", number)
+        assert (await attached.next()).payload == b"2500"
+        payload = encode(Format.TEXT, Path.parse(f"{TEST}/1120/0"), ResourceInstance(0, -1), MODEL)
+        await server.ask(Code.PUT, f"{TEST}/1120/0", payload=payload, content_format=Format.TEXT)
+        assert (await brought.next()).payload == b"-1"
+        assert (await server.ask(Code.GET, f"{TEST}/120", observe=0, query=("nonsense=1",))).code is Code.BAD_REQUEST
+
+
+async def test_an_update_is_sent_when_it_is_ordered_and_tells_a_changed_lifetime() -> None:
+    async with registered() as (server, _):
+        await server.ask(Code.POST, "/1/0/8")
+        assert (await server.contact(2)).query("lt") is None
+        await server.write("/1/0/1", 900)
+        assert (await server.contact(3)).query("lt") == "900"
 
 
 async def test_a_server_that_forgot_the_client_is_registered_with_again() -> None:
