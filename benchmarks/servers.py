@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,16 @@ admin_bind = "127.0.0.1:0"
 [dm.registration]
 registrations_per_minute = 0
 endpoints_per_minute = 0
+{tables}
 """
+
+
+async def _unordered(path: str, size: int) -> int:
+    raise NotImplementedError("this server takes orders by its API")
+
+
+def _uri(address: Sequence[Any]) -> str:
+    return f"http://{address[0]}:{address[1]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,10 @@ class Server:
     configuration: str
     in_use: Callable[[], Awaitable[int]]
     """Bytes of memory it needs now: resident, or of a JVM the heap that a full collection leaves."""
+    write_to_all: Callable[[str, int], Awaitable[int]] = _unordered
+    """Have it write an opaque resource of so many bytes to every device; how many took it."""
+    api: str = ""
+    """Base URI of our admin API."""
 
 
 @asynccontextmanager
@@ -56,6 +69,10 @@ async def leshan(members: Mapping[str, object] | None = None) -> AsyncIterator[S
             found: int = await peer.order(server.name, "live heap", {})
             return found
 
+        async def write_to_all(path: str, size: int) -> int:
+            taken: int = await peer.order(server.name, "write to all", {"path": path, "size": size})
+            return taken
+
         yield Server(
             "Leshan",
             peer.pid,
@@ -63,22 +80,23 @@ async def leshan(members: Mapping[str, object] | None = None) -> AsyncIterator[S
             server.ports.get("coaps", 0),
             f"java {' '.join(JVM)}, its defaults, nothing persistent",
             live_heap,
+            write_to_all,
         )
 
 
 @asynccontextmanager
-async def ours(folder: Path | None = None, more: str = "") -> AsyncIterator[Server]:
+async def ours(folder: Path | None = None, more: str = "", tables: str = "") -> AsyncIterator[Server]:
     """`lwm2m-server serve` with its database in `folder`, or in one that is removed afterwards.
 
-    `more`: further lines of its section of the settings file.
+    `more`: further lines of its section of the settings file; `tables`: further sections.
     """
     if folder is None:
         with tempfile.TemporaryDirectory() as made:
-            async with ours(Path(made), more) as server:
+            async with ours(Path(made), more, tables) as server:
                 yield server
         return
     config, log = folder / "settings.toml", folder / "log"
-    config.write_text(_SETTINGS.format(more=more))
+    config.write_text(_SETTINGS.format(more=more, tables=tables))
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *pinned(SERVER_CORE), sys.executable, "-c", "from lwm2m_server.cli.main import main; main()",
@@ -91,7 +109,9 @@ async def ours(folder: Path | None = None, more: str = "") -> AsyncIterator[Serv
         async def resident() -> int:
             return resident_bytes(process.pid)
 
-        yield Server("ours", process.pid, ready["nosec"][1], ready["dtls"][1], configuration, resident)
+        yield Server(
+            "ours", process.pid, ready["nosec"][1], ready["dtls"][1], configuration, resident, api=_uri(ready["admin"])
+        )
     finally:
         if process.returncode is None:
             process.terminate()

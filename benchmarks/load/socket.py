@@ -21,11 +21,21 @@ def source(device: int) -> Ancillary:
     return [(socket.IPPROTO_IP, IP_PKTINFO, struct.pack("@i", 0) + address + bytes(4))]
 
 
+def destination(ancillary: Ancillary) -> int:
+    """The number of the device that a datagram was for."""
+    ((_, _, information),) = ancillary
+    return int.from_bytes(information[8:12]) - FIRST_ADDRESS - 1
+
+
 def open_socket() -> socket.socket:
-    """A non-blocking socket on a free port of every loopback address, with room for what comes in a burst."""
+    """A non-blocking socket on a free port of every loopback address, with room for what comes in a burst.
+
+    It tells `recvmsg` which address a datagram was for.
+    """
     made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo\0")
     made.bind(("0.0.0.0", 0))  # noqa: S104 - of the loopback interface only
+    made.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
     made.setblocking(False)
     for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
         made.setsockopt(socket.SOL_SOCKET, option, BUFFER)

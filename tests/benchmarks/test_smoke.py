@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks import handshakes, memory, registration, results
+from benchmarks import firmware, handshakes, memory, registration, results
 from benchmarks.results import Result
 
 
@@ -14,6 +14,12 @@ def check(result: Result, folder: Path) -> None:
     result.save(folder)
     assert results.load(folder) == [result]
     results.print_table(result)
+
+
+async def test_firmware(tmp_path: Path) -> None:
+    result = await firmware.run(firmware.SMOKE)
+    check(result, tmp_path)
+    assert all(figure.our_median > 0 and figure.their_median for figure in result.figures)
 
 
 async def test_memory(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.eclipse.leshan.core.link.Link;
 import org.eclipse.leshan.core.link.lwm2m.attributes.DefaultLwM2mAttributeParser;
 import org.eclipse.leshan.core.link.lwm2m.attributes.LwM2mAttributeSet;
@@ -13,6 +15,7 @@ import org.eclipse.leshan.core.model.LwM2mModel;
 import org.eclipse.leshan.core.node.LwM2mNode;
 import org.eclipse.leshan.core.node.LwM2mObjectInstance;
 import org.eclipse.leshan.core.node.LwM2mPath;
+import org.eclipse.leshan.core.node.LwM2mSingleResource;
 import org.eclipse.leshan.core.observation.CompositeObservation;
 import org.eclipse.leshan.core.observation.Observation;
 import org.eclipse.leshan.core.observation.SingleObservation;
@@ -72,6 +75,28 @@ final class Operations {
             result.put("location", created.getLocation());
         }
         return result;
+    }
+
+    /** Write one opaque resource of "size" bytes to every device at once; how many took it. */
+    int writeToAll(JsonNode request) throws InterruptedException {
+        byte[] content = new byte[request.path("size").asInt()];
+        LwM2mPath path = new LwM2mPath(request.path("path").asText());
+        LwM2mNode node = LwM2mSingleResource.newBinaryResource(path.getResourceId(), content);
+        AtomicInteger taken = new AtomicInteger();
+        List<CountDownLatch> done = new ArrayList<>();
+        server.getRegistrationService().getAllRegistrations().forEachRemaining(device -> {
+            CountDownLatch one = new CountDownLatch(1);
+            done.add(one);
+            server.send(device, new WriteRequest(WriteRequest.Mode.REPLACE, ContentFormat.OPAQUE, path, node),
+                    response -> {
+                        taken.addAndGet(response.isSuccess() ? 1 : 0);
+                        one.countDown();
+                    }, problem -> one.countDown());
+        });
+        for (CountDownLatch one : done) {
+            one.await();
+        }
+        return taken.get();
     }
 
     private DownlinkDeviceManagementRequest<? extends LwM2mResponse> request(String order, Registration device,

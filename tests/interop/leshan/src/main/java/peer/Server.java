@@ -108,6 +108,9 @@ final class Server implements Actor {
                     .forEachRemaining(one -> found.put(one.getEndpoint(), Happenings.describe(one)));
             return found;
         }
+        if (order.equals("write to all")) {
+            return operations.writeToAll(request);
+        }
         Registration device = server.getRegistrationService().getByEndpoint(request.path("endpoint").asText());
         if (device == null) {
             throw new IllegalArgumentException("not registered: " + request.path("endpoint"));
