@@ -20,8 +20,8 @@ class Owner(Protocol):
     def ready(self, connection: Connection, association: StreamAssociation) -> None:
         """The peer is verified, or there is nothing to verify."""
 
-    def received(self, association: StreamAssociation, data: bytes) -> bool:
-        """Bytes of the peer; whether a message has begun that is not complete."""
+    def received(self, association: StreamAssociation, data: bytes) -> int | None:
+        """Bytes of the peer; the number of the message that has begun and is not complete."""
 
     def ended(self, connection: Connection, reason: str) -> None:
         """The connection is gone."""
@@ -37,6 +37,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: Any = None
         self._patience: asyncio.TimerHandle | None = None
+        self._awaited: int | None = None
         self._reason = "connection lost"
         self.remote: Address = ("", 0)
         self.local: Address = ("", 0)
@@ -65,7 +66,7 @@ class Connection(asyncio.Protocol):
         if self._tls is not None:
             data = self._with_tls(data)
         if self.association is not None and data:
-            self._set_patience(self._owner.received(self.association, data))
+            self._await(self._owner.received(self.association, data))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed."""
@@ -98,7 +99,7 @@ class Connection(asyncio.Protocol):
         return b""
 
     def _ready(self, transport: Transport) -> None:
-        self._set_patience(False)
+        self._await(None)
         peer = self._tls.peer if self._tls is not None else None
         binding = self._tls.channel_binding if self._tls is not None else b""
         self.association = StreamAssociation(
@@ -106,13 +107,14 @@ class Connection(asyncio.Protocol):
         )
         self._owner.ready(self, self.association)
 
-    def _set_patience(self, partial: bool) -> None:
+    def _await(self, message: int | None) -> None:
         """A message that has begun must be complete in time."""
-        if partial and self._patience is None:
-            self._patience = self._loop.call_later(self._limits.frame_time, self.abort, "a message took too long")
-        elif not partial and self._patience is not None:
+        if self._patience is not None and (message is None or message != self._awaited):
             self._patience.cancel()
             self._patience = None
+        if message is not None and self._patience is None:
+            self._patience = self._loop.call_later(self._limits.frame_time, self.abort, "a message took too long")
+        self._awaited = message
 
     # --- the driver's side ---
 

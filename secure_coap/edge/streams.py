@@ -109,20 +109,20 @@ class StreamDriver(Driver):
         if not taken:
             self.drop(association, "refused by the application")
 
-    def received(self, association: StreamAssociation, data: bytes) -> bool:
+    def received(self, association: StreamAssociation, data: bytes) -> int | None:
         """See `Owner`. A defect that one message brings to light ends its connection, not all."""
         now = self._loop.time()
         association.heard_at = now
         try:
             for incoming in self._stream_engine.receive(association, data, now):
                 self.serve(incoming, now)
-            partial = bool(association.base) and self._stream_engine.is_partial(association)
+            awaited = self._stream_engine.awaited(association) if association.base else None
         except Exception:
             _log.exception("message_handling_failed", remote=association.remote, size=len(data))
             self.drop(association, "defect")
-            return False
+            return None
         self.flush()
-        return partial
+        return awaited
 
     def ended(self, connection: Connection, reason: str) -> None:
         """See `Owner`."""

@@ -33,11 +33,13 @@ def encode_frame(code: int, token: bytes, body: bytes) -> bytes:
 class FrameReader:
     """Cuts a stream into messages of at most `limit` bytes."""
 
-    __slots__ = ("_buffer", "_limit")
+    __slots__ = ("_buffer", "_limit", "read")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._buffer = bytearray()
+        self.read = 0
+        """Messages so far."""
 
     @property
     def is_partial(self) -> bool:
@@ -53,6 +55,7 @@ class FrameReader:
             frames.append(self._cut(position, frame_end))
             position = frame_end
         del self._buffer[:position]
+        self.read += len(frames)
         return frames
 
     def _end_of(self, position: int) -> int | None:

@@ -105,9 +105,10 @@ class StreamEngine(Roles):
             self._abort(link, str(error))
         return found
 
-    def is_partial(self, link: Link) -> bool:
-        """Whether a message has begun and is not complete."""
-        return stream_of(link).reader.is_partial
+    def awaited(self, link: Link) -> int | None:
+        """The number of the message that has begun and is not complete, counted from the first of the connection."""
+        reader = stream_of(link).reader
+        return reader.read if reader.is_partial else None
 
     def _receive(self, link: Link, frame: Frame, now: float) -> Incoming | None:
         code = CODES[frame[0]]

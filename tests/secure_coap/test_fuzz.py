@@ -7,12 +7,15 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from secure_coap.association import Transport
 from secure_coap.channels.dtls.records import RECORD_HEADER, pack, split_records
-from secure_coap.engine import Engine
+from secure_coap.channels.stream import StreamAssociation
+from secure_coap.engine import Engine, StreamEngine
+from secure_coap.engine.frames import encode_frame
 from secure_coap.errors import AssociationLost
 from secure_coap.exchange import Request, Response
 from secure_coap.limits import Limits
-from secure_coap.message import Message, MessageType
+from secure_coap.message import Message, MessageType, encode_body
 from secure_coap.numbers import Code, Option, TransmissionParameters
 from tests.secure_coap.simulation import associated
 from tests.secure_coap.strategies import messages, mids
@@ -75,6 +78,33 @@ def test_answers_to_our_tokens_survive_too(answers: list[Message]) -> None:
             reply = Message(answer.type, answer.code, mid, token, answer.options, answer.payload)
             engine.receive(link, reply.encode(), 0.0)
         engine.events.clear()
+
+
+chunks = st.one_of(
+    st.binary(max_size=40),
+    st.builds(
+        lambda code, token, message: encode_frame(code, token, encode_body(message.options, message.payload)),
+        st.sampled_from([1, 2, 3, 0x41, 0x45, 0x5F, 0x81, 0xE1, 0xE2, 0xE4, 0xE5, 0]),
+        st.binary(max_size=8),
+        st.one_of(messages, near_blocks),
+    ),
+)
+
+
+@given(st.lists(chunks, max_size=20))
+def test_a_stream_engine_survives_everything(arrivals: list[bytes]) -> None:
+    engine = StreamEngine(rng=random.Random(1), parameters=TransmissionParameters(), limits=LIMITS)
+    link = StreamAssociation(("192.0.2.1", 5683), 0.0, transport=Transport.TCP, peer=None, channel_binding=b"")
+    engine.open(link)
+    engine.request(link, Request(Code.POST, ("x",), payload=bytes(3000), observe=0), 0.0)
+    for data in (encode_frame(0xE1, b"", b""), *arrivals):
+        for incoming in engine.receive(link, data, 0.0):
+            engine.observe(incoming, 0.0)
+            engine.respond(incoming, Response(Code.CONTENT, incoming.request.payload * 2), 0.0)
+        assert 0 <= engine.budget.used <= LIMITS.bodies_total
+        engine.outbox.clear()
+    engine.close(link, AssociationLost("over"))
+    assert engine.budget.used == 0
 
 
 @given(st.binary(max_size=200))

@@ -124,7 +124,7 @@ def test_every_truncation_waits_and_answers_nothing() -> None:
     for length in range(len(GET)):
         peer = Peer()
         assert peer.feed(GET[:length]) == []
-        assert peer.engine.is_partial(peer.link) is (length > 0)
+        assert peer.engine.awaited(peer.link) == (1 if length else None)
         assert peer.feed(GET[length:]) == [] and len(peer.arrived) == 1
 
 
@@ -325,6 +325,18 @@ async def test_a_message_must_be_complete_in_time() -> None:
         writer.write(CSM + GET[:-1])
         await asyncio.wait_for(reader.read(), 5)
         assert reader.at_eof()
+        writer.close()
+
+
+async def test_messages_may_go_on_arriving_in_pieces() -> None:
+    async with server(secured=False, limits=Limits(frame_time=0.2)) as up:
+        reader, writer = await asyncio.open_connection(*up.address)
+        writer.write(CSM + GET[:5])
+        for _ in range(10):
+            await asyncio.sleep(0.05)
+            writer.write(GET[5:] + GET[:5])
+        await reader.readexactly(6 + 10 * 5)
+        assert len(up.associations) == 1
         writer.close()
 
 
