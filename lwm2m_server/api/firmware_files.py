@@ -19,8 +19,8 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from lwm2m_server.api.serving import serving
-from lwm2m_server.protocol.firmware import PullProtocol
 from lwm2m_server.server.firmware.pulls import PATH, Pulls, Served
+from objects.firmware import PullProtocol
 
 _PART: Final = 64 * 1024
 _RANGE: Final = re.compile(r"bytes=(\d{0,12})-(\d{0,12})", re.ASCII)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lwm2m_server.protocol.firmware import Failure, Phase, UpdateState
+from lwm2m_server.protocol.firmware import Failure, Phase
 from lwm2m_server.protocol.firmware_table import ROWS, Patience, Row
+from objects.firmware import UpdateState
 
 _INTRODUCTION = """\
 # Firmware updates: the table

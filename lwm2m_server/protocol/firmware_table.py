@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from lwm2m_server.protocol.firmware import Failure, Phase, Push, Seen, Update, UpdateResult, UpdateState
+from lwm2m_server.protocol.firmware import Failure, Phase, Push, Seen, Update
+from objects.firmware import UpdateResult, UpdateState
 from secure_coap.numbers.codes import Code
 
 

@@ -22,7 +22,6 @@ from lwm2m_server.api.admin import create_app
 from lwm2m_server.api.operator_token import renew as renew_token
 from lwm2m_server.api.serving import serving
 from lwm2m_server.clock import Clock
-from lwm2m_server.protocol.firmware import PullProtocol
 from lwm2m_server.protocol.registration_limits import RegistrationLimits
 from lwm2m_server.provider_keys import KeyRole, KeysError, certificate_path, key_path, presented, read_chain
 from lwm2m_server.roles.firmware import announce, start_firmware
@@ -32,6 +31,7 @@ from lwm2m_server.server.firmware.service import Firmware
 from lwm2m_server.server.server import DATABASE, Lwm2mServer
 from lwm2m_server.settings import DmSettings
 from lwm2m_server.store.database import Database
+from objects.firmware import PullProtocol
 from objects.model import MODEL, ObjectModel
 from secure_coap.channels.dtls import DtlsServerConfig
 from secure_coap.numbers.parameters import TransmissionParameters

@@ -6,9 +6,9 @@ import ipaddress
 from contextlib import AsyncExitStack
 
 from lwm2m_server.api.firmware_files import server_context, serving_firmware
-from lwm2m_server.protocol.firmware import PullProtocol
 from lwm2m_server.server.firmware.service import Firmware
 from lwm2m_server.settings import FirmwareSettings
+from objects.firmware import PullProtocol
 
 
 async def start_firmware(stack: AsyncExitStack, firmware: Firmware, settings: FirmwareSettings) -> None:

@@ -19,13 +19,13 @@ from lwm2m_server.api.partner import create_app as create_partner_app
 from lwm2m_server.api.serving import serving
 from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.provider import ServiceProvider
-from lwm2m_server.protocol.firmware import PullProtocol
 from lwm2m_server.provider_keys import KeyRole, KeysError, ProviderKeys, certificate_path, key_path, presented
 from lwm2m_server.roles.firmware import start_firmware
 from lwm2m_server.roles.garbage import settle
 from lwm2m_server.server.server import DATABASE
 from lwm2m_server.settings import SpSettings
 from lwm2m_server.store.database import Database
+from objects.firmware import PullProtocol
 from secure_coap.channels.dtls import DtlsServerConfig
 
 log = structlog.get_logger()

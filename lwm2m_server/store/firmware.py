@@ -9,20 +9,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from lwm2m_server.protocol.firmware import (
-    ENDED,
-    Failure,
-    Method,
-    Order,
-    Phase,
-    PullProtocol,
-    Push,
-    Severity,
-    Update,
-    Way,
-)
+from lwm2m_server.protocol.firmware import ENDED, Failure, Method, Order, Phase, Push, Update, Way
 from lwm2m_server.store import images
 from lwm2m_server.store.firmware_tables import firmware_updates as table
+from objects.firmware import PullProtocol, Severity
 from objects.path import Path
 
 _OPEN = table.c.phase.not_in(tuple(ENDED))

@@ -13,9 +13,9 @@ import pytest
 
 from cose.keys import authority_key, generate_private_key
 from device_client.emulator.lwm2m.firmware.fetching import fetch
-from device_client.emulator.lwm2m.firmware.numbers import FirmwareState, UpdateResult
 from device_client.emulator.lwm2m.firmware.packages import MAX_PACKAGE, FileScratch, PackageRefused, plain, suit
 from device_client.emulator.storage.files import DeviceFiles
+from objects.firmware import UpdateResult, UpdateState
 from objects.formats import Format
 from objects.nodes import Resource
 from secure_coap.association import Association
@@ -49,7 +49,7 @@ async def test_a_written_package_is_installed_and_the_client_comes_back_with_it(
     async with registered(install_seconds=0.0) as (server, _):
         assert (await server.ask(Code.POST, "/5/0/2")).code is Code.METHOD_NOT_ALLOWED
         assert (await write_package(server)).code is Code.CHANGED
-        assert await server.read("/5/0/3") == Resource(3, FirmwareState.DOWNLOADED)
+        assert await server.read("/5/0/3") == Resource(3, UpdateState.DOWNLOADED)
         assert (await server.ask(Code.POST, "/5/0/2")).code is Code.CHANGED
         assert (await server.contact(2)).request.path == ("rd",)
         assert await server.read("/5/0/5") == Resource(5, UpdateResult.SUCCESS)
@@ -60,10 +60,10 @@ async def test_an_empty_package_or_uri_sets_it_back_and_cancel_says_so() -> None
     async with registered() as (server, _):
         await write_package(server)
         await server.ask(Code.PUT, "/5/0/0", payload=b"", content_format=Format.OPAQUE)
-        assert await server.read("/5/0/3") == Resource(3, FirmwareState.IDLE)
+        assert await server.read("/5/0/3") == Resource(3, UpdateState.IDLE)
         await write_package(server)
         assert (await write_uri(server, "")).code is Code.CHANGED
-        assert await server.read("/5/0/3") == Resource(3, FirmwareState.IDLE)
+        assert await server.read("/5/0/3") == Resource(3, UpdateState.IDLE)
     async with registered(version="1.2") as (server, _):
         await write_package(server)
         assert (await server.ask(Code.POST, "/5/0/10")).code is Code.CHANGED
@@ -126,7 +126,7 @@ async def test_a_package_is_fetched_over_coap() -> None:
 async def test_a_server_that_is_busy_is_asked_again_and_one_without_the_package_is_not() -> None:
     async with registered() as (server, _), depot(Depot(stops=1)) as there:
         await write_uri(server, f"coap://{HOST}:{there.address[1]}/fw/image")
-        await until(server, "/5/0/3", FirmwareState.DOWNLOADED)
+        await until(server, "/5/0/3", UpdateState.DOWNLOADED)
         await write_uri(server, f"coap://{HOST}:{there.address[1]}/nothing")
         await until(server, "/5/0/5", UpdateResult.INVALID_URI)
 
@@ -157,7 +157,7 @@ async def test_a_broken_download_over_http_goes_on_where_it_ended() -> None:
     uri = f"http://{HOST}:{listening.sockets[0].getsockname()[1]}/image"
     async with registered() as (server, _), listening:
         await write_uri(server, uri)
-        await until(server, "/5/0/3", FirmwareState.DOWNLOADED)
+        await until(server, "/5/0/3", UpdateState.DOWNLOADED)
     assert web.ranges == ["", f"bytes={len(PACKAGE) // 2}-"]
 
 
@@ -176,7 +176,7 @@ async def test_a_download_goes_on_after_a_power_cut(tmp_path: FilePath) -> None:
         await client.cut_power()
         client = Client.start(settings, files)
         await server.contact(2)
-        await until(server, "/5/0/3", FirmwareState.DOWNLOADED)
+        await until(server, "/5/0/3", UpdateState.DOWNLOADED)
         await server.ask(Code.POST, "/5/0/2")
         await server.contact(3)
         assert await server.read("/5/0/7") == Resource(7, VERSION)
@@ -190,7 +190,7 @@ async def test_nobody_there_is_a_lost_connection_in_the_end() -> None:
     async with registered() as (server, _):
         await write_uri(server, f"http://{HOST}:{port}/image")
         await until(server, "/5/0/5", UpdateResult.CONNECTION_LOST)
-        assert await server.read("/5/0/3") == Resource(3, FirmwareState.IDLE)
+        assert await server.read("/5/0/3") == Resource(3, UpdateState.IDLE)
 
 
 async def test_components_are_updated_alone_or_together() -> None:

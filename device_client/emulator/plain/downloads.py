@@ -10,13 +10,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from device_client.emulator.lwm2m.firmware.fetching import CoapSource, HttpSource, Source, parse_uri
-from device_client.emulator.lwm2m.firmware.numbers import UpdateResult
 from device_client.emulator.lwm2m.firmware.packages import PackageRefused
 from device_client.emulator.plain.accounts import Account, SecurityMode
 from device_client.emulator.plain.sessions import ANCHOR_USAGES, open_session
 from device_client.emulator.plain.settings import PORTS, ClientSettings, check_uri, is_loopback
 from device_client.emulator.transport.coap import CoapSession
 from device_client.emulator.transport.wire import WireMeter
+from objects.firmware import UpdateResult
 
 
 class Downloads:

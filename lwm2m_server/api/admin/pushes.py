@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lwm2m_server.api.admin.common import FirmwareService, View, digest, targets
 from lwm2m_server.fleet.errors import Rejected
-from lwm2m_server.protocol.firmware import Method, Order, Push, Severity, Update, UpdateResult
+from lwm2m_server.protocol.firmware import Method, Order, Push, Update
 from lwm2m_server.server.firmware.service import LIFETIME, OBJECT_5, Firmware
+from objects.firmware import Severity, UpdateResult
 from objects.path import Path
 
 router = APIRouter()

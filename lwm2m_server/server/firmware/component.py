@@ -5,9 +5,10 @@ from __future__ import annotations
 import structlog
 
 from lwm2m_server.protocol.errors import DeviceRefused
-from lwm2m_server.protocol.firmware import ADVANCED, FIRMWARE, DeliveryMethod, PullProtocol, Severity, UpdateState, Way
+from lwm2m_server.protocol.firmware import ADVANCED, FIRMWARE, Way
 from lwm2m_server.server.device import Device
 from objects.definition import ResourceDefinition
+from objects.firmware import DeliveryMethod, PullProtocol, Severity, UpdateState
 from objects.path import Path
 from objects.values import ObjectLink
 from secure_coap.exchange import Upload

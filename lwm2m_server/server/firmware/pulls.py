@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lwm2m_server.clock import Clock
-from lwm2m_server.protocol.firmware import MAX_URI, PullProtocol
+from lwm2m_server.protocol.firmware import MAX_URI
 from lwm2m_server.server.firmware.images import Images
 from lwm2m_server.store.images import Image
+from objects.firmware import PullProtocol
 from secure_coap.association import Association, Transport
 from secure_coap.errors import MethodNotAllowed, NotFound
 from secure_coap.exchange import Download, Request, Response

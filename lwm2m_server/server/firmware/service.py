@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from lwm2m_server.protocol.firmware import ADVANCED, FIRMWARE, Order, PullProtocol, Push, Update
+from lwm2m_server.protocol.firmware import ADVANCED, FIRMWARE, Order, Push, Update
 from lwm2m_server.protocol.firmware_table import Patience
 from lwm2m_server.server.admission import identity_of
 from lwm2m_server.server.device import Device
@@ -30,6 +30,7 @@ from lwm2m_server.server.workers import Workers
 from lwm2m_server.settings import FirmwareSettings
 from lwm2m_server.store import firmware as store
 from lwm2m_server.store import images as image_store
+from objects.firmware import PullProtocol
 from objects.path import Path
 from secure_coap.association import Association
 

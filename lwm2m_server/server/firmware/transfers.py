@@ -10,21 +10,11 @@ from typing import Final
 
 from lwm2m_server.clock import Clock
 from lwm2m_server.protocol.errors import DeviceRefused
-from lwm2m_server.protocol.firmware import (
-    DeliveryMethod,
-    Method,
-    Phase,
-    PullProtocol,
-    Push,
-    Update,
-    UpdateResult,
-    UpdateState,
-    Way,
-    ways,
-)
+from lwm2m_server.protocol.firmware import Method, Phase, Push, Update, Way, ways
 from lwm2m_server.server.firmware.component import Component
 from lwm2m_server.server.firmware.images import Images
 from lwm2m_server.server.firmware.pulls import Pulls
+from objects.firmware import DeliveryMethod, PullProtocol, UpdateResult, UpdateState
 from secure_coap.errors import RequestEntityIncomplete
 from secure_coap.exchange import Upload
 

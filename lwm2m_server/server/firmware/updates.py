@@ -15,7 +15,7 @@ import structlog
 
 from lwm2m_server.clock import Clock
 from lwm2m_server.protocol.errors import AnswerUnusable, DeviceRefused
-from lwm2m_server.protocol.firmware import Failure, Phase, Push, Seen, Update, UpdateResult
+from lwm2m_server.protocol.firmware import Failure, Phase, Push, Seen, Update
 from lwm2m_server.protocol.firmware_table import Action, Patience, Situation, cancelled, refused, step, unusable
 from lwm2m_server.server.device import Device
 from lwm2m_server.server.firmware.component import Component, ComponentUnusable
@@ -24,6 +24,7 @@ from lwm2m_server.server.firmware.pulls import Pulls
 from lwm2m_server.server.firmware.transfers import DISLIKED, NoWay, Transfers
 from lwm2m_server.store import firmware as store
 from lwm2m_server.store.database import Database
+from objects.firmware import UpdateResult
 
 log = structlog.get_logger()
 

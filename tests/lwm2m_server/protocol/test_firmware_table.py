@@ -9,21 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lwm2m_server.protocol.firmware import (
-    DeliveryMethod,
-    Failure,
-    Method,
-    Order,
-    Phase,
-    PullProtocol,
-    Push,
-    Seen,
-    Update,
-    UpdateResult,
-    UpdateState,
-    Way,
-    ways,
-)
+from lwm2m_server.protocol.firmware import Failure, Method, Order, Phase, Push, Seen, Update, Way, ways
 from lwm2m_server.protocol.firmware_table import (
     Action,
     Patience,
@@ -33,6 +19,7 @@ from lwm2m_server.protocol.firmware_table import (
     step,
     unusable,
 )
+from objects.firmware import DeliveryMethod, PullProtocol, UpdateResult, UpdateState
 from objects.path import Path
 from secure_coap.numbers.codes import Code
 

@@ -13,11 +13,11 @@ from typing import Any, Final
 from cose import cbor
 from device_client.emulator.log import Logger
 from device_client.emulator.lwm2m.firmware.fetching import FetchInterrupted, Progress, Source, fetch, parse_uri
-from device_client.emulator.lwm2m.firmware.numbers import FirmwareState, UpdateResult
 from device_client.emulator.lwm2m.firmware.packages import Kind, PackageRefused, Scratch
 from device_client.emulator.settings import Pauses
 from device_client.emulator.signal import Signal
 from device_client.emulator.storage.files import DeviceFiles, StorageError
+from objects.firmware import UpdateResult, UpdateState
 
 TRIES: Final = 8
 """Interrupted tries in a row, without a byte in between, after which a download has failed."""
@@ -32,7 +32,7 @@ OpenSource = Callable[[str], Source]
 class ComponentState:
     """What must survive a power cut."""
 
-    state: FirmwareState = FirmwareState.IDLE
+    state: UpdateState = UpdateState.IDLE
     result: UpdateResult = UpdateResult.INITIAL
     uri: str = ""
     etag: bytes = b""
@@ -76,9 +76,9 @@ class Component:
         """Download and install whatever is ordered, for ever; an update takes `install_in` seconds, then a restart."""
         while True:
             match self.now.state:
-                case FirmwareState.DOWNLOADING:
+                case UpdateState.DOWNLOADING:
                     await self._until_changed(self._download())
-                case FirmwareState.UPDATING:
+                case UpdateState.UPDATING:
                     await asyncio.sleep(install_in)
                     self._install()
                     restart()
@@ -97,7 +97,7 @@ class Component:
         except PackageRefused as refusal:
             self.reset(refusal.result)
             raise
-        self._change(state=FirmwareState.DOWNLOADED, result=UpdateResult.INITIAL, uri="")
+        self._change(state=UpdateState.DOWNLOADED, result=UpdateResult.INITIAL, uri="")
 
     def fetch_from(self, uri: str) -> None:
         """A Package URI was written; an empty one sets the component back. Raises PackageRefused."""
@@ -110,16 +110,16 @@ class Component:
         except PackageRefused as refusal:
             self.reset(refusal.result)
             raise
-        self._change(state=FirmwareState.DOWNLOADING, uri=uri)
+        self._change(state=UpdateState.DOWNLOADING, uri=uri)
 
     def update(self) -> None:
         """Update was executed in state DOWNLOADED."""
-        self._change(state=FirmwareState.UPDATING)
+        self._change(state=UpdateState.UPDATING)
 
     def reset(self, result: UpdateResult) -> None:
         """Back to idle with this result, and nothing of a package left."""
         self._scratch.clear()
-        self._change(state=FirmwareState.IDLE, result=result, uri="", etag=b"")
+        self._change(state=UpdateState.IDLE, result=result, uri="", etag=b"")
 
     def fail(self, result: UpdateResult) -> None:
         """Say why an Update did not begin; the package stays."""
@@ -160,7 +160,7 @@ class Component:
                 return
             else:
                 self._log.info("package_fetched", bytes=self._scratch.size())
-                self._change(state=FirmwareState.DOWNLOADED)
+                self._change(state=UpdateState.DOWNLOADED)
                 return
 
     def _progress(self) -> Progress:
@@ -184,7 +184,7 @@ class Component:
             self.reset(UpdateResult.UPDATE_FAILED)
             return
         self._scratch.clear()
-        self._change(state=FirmwareState.IDLE, result=UpdateResult.SUCCESS, uri="", etag=b"", version=version)
+        self._change(state=UpdateState.IDLE, result=UpdateResult.SUCCESS, uri="", etag=b"", version=version)
         self._log.info("updated", version=version)
 
     def _change(self, **changes: Any) -> None:
@@ -206,6 +206,6 @@ class Component:
             return ComponentState()
         try:
             state, result, uri, etag, version, changed_at = cbor.decode(self._files.read(self._file), max_size=4096)
-            return ComponentState(FirmwareState(state), UpdateResult(result), uri, etag, version, changed_at)
+            return ComponentState(UpdateState(state), UpdateResult(result), uri, etag, version, changed_at)
         except (ValueError, TypeError) as error:
             raise StorageError(f"{self._file} is damaged: remove it, the firmware can be loaded again") from error

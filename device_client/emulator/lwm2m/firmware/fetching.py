@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from device_client.emulator.lwm2m.firmware.numbers import UpdateResult
 from device_client.emulator.lwm2m.firmware.packages import MAX_PACKAGE, PackageRefused, Scratch
 from device_client.emulator.transport.coap import CoapSession
+from objects.firmware import PullProtocol, UpdateResult
 from secure_coap.exchange import Request
 from secure_coap.numbers.codes import Code
 
-SCHEMES: Final = ("coap", "coaps", "http", "https")
+PROTOCOLS: Final = (PullProtocol.COAP, PullProtocol.COAPS, PullProtocol.HTTP, PullProtocol.HTTPS)
+SCHEMES: Final = tuple(protocol.scheme for protocol in PROTOCOLS)
 HTTP_TIMEOUT: Final = 10.0
 SMALLEST_BLOCK: Final = 16
 

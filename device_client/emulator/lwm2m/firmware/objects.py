@@ -8,17 +8,18 @@ from typing import Any, Final
 
 from device_client.emulator.lwm2m.device_object import DeviceObject
 from device_client.emulator.lwm2m.firmware.component import Component
-from device_client.emulator.lwm2m.firmware.numbers import Delivery, FirmwareState, Protocol, UpdateResult
+from device_client.emulator.lwm2m.firmware.fetching import PROTOCOLS
 from device_client.emulator.lwm2m.firmware.packages import PackageRefused
 from device_client.emulator.lwm2m.instance import Arguments, Content, TableInstance
 from objects.definition import ObjectDefinition
+from objects.firmware import DeliveryMethod, Severity, UpdateResult, UpdateState
 from objects.model import ObjectModel
 from objects.values import ObjectLink
 from secure_coap.errors import BadRequest, MethodNotAllowed
 from trust_transfer.device.events import Source
 
-SEVERITY: Final = 1
-"""Mandatory, the default of resource 11."""
+SEVERITY: Final = Severity.MANDATORY
+"""The default of resource 11."""
 _LINK: Final = re.compile(r"</33629/(\d{1,5})>")
 
 
@@ -42,7 +43,7 @@ def advanced_firmware_update(model: ObjectModel, components: Sequence[Component]
         def update(arguments: Arguments, source: Source) -> None:
             linked = [n for n in _linked(arguments, len(components)) if n != number]
             together = [own, *(components[n] for n in linked)]
-            if any(one.now.state is not FirmwareState.DOWNLOADED for one in together):
+            if any(one.now.state is not UpdateState.DOWNLOADED for one in together):
                 own.fail(UpdateResult.CONFLICTING_STATE)
             _update(together)
 
@@ -61,7 +62,7 @@ def advanced_firmware_update(model: ObjectModel, components: Sequence[Component]
 
 def _tables(component: Component) -> dict[str, dict[str, Any]]:
     """What both objects have."""
-    severity, defer = SEVERITY, 0
+    severity, defer = int(SEVERITY), 0
 
     def write_package(content: Content, source: Source) -> None:
         _settled(component)
@@ -79,7 +80,7 @@ def _tables(component: Component) -> dict[str, dict[str, Any]]:
             raise BadRequest(str(refusal)) from refusal
 
     def cancel(arguments: Arguments, source: Source) -> None:
-        if component.now.state not in (FirmwareState.DOWNLOADING, FirmwareState.DOWNLOADED):
+        if component.now.state not in (UpdateState.DOWNLOADING, UpdateState.DOWNLOADED):
             raise MethodNotAllowed("there is nothing to cancel")
         component.reset(UpdateResult.CANCELLED)
 
@@ -98,8 +99,8 @@ def _tables(component: Component) -> dict[str, dict[str, Any]]:
             "Package URI": lambda: component.now.uri,
             "State": lambda: int(component.now.state),
             "Update Result": lambda: int(component.now.result),
-            "Firmware Update Protocol Support": lambda: {int(one): int(one) for one in Protocol},
-            "Firmware Update Delivery Method": lambda: int(Delivery.BOTH),
+            "Firmware Update Protocol Support": lambda: {int(one): int(one) for one in PROTOCOLS},
+            "Firmware Update Delivery Method": lambda: int(DeliveryMethod.BOTH),
             "Severity": lambda: severity,
             "Last State Change Time": lambda: component.now.changed_at,
             "Maximum Defer Period": lambda: defer,
@@ -123,12 +124,12 @@ def _instance(definition: ObjectDefinition, tables: Mapping[str, Mapping[str, An
 
 
 def _settled(component: Component) -> None:
-    if component.now.state is FirmwareState.UPDATING:
+    if component.now.state is UpdateState.UPDATING:
         raise MethodNotAllowed("an update is running")
 
 
 def _update(together: Sequence[Component]) -> None:
-    if any(one.now.state is not FirmwareState.DOWNLOADED for one in together):
+    if any(one.now.state is not UpdateState.DOWNLOADED for one in together):
         raise MethodNotAllowed("load a package first")
     for one in together:
         one.update()
@@ -147,5 +148,5 @@ def _linked(arguments: Arguments, count: int) -> list[int]:
 
 def _conflicts(own: Component, components: Sequence[Component], number: int) -> Mapping[int, ObjectLink]:
     """Components in the midst of an update of their own."""
-    busy = [n for n, one in enumerate(components) if one is not own and one.now.state is FirmwareState.UPDATING]
+    busy = [n for n, one in enumerate(components) if one is not own and one.now.state is UpdateState.UPDATING]
     return {n: ObjectLink(number, n) for n in busy}

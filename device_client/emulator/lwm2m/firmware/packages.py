@@ -7,8 +7,8 @@ from hashlib import sha256
 from typing import Final, Protocol, TypeAlias
 
 from cose.keys import public_key_of
-from device_client.emulator.lwm2m.firmware.numbers import UpdateResult
 from device_client.emulator.storage.files import DeviceFiles
+from objects.firmware import UpdateResult
 from suit.envelope import parse_envelope
 from suit.errors import SuitError, SuitReason
 

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from device_client.emulator.life.software import Software
 from device_client.emulator.log import Logger
 from device_client.emulator.lwm2m.device_object import DeviceObject
-from device_client.emulator.lwm2m.firmware.numbers import Delivery, FirmwareState, UpdateResult
 from device_client.emulator.lwm2m.instance import Arguments, Content
 from device_client.emulator.storage.files import StorageError
 from device_client.emulator.storage.software import SoftwareStore
+from objects.firmware import DeliveryMethod, UpdateResult, UpdateState
 from secure_coap.errors import BadRequest, InternalServerError, MethodNotAllowed
 from suit.errors import SuitError, SuitReason
 from trust_transfer.device.actions import Answer
@@ -44,10 +44,10 @@ class Firmware:
         self._log = log
 
     @property
-    def state(self) -> FirmwareState:
+    def state(self) -> UpdateState:
         if self._store.state.package is None:
-            return FirmwareState.IDLE
-        return FirmwareState.UPDATING if self._store.state.updating else FirmwareState.DOWNLOADED
+            return UpdateState.IDLE
+        return UpdateState.UPDATING if self._store.state.updating else UpdateState.DOWNLOADED
 
     def object(self) -> DeviceObject:
         return DeviceObject.single(
@@ -56,7 +56,7 @@ class Firmware:
                 "State": lambda: int(self.state),
                 "Update Result": lambda: self._store.state.result,
                 "Package URI": lambda: "",
-                "Firmware Update Delivery Method": lambda: int(Delivery.PUSH),
+                "Firmware Update Delivery Method": lambda: int(DeliveryMethod.PUSH),
             },
             writers={"Package": self._write, "Package URI": self._write_uri},
             executors={"Update": self._update},
@@ -78,7 +78,7 @@ class Firmware:
 
     def _write(self, content: Content, source: Source) -> Answer | None:
         assert isinstance(content, bytes)
-        if self.state is FirmwareState.UPDATING:
+        if self.state is UpdateState.UPDATING:
             raise MethodNotAllowed("an update is running")
         if not content:
             self._store.change(package=None, result=int(UpdateResult.INITIAL))
@@ -102,7 +102,7 @@ class Firmware:
         return None
 
     def _update(self, arguments: Arguments, source: Source) -> Answer | None:
-        if self.state is not FirmwareState.DOWNLOADED:
+        if self.state is not UpdateState.DOWNLOADED:
             raise MethodNotAllowed("write a package first")
         self._store.change(updating=True)
         self._ordered()

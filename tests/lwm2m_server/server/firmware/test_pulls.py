@@ -11,11 +11,11 @@ import pytest
 
 from lwm2m_server.api.firmware_files import serving_firmware
 from lwm2m_server.clock import Clock
-from lwm2m_server.protocol.firmware import PullProtocol
 from lwm2m_server.server.firmware.images import Images
 from lwm2m_server.server.firmware.pulls import Pulls
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.images import Image
+from objects.firmware import PullProtocol
 from secure_coap.channels.dtls import DtlsClientConfig, DtlsServerConfig, PskCredential
 from secure_coap.endpoint import CoapClient, CoapServer
 from secure_coap.exchange import Request, Response

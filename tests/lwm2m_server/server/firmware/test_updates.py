@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from device_client.emulator.plain.settings import Credentials
-from lwm2m_server.protocol.firmware import Failure, Method, Order, Phase, PullProtocol, Push, UpdateResult
+from lwm2m_server.protocol.firmware import Failure, Method, Order, Phase, Push
 from lwm2m_server.server.firmware.errors import WrongOrder
 from lwm2m_server.server.firmware.updates import FirmwareProgress
+from objects.firmware import PullProtocol, UpdateResult
 from objects.path import Path as ObjectPath
 from secure_coap.channels.dtls import DtlsServerConfig
 from tests.lwm2m_server.server.firmware.world import IMAGE, client, depot

@@ -14,10 +14,11 @@ from device_client.emulator.log import device_logger
 from device_client.emulator.plain.device import PlainDevice
 from device_client.emulator.plain.settings import ClientSettings
 from device_client.emulator.settings import RunSettings
-from lwm2m_server.protocol.firmware import Order, PullProtocol, Update
+from lwm2m_server.protocol.firmware import Order, Update
 from lwm2m_server.server.firmware.service import OBJECT_5, Firmware
 from lwm2m_server.settings import FirmwareSettings
 from lwm2m_server.store.images import Image
+from objects.firmware import PullProtocol
 from secure_coap.numbers.parameters import TransmissionParameters
 from tests.lwm2m_server.server.firmware.test_images import parts
 from tests.lwm2m_server.server.running import HOST, Running, running_server
