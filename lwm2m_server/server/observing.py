@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from functools import partial
@@ -25,7 +26,7 @@ from lwm2m_server.server.latest import LatestValues
 from lwm2m_server.server.sessions import DeviceOffline, Sessions
 from lwm2m_server.server.standing import Standing, StandingObservations
 from lwm2m_server.server.steps import run
-from lwm2m_server.server.subscriptions import Notification, Subscription
+from lwm2m_server.server.subscriptions import BACKLOG, Notification, Subscription
 from lwm2m_server.server.targets import Targets
 from lwm2m_server.store import observations as store
 from lwm2m_server.store.database import Database
@@ -175,6 +176,7 @@ class Observing:
         endpoint = standing.stored.endpoint
         target = await self._targets.of(endpoint)
         live: Observation | None = None
+        early: deque[Callable[[], None]] | None = deque(maxlen=BACKLOG)
 
         async def send(request: Request) -> Response:
             nonlocal live
@@ -182,16 +184,28 @@ class Observing:
                 return await self._sessions.request(endpoint, request, timeout=timeout)
 
             def notified(outcome: Response | TransportError) -> None:
-                self._notified(standing, target, request.accept, outcome)
+                news = partial(self._notified, standing, target, request.accept, outcome)
+                if early is None:
+                    news()
+                else:
+                    early.append(news)
 
             response, live = await self._sessions.observe(endpoint, request, notified, token=token, timeout=timeout)
             return response
 
         begun = await run(observations.observe(target, subject, self._clock.now()), send)
         assert live is not None, "the operation ends with the answer to an Observe"
-        await self._store(standing, subject, live, begun.content_format)
-        await self._targets.keep(endpoint)
+        try:
+            await self._store(standing, subject, live, begun.content_format)
+        except BaseException:
+            live.forget()
+            raise
         self._publish(standing, begun.samples)
+        # What came while the observation was being stored is newer than the first values.
+        waiting, early = early, None
+        for news in waiting or ():
+            news()
+        await self._targets.keep(endpoint)
 
     async def _store(self, standing: Standing, subject: Subject, live: Observation, content_format: int) -> None:
         former, standing.live, standing.refused = standing.live, live, False

@@ -7,6 +7,7 @@ import socket
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path as FilePath
+from typing import Any
 
 import pytest
 from aiocoap.message import Message  # type: ignore[import-untyped]
@@ -59,6 +60,37 @@ async def test_values_arrive_as_they_change(running: Running) -> None:
             await following(observation)
         assert aiocoap.asked[-1].opt.observe == 1
         assert running.server.observing.of("dev-1") == ()
+
+
+async def test_what_comes_while_an_observation_is_stored_comes_after_the_first_value(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with AiocoapDevice().running(running.address) as aiocoap:
+        storing = running.server.observing._store
+
+        async def slowly(*arguments: Any) -> None:
+            await change(aiocoap, 22.0)
+            await asyncio.sleep(0.05)
+            await storing(*arguments)
+
+        monkeypatch.setattr(running.server.observing, "_store", slowly)
+        observation = await running.server.device("dev-1").observe(SENSOR)
+        seen = [await following(observation) for _ in range(2)]
+        assert [(one.value, one.observation) for one in seen] == [(21.5, 1), (22.0, 1)]
+
+
+async def test_one_that_cannot_be_stored_is_not_kept(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def failing(*_: Any) -> None:
+        raise OSError("disk full")
+
+    async with AiocoapDevice().running(running.address) as aiocoap:
+        with monkeypatch.context() as broken:
+            broken.setattr(running.server.observing, "_store", failing)
+            with pytest.raises(OSError, match="full"):
+                await running.server.device("dev-1").observe(SENSOR)
+        assert running.server.observing.of("dev-1") == ()
+        await change(aiocoap, 22.0)  # rejected
+        assert (await following(await running.server.device("dev-1").observe(SENSOR))).value == 22.0
 
 
 async def test_several_readers_share_one_observation(running: Running) -> None:
