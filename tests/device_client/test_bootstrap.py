@@ -194,9 +194,11 @@ async def test_new_accounts_survive_a_power_cut_and_the_old_server_is_left(tmp_p
         await bootstrap.write_all(association, accounts_at(f"coap://{HOST}:{new.port}"))
         await new.contact(1)
         assert (await old.contact(2)).request.method is Code.DELETE
+        await new.write("/1/0/1", 777)
+        await new.contact(2)
         await client.cut_power()
         client = Client.start(settings, files)
-        await new.contact(2)
+        assert (await new.contact(3)).query("lt") == "777"
         await client.cut_power()
 
 

@@ -124,15 +124,15 @@ class Accounts:
 
     def draft(self) -> Accounts:
         """A copy to change; nothing of it counts before `adopt`."""
-        copy = Accounts(self._model, self._order)
+        copy = Accounts(self._model)
         copy._load(self._encoded())
         return copy
 
     def adopt(self, draft: Accounts) -> None:
         """Let the draft's accounts take the place of these, in one durable write. Raises StorageError."""
-        self._write(draft._encoded())
-        for number, one in self.objects.items():
-            one.instances = draft.objects[number].instances
+        data = draft._encoded()
+        self._write(data)
+        self._load(data)
 
     def forget_bootstrap(self) -> None:
         """Remove the bootstrap server's account, durably. Raises StorageError."""
