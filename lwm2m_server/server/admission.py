@@ -70,8 +70,8 @@ class Admission(Protocol):
 class EndpointAdmission:
     """The plain rule: every verified peer may register, under its own name.
 
-    Without security any name may be used that no device with an identity has: none it is registered under, and none
-    that a pre-shared key was stored for.
+    Whoever may choose a name, without security or by the rule, may choose any that is no other identity's: none that is
+    registered under one, and none that a pre-shared key was stored for.
     """
 
     def __init__(self, credentials: Credentials, rule: EndpointRule = EndpointRule.CERTIFICATE) -> None:
@@ -99,7 +99,7 @@ class EndpointAdmission:
         name = asked or own
         if name is None:
             raise BadRequest("ep is missing")
-        if peer is None and self._credentials.protects(name):
+        if name != own and self._credentials.protects(name):
             raise Forbidden("this name is for a device with a key")
         return name
 

@@ -82,7 +82,7 @@ class Sessions:
         self._coap: list[CoapEndpoint] = []
         self._sessions: dict[str, Association] = {}
         self._endpoints: dict[Association, str] = {}
-        self._arrivals: dict[str, asyncio.Event] = {}
+        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
 
     def add(self, coap: CoapEndpoint) -> None:
         """Devices may come over this CoAP endpoint, too."""
@@ -102,8 +102,10 @@ class Sessions:
         self._arrived(endpoint)
 
     def _arrived(self, endpoint: str) -> None:
-        if self._arrivals and (arrival := self._arrivals.pop(endpoint, None)) is not None:
-            arrival.set()
+        if self._waiting:
+            for arrival in self._waiting.pop(endpoint, ()):
+                if not arrival.done():
+                    arrival.set_result(None)
 
     def detach(self, association: Association) -> None:
         """A session ended; a newer one of the same device stays."""
@@ -198,6 +200,19 @@ class Sessions:
         """Send a request to whoever is behind an association, registered or not; raises `TransportError`."""
         return await self._holding(association).request(association, request)
 
+    async def _arrival(self, endpoint: str, wait: float) -> None:
+        """Return when the device is heard, or after `wait` seconds."""
+        arrival: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(endpoint, []).append(arrival)
+        try:
+            await asyncio.wait([arrival], timeout=wait)
+        finally:
+            others = self._waiting.get(endpoint, [])
+            if arrival in others:
+                others.remove(arrival)
+                if not others:
+                    del self._waiting[endpoint]
+
     async def appear(self, endpoint: str, wait: float) -> Association:
         """The device's session, waiting up to `wait` seconds for one, or for it to wake; raises `NotConnected`."""
         if endpoint not in self._sessions and endpoint not in self._silent:
@@ -205,9 +220,7 @@ class Sessions:
                 if (recalled := self._recall(endpoint)) is not None:
                     self.attach(endpoint, recalled)
         if wait > 0 and (endpoint not in self._sessions or self._asleep(endpoint)):
-            arrival = self._arrivals.setdefault(endpoint, asyncio.Event())
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(arrival.wait(), wait)
+            await self._arrival(endpoint, wait)
         association = self._sessions.get(endpoint)
         if association is None:
             raise NotConnected(f"{endpoint} is not connected; it is reached when it registers or updates")

@@ -259,6 +259,7 @@ async def test_any_name_that_is_free(tmp_path: Path) -> None:
             location = (await register(first, "ep=shared")).location_path
             assert (await register(second, "ep=shared")).code is Code.FORBIDDEN
             assert (await register(first, "ep=shared")).code is Code.CREATED
+            assert (await register(first, "ep=other")).code is Code.FORBIDDEN  # that is for another key
             assert (await register(second)).code is Code.CREATED
             assert await update(first, location) is Code.NOT_FOUND
         async with device(plain) as stranger:
