@@ -19,17 +19,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from benchmarks.process import LOAD_CORE, cpu_seconds, pinned, resident_bytes
 from benchmarks.results import Figure, Result, samples
 from benchmarks.servers import Server, leshan, ours
-from lwm2m_server.clock import Clock
 from lwm2m_server.provider_keys import KeyRole, certificate_path, key_path
-from lwm2m_server.server.credentials import Credentials
 from lwm2m_server.server.server import DATABASE
+from lwm2m_server.store import credentials as store
+from lwm2m_server.store.credentials import StoredKey
 from lwm2m_server.store.database import Database
 from tests.secure_coap.pki import Identity, hierarchy
 
 PLACES: Final = 16
 """Handshakes at a time."""
-KEYS: Final = {f"key-{number}": bytes(range(number, number + 16)) for number in range(PLACES)}
-"""By their PSK identities."""
 
 
 class Kind(StrEnum):
@@ -48,6 +46,11 @@ class Plan:
     handshakes: int = 1_000
     """In each round."""
 
+    def keys(self) -> dict[str, bytes]:
+        """One for each handshake, by its PSK identity."""
+        count = self.warm_up + self.rounds * self.handshakes
+        return {f"key-{number}": number.to_bytes(16) for number in range(count)}
+
 
 SMOKE: Final = Plan(warm_up=20, rounds=1, handshakes=20)
 
@@ -64,10 +67,10 @@ class Measured:
 async def run(plan: Plan) -> Result:
     """Rounds in turn, so that both servers meet the same disturbances."""
     async with AsyncExitStack() as stack:
-        servers = [await stack.enter_async_context(one) for one in (_ours(), _leshan())]
+        servers = [await stack.enter_async_context(one) for one in (_ours(plan), _leshan(plan))]
         found: dict[tuple[Kind, str], Measured] = {}
         for kind in Kind:
-            loads = [await stack.enter_async_context(_load(server.dtls_port, kind)) for server in servers]
+            loads = [await stack.enter_async_context(_load(server.dtls_port, kind, plan)) for server in servers]
             for load in loads:
                 await _order(load, plan.warm_up)
             for _ in range(plan.rounds):
@@ -85,7 +88,7 @@ async def _round(server: Server, load: Process, plan: Plan, found: Measured) -> 
 
 
 @asynccontextmanager
-async def _ours() -> AsyncIterator[Server]:
+async def _ours(plan: Plan) -> AsyncIterator[Server]:
     """Our server with a certificate and the devices' keys."""
     with tempfile.TemporaryDirectory() as made:
         folder, identity = Path(made), hierarchy().server
@@ -97,16 +100,16 @@ async def _ours() -> AsyncIterator[Server]:
         key_path(data, KeyRole.DTLS).write_text(_private_key(identity))
         (folder / "anchor.pem").write_bytes(hierarchy().root.public_bytes(Encoding.PEM))
         database = await Database.open(data / DATABASE)
-        credentials = Credentials(database, Clock())
-        for name, key in KEYS.items():
-            await credentials.put(name, name, key)
+        async with database.transaction() as connection:
+            for name, key in plan.keys().items():
+                await store.put(connection, StoredKey(name, name, key, created_at=0))
         await database.close()
         async with ours(folder, 'device_anchors = ["anchor.pem"]') as server:
             yield server
 
 
 @asynccontextmanager
-async def _leshan() -> AsyncIterator[Server]:
+async def _leshan(plan: Plan) -> AsyncIterator[Server]:
     """Leshan with the same."""
     hall = hierarchy()
     members = {
@@ -114,24 +117,24 @@ async def _leshan() -> AsyncIterator[Server]:
         "key": _private_key(hall.server),
         "trust": hall.root.public_bytes(Encoding.PEM).decode(),
         "x509": ["device-1"],
-        "psk": [{"endpoint": name, "identity": name, "key": key.hex()} for name, key in KEYS.items()],
+        "psk": [{"endpoint": name, "identity": name, "key": key.hex()} for name, key in plan.keys().items()],
     }
     async with leshan(members) as server:
         yield server
 
 
 @asynccontextmanager
-async def _load(port: int, kind: Kind) -> AsyncIterator[Process]:
+async def _load(port: int, kind: Kind, plan: Plan) -> AsyncIterator[Process]:
     """The process that makes the handshakes; it ends with the block."""
     process = await asyncio.create_subprocess_exec(
         *pinned(LOAD_CORE), sys.executable, "-m", "benchmarks.load.handshakes", stdin=PIPE, stdout=PIPE
     )
     device = hierarchy().device
-    order: dict[str, object] = {"port": port}
+    order: dict[str, object] = {"port": port, "places": PLACES}
     if kind is Kind.KEY:
-        order |= {"keys": {name: key.hex() for name, key in KEYS.items()}}
+        order |= {"keys": {name: key.hex() for name, key in plan.keys().items()}}
     else:
-        order |= {"places": PLACES, "certificate": _certificates(device), "private_key": _private_key(device)}
+        order |= {"certificate": _certificates(device), "private_key": _private_key(device)}
     assert process.stdin is not None
     process.stdin.write(json.dumps(order).encode() + b"\n")
     try:
@@ -167,16 +170,18 @@ def _result(plan: Plan, servers: list[Server], found: dict[tuple[Kind, str], Mea
         rate = f"handshakes by {kind} per processor second"
         figures += [
             Figure(rate, "1/s", samples(one.rates), samples(other.rates), more_is_better=True),
-            Figure(f"memory of a session by {kind}", "B", samples(one.session_bytes), (), more_is_better=False),
             Figure(f"handshakes by {kind} lost", "", (one.lost,), (other.lost,), more_is_better=False, goal="0"),
         ]
+    memory = samples(found[Kind.KEY, servers[0].name].session_bytes)
+    figures.append(Figure(f"memory of a session by {Kind.KEY}", "B", memory, (), more_is_better=False))
     return Result(
         benchmark="handshakes",
         title="DTLS 1.2 handshakes, AES_128_CCM_8",
         peer="Leshan",
         configuration={
             "load": f"{plan.rounds} rounds of {plan.handshakes} full handshakes with cookie after {plan.warm_up},"
-            f" {PLACES} at a time, each from an address of its own, in turn with Leshan; chains on P-256",
+            f" {PLACES} at a time, each from an address of its own, with a key of its own or all with one certificate,"
+            " in turn with Leshan; chains on P-256",
             "memory": "growth of resident memory over a round, by its handshakes; a JVM's says nothing of that kind",
             **{server.name: server.configuration for server in servers},
         },

@@ -38,8 +38,10 @@ class Limits:
     """Answers of all peers together."""
     concurrent_handlers: int = 16
     """Requests of one peer in progress at the same time."""
-    associations: int = 20_000
+    associations: int = 200_000
     """Open sessions or connections of one endpoint."""
+    associations_per_peer: int = 64
+    """Open DTLS sessions of one certificate or pre-shared key; the one heard longest ago gives way to a newer one."""
     addresses: int = 131_072
     """Peers of one endpoint without security; the idlest gives way to a newcomer."""
     idle: float = 7 * 86_400.0

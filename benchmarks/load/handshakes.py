@@ -12,7 +12,9 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, Final
 
 from cryptography import x509
@@ -32,26 +34,27 @@ _LOOK: Final = 0.05
 
 
 @dataclass(slots=True)
-class _Place:
-    """A client that makes one handshake after the other, and from where."""
+class _Handshake:
+    """One in progress, and from where."""
 
     client: DtlsClient
-    device: int = -1
-    begun: float = 0.0
+    device: int
+    begun: float
 
 
 class Clients:
-    """As many handshakes at a time as there are places."""
+    """At most `places` handshakes at a time, each with the next configuration."""
 
-    def __init__(self, port: int, configs: list[DtlsClientConfig]) -> None:
+    def __init__(self, port: int, places: int, configs: Iterator[DtlsClientConfig]) -> None:
         self._server = ("127.0.0.1", port)
         self._socket = open_socket()
         self._socket.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
-        rng = random.SystemRandom()
-        self._idle = [_Place(DtlsClient(config, rng, CLIENT_LIMITS)) for config in configs]
-        self._busy: dict[int, _Place] = {}
+        self._rng = random.SystemRandom()
+        self._places = places
+        self._configs = configs
+        self._busy: dict[int, _Handshake] = {}
         self._device = 0
 
     def run(self, handshakes: int) -> dict[str, int]:
@@ -59,8 +62,8 @@ class Clients:
         finished = begun = lost = 0
         looked_at = time.monotonic()
         while begun < handshakes or self._busy:
-            while self._idle and begun < handshakes:
-                self._begin(self._idle.pop())
+            while len(self._busy) < self._places and begun < handshakes:
+                self._begin()
                 begun += 1
             finished += self._receive()
             if time.monotonic() > looked_at + _LOOK:
@@ -69,16 +72,16 @@ class Clients:
             self._poll.poll(_LOOK * 1000)
         return {"finished": finished, "lost": lost}
 
-    def _begin(self, place: _Place) -> None:
-        place.device, place.begun = self._device, time.monotonic()
+    def _begin(self) -> None:
+        client = DtlsClient(next(self._configs), self._rng, CLIENT_LIMITS)
+        begun = self._busy[self._device] = _Handshake(client, self._device, time.monotonic())
         self._device += 1
-        self._busy[place.device] = place
-        place.client.connect(self._server, place.begun)
-        self._send(place)
+        client.connect(self._server, begun.begun)
+        self._send(begun)
 
-    def _send(self, place: _Place) -> None:
-        for _, datagram in place.client.datagrams():
-            self._socket.sendmsg((datagram,), source(place.device), 0, self._server)
+    def _send(self, handshake: _Handshake) -> None:
+        for _, datagram in handshake.client.datagrams():
+            self._socket.sendmsg((datagram,), source(handshake.device), 0, self._server)
 
     def _receive(self) -> int:
         """Take what has come; how many handshakes that finishes."""
@@ -87,47 +90,43 @@ class Clients:
             while True:
                 datagram, ancillary, _, _ = self._socket.recvmsg(4096, 64)
                 (_, address) = struct.unpack_from("@i4x4s", ancillary[0][2])
-                place = self._busy.get(int.from_bytes(address) - FIRST_ADDRESS - 1)
-                if place is None:
+                handshake = self._busy.get(int.from_bytes(address) - FIRST_ADDRESS - 1)
+                if handshake is None:
                     continue
-                place.client.receive(datagram, self._server, time.monotonic())
-                self._send(place)
-                if any(isinstance(event, Opened) for event in place.client.events()):
-                    self._free(place)
+                handshake.client.receive(datagram, self._server, time.monotonic())
+                self._send(handshake)
+                if any(isinstance(event, Opened) for event in handshake.client.events()):
+                    del self._busy[handshake.device]
                     finished += 1
         except BlockingIOError:
             return finished
 
-    def _free(self, place: _Place) -> None:
-        del self._busy[place.device]
-        self._idle.append(place)
-
     def _look(self, now: float) -> int:
         """Repeat lost flights; how many handshakes are lost."""
-        late = [place for place in self._busy.values() if now - place.begun > PATIENCE]
-        for place in late:
-            self._free(place)
-        for place in self._busy.values():
-            place.client.timer(now)
-            self._send(place)
+        late = [device for device, handshake in self._busy.items() if now - handshake.begun > PATIENCE]
+        for device in late:
+            del self._busy[device]
+        for handshake in self._busy.values():
+            handshake.client.timer(now)
+            self._send(handshake)
         return len(late)
 
 
-def _configs(order: dict[str, Any]) -> list[DtlsClientConfig]:
-    """One for each place. The server's certificate is taken as it is: its check is not what is measured."""
+def _configs(order: dict[str, Any]) -> Iterator[DtlsClientConfig]:
+    """One for each handshake. The server's certificate is taken as it is: its check is not what is measured."""
     if "keys" in order:
-        return [DtlsClientConfig(psk=(name, bytes.fromhex(key))) for name, key in order["keys"].items()]
+        return (DtlsClientConfig(psk=(name, bytes.fromhex(key))) for name, key in order["keys"].items())
     chain = x509.load_pem_x509_certificates(order["certificate"].encode())
     key = load_pem_private_key(order["private_key"].encode(), None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     server = PeerIdentity(chain[0], (chain[0],), b"", None)
-    return [DtlsClientConfig(chain, key, lambda _: server) for _ in range(order["places"])]
+    return repeat(DtlsClientConfig(chain, key, lambda _: server))
 
 
 def main() -> None:
     """The clients, then one run per line."""
     order = json.loads(sys.stdin.readline())
-    clients = Clients(order["port"], _configs(order))
+    clients = Clients(order["port"], order["places"], _configs(order))
     for line in sys.stdin:
         print(json.dumps(clients.run(json.loads(line)["handshakes"])), flush=True)
 

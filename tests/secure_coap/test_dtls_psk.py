@@ -6,7 +6,7 @@ import pytest
 
 from device_pki.identity import PskIdentity
 from secure_coap.association import Address
-from secure_coap.channels.base import Received
+from secure_coap.channels.base import Closed, Received
 from secure_coap.channels.dtls import DtlsClientConfig, DtlsServerConfig, PskCredential
 from secure_coap.channels.dtls.config import MAX_IDENTITY
 from secure_coap.channels.dtls.guesses import Guesses
@@ -157,6 +157,41 @@ def test_a_configuration_is_complete() -> None:
             config()
         with pytest.raises(ValueError, match="all of chain"):
             config(hierarchy().device.chain)
+
+
+# --- sessions of one peer ---
+
+
+def test_one_peer_has_a_few_sessions_and_the_longest_silent_one_gives_way() -> None:
+    link = Link(by_both(), limits=Limits(associations_per_peer=2))
+    hosts = [(f"198.51.100.{number}", 1) for number in range(3)]
+    link.connect(OTHER, hierarchy().client_config())
+    link.connect(DEVICE, DtlsClientConfig(psk=("gerät", KEY[::-1])))
+    for address in hosts[:2]:
+        link.connect(address, DtlsClientConfig(psk=("device-1", KEY)))
+    link.run()
+    first, second = (item for item in link.opened() if item.remote in hosts)
+    assert isinstance(first, DtlsSession) and isinstance(second, DtlsSession)
+    first.heard_at, second.heard_at = 2000.0, 1000.0
+    link.connect(hosts[2], DtlsClientConfig(psk=("device-1", KEY)))
+    link.run()
+    closed = [event.association for event in link.server_events if isinstance(event, Closed)]
+    assert closed == [second]
+    assert isinstance(link.client_events[second.remote][-1], Closed), "it is told"
+    assert len(link.opened()) == 5
+    assert link.counters.evicted == 1
+
+
+def test_a_session_that_ended_takes_no_place() -> None:
+    link = Link(BY_KEY, limits=Limits(associations_per_peer=1))
+    for port in range(5):
+        address = (DEVICE[0], port)
+        link.connect(address, DtlsClientConfig(psk=("device-1", KEY)))
+        link.run()
+        link.clients[address].close(link.client_association(address), "done")
+        link.run()
+    assert set(link.closed()) == {"closed by the peer"}
+    assert link.counters.evicted == 0
 
 
 # --- guessing ---

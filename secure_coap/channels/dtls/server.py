@@ -16,6 +16,7 @@ from secure_coap.channels.dtls.context import make_context
 from secure_coap.channels.dtls.cookies import CookieListener
 from secure_coap.channels.dtls.guesses import Guesses, source_of
 from secure_coap.channels.dtls.handshake import Handshake
+from secure_coap.channels.dtls.open_sessions import OpenSessions
 from secure_coap.channels.dtls.peer_check import PeerCheck
 from secure_coap.channels.dtls.records import ContentType, Record, is_one_record_of_data, split_records
 from secure_coap.channels.dtls.session import DtlsSession, SessionState
@@ -50,7 +51,8 @@ class DtlsServer:
         self._rng = rng
         self._limits = limits
         self._listener = CookieListener(make_context(config), rng.randbytes(32))
-        self._open: dict[Address, DtlsSession] = {}
+        self._open = OpenSessions(limits)
+        self._by_address = self._open.by_address
         self._half_open: dict[Address, _HalfOpen] = {}
         self._per_source: Counter[str | None] = Counter()
         self._guesses = Guesses(limits)
@@ -62,7 +64,7 @@ class DtlsServer:
 
     def receive(self, datagram: bytes, remote: Address, now: float) -> Received | None:
         """See `Channel`. Records that no session can decrypt disappear."""
-        current = self._open.get(remote)
+        current = self._by_address.get(remote)
         if current is not None and is_one_record_of_data(datagram):
             received = current.receive(datagram)
             return None if received is None else Received(current, received)
@@ -105,7 +107,7 @@ class DtlsServer:
         if record.epoch == 0:
             broken = record.type == ContentType.HANDSHAKE and not record.is_sane_handshake
             return None if broken or record.type == ContentType.APPLICATION_DATA else handshake
-        current = self._open.get(remote)
+        current = self._by_address.get(remote)
         if record.type == ContentType.HANDSHAKE:
             return handshake or current
         return current or handshake
@@ -144,14 +146,20 @@ class DtlsServer:
             self._guesses.take_back(half_open.source, half_open.guess[0])
         self._forget_half_open(session.remote)
         self._counters.handshakes += 1
-        former = self._open.pop(session.remote, None)
+        former = self._by_address.get(session.remote)
         if former is not None:
+            self._open.remove(former)
             self._events.append(Closed(former, "replaced by a new handshake from its address"))
-        if len(self._open) >= self._limits.associations:
+        surplus = self._open.surplus(session.peer)
+        if surplus is not None:
+            self._counters.evicted += 1
+            self.close(surplus, "gave way to a newer session of the same peer")
+        if self._open.full:
+            self._counters.no_room += 1
             session.close("too many associations")
             self._flush(session)
             return
-        self._open[session.remote] = session
+        self._open.add(session)
         self._events.append(Opened(session))
 
     def _after(self, session: DtlsSession) -> None:
@@ -163,8 +171,8 @@ class DtlsServer:
         if half_open is not None and half_open.session is session:
             self._forget_half_open(session.remote)
             self._events.append(Closed(session, session.reason, opened=False))
-        elif self._open.get(session.remote) is session:
-            del self._open[session.remote]
+        elif self._open.holds(session):
+            self._open.remove(session)
             self._events.append(Closed(session, session.reason))
 
     def _flush(self, session: DtlsSession) -> None:
@@ -212,12 +220,12 @@ class DtlsServer:
 
     def seal(self, association: Association, datagram: bytes) -> bytes | None:
         """See `Channel`."""
-        session = self._open.get(association.remote)
+        session = self._by_address.get(association.remote)
         return session.seal(datagram) if session is association else None
 
     def close(self, association: Association, reason: str) -> None:
         """See `Channel`."""
-        session = self._open.get(association.remote)
+        session = self._by_address.get(association.remote)
         if session is association:
             session.close(reason)
             self._after(session)
