@@ -38,6 +38,10 @@ class AnswerUnusable(DeviceError):
     """The device answered success with something that cannot be understood."""
 
 
+class FormatUnreadable(AnswerUnusable):
+    """The device answered in a content format with something that is not of that format, or not of that place."""
+
+
 _ADVICE: Final[Mapping[Code, str]] = {
     Code.BAD_REQUEST: "the device could not make sense of it",
     Code.UNAUTHORIZED: "the device's access control does not let this server",

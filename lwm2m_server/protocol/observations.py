@@ -13,7 +13,7 @@ from typing import Final
 
 from lwm2m_server.protocol import content_formats, operations
 from lwm2m_server.protocol.content_formats import Use
-from lwm2m_server.protocol.errors import AnswerUnusable, DeviceError
+from lwm2m_server.protocol.errors import DeviceError, FormatUnreadable
 from lwm2m_server.protocol.operations import Steps, Target
 from lwm2m_server.protocol.samples import Sample, resolved
 from objects import checks
@@ -81,24 +81,28 @@ def observe(target: Target, subject: Subject, now: float) -> Steps[Begun]:
     if _attributes_apart(subject, target):
         for path in subject.paths:
             yield from operations.write_attributes(target, path, subject.attributes)
-    response, asked = yield from operations.negotiated(
-        target, _use(subject, target), lambda chosen: request_of(subject, chosen, target), Code.CONTENT
+
+    def understand(response: Response, asked: int) -> Begun:
+        first = samples(target, subject, response, asked, now)
+        if response.observe is None:
+            raise NotObservable(f"the device answered {subject} once and will not notify of it; read it instead")
+        return Begun(asked if response.content_format is None else response.content_format, first)
+
+    begun = yield from operations.negotiated(
+        target, _use(subject, target), lambda chosen: request_of(subject, chosen, target), understand
     )
-    if response.observe is None:
-        raise NotObservable(f"the device answered {subject} once and will not notify of it; read it instead")
-    used = asked if response.content_format is None else response.content_format
-    return Begun(used, samples(target, subject, response, used, now))
+    return begun
 
 
 def samples(target: Target, subject: Subject, response: Response, asked: int, now: float) -> tuple[Sample, ...]:
-    """What a notification says. Raises AnswerUnusable, or DeviceRefused when it says that the observation is over."""
+    """What a notification says. Raises FormatUnreadable, or DeviceRefused when it says that the observation is over."""
     operations.expect(response, Code.CONTENT)
     used = asked if response.content_format is None else response.content_format
     base = None if subject.composite else subject.paths[0]
     try:
         found = records.decode(used, base, response.payload, target.model, root=target.root)
     except ObjectsError as error:
-        raise AnswerUnusable(f"the device's notification of {subject} cannot be read: {error}") from error
+        raise FormatUnreadable(f"the device's notification of {subject} cannot be read: {error}") from error
     return resolved(found, now)
 
 

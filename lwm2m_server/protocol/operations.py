@@ -14,7 +14,7 @@ from typing import Final, TypeAlias, TypeVar
 
 from lwm2m_server.protocol import content_formats
 from lwm2m_server.protocol.content_formats import FormatChoice, Use
-from lwm2m_server.protocol.errors import AnswerUnusable, DeviceRefused, FormatRefused
+from lwm2m_server.protocol.errors import AnswerUnusable, DeviceError, DeviceRefused, FormatRefused, FormatUnreadable
 from lwm2m_server.protocol.trees import node_at
 from objects import arguments, checks, formats
 from objects.attributes import Attributes
@@ -68,19 +68,22 @@ def read(target: Target, path: Path) -> Steps[Node]:
     """What is at `path`."""
     checks.read(path, target.model)
     use = content_formats.for_reading(path, target.model)
-    response, asked = yield from negotiated(
-        target, use, lambda chosen: Request(Code.GET, target.segments(path), accept=chosen), Code.CONTENT
+    node = yield from negotiated(
+        target,
+        use,
+        lambda chosen: Request(Code.GET, target.segments(path), accept=chosen),
+        lambda response, asked: content(target, path, expect(response, Code.CONTENT), asked),
     )
-    return content(target, path, response, asked)
+    return node
 
 
 def content(target: Target, path: Path, response: Response, asked: int) -> Node:
-    """The node in a response, whose format is the one asked for unless it names another. Raises AnswerUnusable."""
+    """The node in a response, whose format is the one asked for unless it names another. Raises FormatUnreadable."""
     used = asked if response.content_format is None else response.content_format
     try:
         return formats.decode(used, path, response.payload, target.model, root=target.root)
     except ObjectsError as error:
-        raise AnswerUnusable(f"the device's answer for {path} cannot be read: {error}") from error
+        raise FormatUnreadable(f"the device's answer for {path} cannot be read: {error}") from error
 
 
 def discover(target: Target, path: Path, depth: int | None = None) -> Steps[tuple[Found, ...]]:
@@ -167,10 +170,13 @@ def read_composite(target: Target, paths: Sequence[Path]) -> Steps[dict[Path, Va
     check_composite(target, paths)
     for path in paths:
         checks.read(path, target.model)
-    response, asked = yield from negotiated(
-        target, Use.COMPOSITE, lambda chosen: fetch(target, paths, chosen), Code.CONTENT
+    found = yield from negotiated(
+        target,
+        Use.COMPOSITE,
+        lambda chosen: fetch(target, paths, chosen),
+        lambda response, asked: values(target, expect(response, Code.CONTENT), asked),
     )
-    return values(target, response, asked)
+    return found
 
 
 def fetch(target: Target, paths: Sequence[Path], content_format: int) -> Request:
@@ -180,13 +186,13 @@ def fetch(target: Target, paths: Sequence[Path], content_format: int) -> Request
 
 
 def values(target: Target, response: Response, asked: int) -> dict[Path, Value | None]:
-    """The values in a composite response. Raises AnswerUnusable."""
+    """The values in a composite response. Raises FormatUnreadable."""
     used = asked if response.content_format is None else response.content_format
     try:
         found = composite.decode_values(used, response.payload, target.model, root=target.root)
         return {path: found[path] for path in sorted(found)}
     except ObjectsError as error:
-        raise AnswerUnusable(f"the device's composite answer cannot be read: {error}") from error
+        raise FormatUnreadable(f"the device's composite answer cannot be read: {error}") from error
 
 
 def write_composite(target: Target, given: Mapping[Path, Value | None]) -> Steps[None]:
@@ -202,7 +208,7 @@ def write_composite(target: Target, given: Mapping[Path, Value | None]) -> Steps
         payload = composite.encode_values(chosen, given, target.model, root=target.root)
         return Request(Code.IPATCH, payload=payload, content_format=chosen)
 
-    yield from negotiated(target, Use.COMPOSITE, request, Code.CHANGED)
+    yield from negotiated(target, Use.COMPOSITE, request, lambda response, _: expect(response, Code.CHANGED))
 
 
 def _sent(target: Target, method: Code, path: Path, node: Node, success: Code) -> Steps[Response]:
@@ -213,16 +219,22 @@ def _sent(target: Target, method: Code, path: Path, node: Node, success: Code) -
         return Request(method, target.segments(path), payload=payload, content_format=chosen)
 
     use = content_formats.for_writing(path, node, target.model)
-    response, _ = yield from negotiated(target, use, request, success)
+    response = yield from negotiated(target, use, request, lambda answered, _: expect(answered, success))
     return response
 
 
 def negotiated(
-    target: Target, use: Use, build: Callable[[ContentFormat], Request], success: Code
-) -> Steps[tuple[Response, ContentFormat]]:
-    """Try one format after the other until the device takes one; remember which."""
+    target: Target,
+    use: Use,
+    build: Callable[[ContentFormat], Request],
+    understand: Callable[[Response, ContentFormat], T],
+) -> Steps[T]:
+    """Try one format after the other until the device takes one and its answer is understood; remember which.
+
+    An answer that cannot be read counts as a refusal: some devices speak a format worse than they think.
+    """
     tried: list[ContentFormat] = []
-    refusal = error_of(Code.UNSUPPORTED_CONTENT_FORMAT)
+    failure: DeviceError | None = None
     for chosen in target.formats.candidates(use):
         try:
             request = build(chosen)
@@ -231,13 +243,19 @@ def negotiated(
                 raise
             continue
         response = yield request
-        if response.code not in content_formats.REFUSALS:
-            expect(response, success)
-            target.formats.learn(use, chosen, tried)
-            return response, chosen
         tried.append(chosen)
-        refusal = error_of(response.code, _diagnostic(response))
-    raise FormatRefused(refusal, tried)
+        if response.code in content_formats.REFUSALS:
+            if not isinstance(failure, FormatUnreadable):
+                failure = FormatRefused(error_of(response.code, _diagnostic(response)), tried)
+            continue
+        try:
+            result = understand(response, chosen)
+        except FormatUnreadable as error:
+            failure = failure if isinstance(failure, FormatUnreadable) else error
+            continue
+        target.formats.learn(use, chosen, tried[:-1])
+        return result
+    raise failure or FormatRefused(error_of(Code.UNSUPPORTED_CONTENT_FORMAT), tried)
 
 
 def expect(response: Response, success: Code) -> Response:

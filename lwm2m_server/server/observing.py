@@ -190,6 +190,8 @@ class Observing:
                 else:
                     early.append(news)
 
+            if live is not None:
+                live.forget()  # answered in a format that could not be read
             response, live = await self._sessions.observe(endpoint, request, notified, token=token, timeout=timeout)
             return response
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lwm2m_server.protocol.content_formats import REFUSALS, FormatChoice, Use, candidates, for_reading, for_writing
-from lwm2m_server.protocol.errors import DeviceRefused, FormatRefused
+from lwm2m_server.protocol.errors import DeviceRefused, FormatRefused, FormatUnreadable
 from lwm2m_server.protocol.operations import read
 from objects.formats import encode
 from objects.model import MODEL
@@ -16,7 +16,7 @@ from objects.path import Path
 from secure_coap.exchange import Request, Response
 from secure_coap.numbers.codes import Code
 from secure_coap.numbers.content_formats import ContentFormat
-from tests.lwm2m_server.protocol.driving import drive, target
+from tests.lwm2m_server.protocol.driving import Answer, drive, target
 
 TEXT, OPAQUE, TLV = ContentFormat.TEXT, ContentFormat.OCTET_STREAM, ContentFormat.LWM2M_TLV
 CBOR, JSON = ContentFormat.SENML_CBOR, ContentFormat.SENML_JSON
@@ -94,7 +94,7 @@ def test_what_a_path_and_a_value_need() -> None:
 DEVICE = ObjectInstance.of(0, {0: "Example Ltd", 9: 95})
 
 
-def only(*spoken: int) -> object:
+def only(*spoken: int) -> Answer:
     """A device that answers /3/0 in these formats and refuses the others."""
 
     def answer(request: Request) -> Response:
@@ -111,11 +111,11 @@ def only(*spoken: int) -> object:
 @pytest.mark.parametrize("spoken", [TLV, JSON, CBOR, LWM2M_CBOR])
 def test_the_one_format_of_a_device_is_found_and_remembered(version: str, spoken: int) -> None:
     device = target(version)
-    node, asked = drive(read(device, Path(3, 0)), only(spoken))  # type: ignore[arg-type]
+    node, asked = drive(read(device, Path(3, 0)), only(spoken))
     assert node == DEVICE
     assert [one.accept for one in asked][-1] == spoken
     assert len(asked) == len({one.accept for one in asked})
-    _, again = drive(read(device, Path(3, 0)), only(spoken))  # type: ignore[arg-type]
+    _, again = drive(read(device, Path(3, 0)), only(spoken))
     assert [one.accept for one in again] == [spoken]
     _, elsewhere = drive(read(device, Path(3)), Response(Code.CONTENT, b"", content_format=TLV))
     assert elsewhere[0].accept == spoken
@@ -123,11 +123,11 @@ def test_the_one_format_of_a_device_is_found_and_remembered(version: str, spoken
 
 def test_a_device_that_changes_its_mind_is_asked_anew() -> None:
     device = target()
-    drive(read(device, Path(3, 0)), only(CBOR))  # type: ignore[arg-type]
-    node, asked = drive(read(device, Path(3, 0)), only(TLV))  # type: ignore[arg-type]
+    drive(read(device, Path(3, 0)), only(CBOR))
+    node, asked = drive(read(device, Path(3, 0)), only(TLV))
     assert node == DEVICE
     assert [one.accept for one in asked] == [CBOR, JSON, TLV]
-    _, asked = drive(read(device, Path(3, 0)), only(TLV))  # type: ignore[arg-type]
+    _, asked = drive(read(device, Path(3, 0)), only(TLV))
     assert [one.accept for one in asked] == [TLV]
 
 
@@ -146,4 +146,26 @@ def test_another_error_ends_the_search() -> None:
     with pytest.raises(DeviceRefused, match=r"4\.04 NOT_FOUND: gone; .*discover") as refused:
         drive(read(device, Path(3, 0)), Response(Code.NOT_ACCEPTABLE), Response(Code.NOT_FOUND, b"gone"))
     assert refused.value.diagnostic == "gone"
+    assert device.formats == target().formats
+
+
+def test_a_format_a_device_speaks_badly_is_replaced_too() -> None:
+    def badly(request: Request) -> Response:
+        if request.accept == CBOR:
+            return Response(Code.CONTENT, b"\xff\xff", content_format=CBOR)
+        return only(JSON)(request)
+
+    device = target()
+    node, asked = drive(read(device, Path(3, 0)), badly)
+    assert node == DEVICE
+    assert [one.accept for one in asked] == [CBOR, JSON]
+    _, asked = drive(read(device, Path(3, 0)), badly)
+    assert [one.accept for one in asked] == [JSON]
+
+
+def test_a_device_that_speaks_every_format_badly_is_told_so_and_nothing_is_learned() -> None:
+    device = target()
+    answers = [Response(Code.CONTENT, b"\xff", content_format=CBOR), Response(Code.NOT_ACCEPTABLE)]
+    with pytest.raises(FormatUnreadable, match="/3/0"):
+        drive(read(device, Path(3, 0)), *answers)
     assert device.formats == target().formats

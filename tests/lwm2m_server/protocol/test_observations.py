@@ -67,6 +67,12 @@ def test_a_format_the_device_refuses_is_replaced() -> None:
     assert [(one.accept, one.observe) for one in asked] == [(CBOR, 0), (ContentFormat.SENML_JSON, 0)]
 
 
+def test_a_format_the_device_speaks_badly_is_replaced() -> None:
+    answers = [observed(content(b"\xff", CBOR)), observed(content(bytes.fromhex("c40200000000"), TLV))]
+    begun, asked = drive(observations.observe(target(), Subject.of(Path(3, 0)), NOW), *answers)
+    assert (begun.content_format, len(asked)) == (TLV, 2)
+
+
 def test_a_device_that_will_not_notify_is_told() -> None:
     with pytest.raises(NotObservable, match="read it instead"):
         drive(observations.observe(target(), Subject.of(LIFETIME), NOW), content(b"60", TEXT))
