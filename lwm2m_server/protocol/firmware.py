@@ -89,6 +89,8 @@ class Failure(StrEnum):
     """The order's own time is over."""
     COMPANION = "companion"
     """Another component of the same update failed."""
+    IMAGE = "image"
+    """The image cannot be read on this server."""
     GONE = "gone"
     """The device is no longer this server's."""
 

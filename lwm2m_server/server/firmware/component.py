@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from lwm2m_server.protocol.errors import DeviceRefused
+from lwm2m_server.protocol.errors import DeviceError, DeviceRefused
 from lwm2m_server.protocol.firmware import ADVANCED, FIRMWARE, Way
 from lwm2m_server.server.device import Device
 from objects.definition import ResourceDefinition
@@ -45,7 +45,10 @@ class Component:
 
     async def delivery(self) -> DeliveryMethod:
         """How it takes images. Devices that do not say are pushed to."""
-        method = await self._device.read_value(self._definition["Firmware Update Delivery Method"], self._instance)
+        try:
+            method = await self._device.read_value(self._definition["Firmware Update Delivery Method"], self._instance)
+        except DeviceError:
+            return DeliveryMethod.PUSH
         known = method in DeliveryMethod.__members__.values()
         return DeliveryMethod(method) if known else DeliveryMethod.PUSH  # type: ignore[arg-type]
 
@@ -55,7 +58,7 @@ class Component:
             protocols = await self._device.read_values(
                 self._definition["Firmware Update Protocol Support"], self._instance
             )
-        except DeviceRefused:
+        except DeviceError:
             protocols = {}
         return tuple(value for value in protocols.values() if isinstance(value, int))
 
@@ -111,7 +114,7 @@ class Component:
             return ()
         try:
             links = await self._device.read_values(ADVANCED["Conflicting Instances"], self._instance)
-        except DeviceRefused:
+        except DeviceError:
             return ()
         return tuple(Path(link.object, link.instance) for link in links.values() if isinstance(link, ObjectLink))
 

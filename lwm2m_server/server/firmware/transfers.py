@@ -69,7 +69,10 @@ class Transfers:
         if isinstance(way, Push):
             return replace(update, way=way, token=None)
         image = await self._images.get(order.digest)
-        uri, token = self._pulls.open(order.endpoint, image, way, update.expires_at)
+        try:
+            uri, token = self._pulls.open(order.endpoint, image, way, update.expires_at)
+        except ValueError as error:
+            raise NoWay(str(error)) from error
         self._uris[update.id] = uri
         return replace(update, way=way, token=token)
 

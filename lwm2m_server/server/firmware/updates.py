@@ -7,6 +7,7 @@ ends when the device has to be waited for.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final
@@ -173,15 +174,18 @@ class Updates:
                     pass
         except DeviceRefused as refusal:
             return await self._refused(action, update, refusal, component), False
+        except (AnswerUnusable, ComponentUnusable) as error:
+            return await self._store(update, unusable(update, str(error), self._clock.now())), False
         return update, action in {Action.RESET, Action.CANCEL}
 
     async def _transfer(self, update: Update, seen: Seen, component: Component) -> tuple[Update, bool]:
         self._pulls.close(update.token)
         try:
             begun = await self._transfers.prepare(update, component)
-        except NoWay as none:
-            failure = Failure.RESULT if seen.result > UpdateResult.SUCCESS else Failure.UNSUPPORTED
-            return await self._store(update, unusable(update, str(none), self._clock.now(), failure)), False
+        except (NoWay, OSError) as error:
+            disliked = Failure.RESULT if seen.result > UpdateResult.SUCCESS else Failure.UNSUPPORTED
+            failure = Failure.IMAGE if isinstance(error, OSError) else disliked
+            return await self._store(update, unusable(update, str(error), self._clock.now(), failure)), False
         begun = await self._store(update, begun)
         if not begun.phase.open or begun.phase is Phase.CANCELLING:
             return begun, True
@@ -191,9 +195,16 @@ class Updates:
                 return begun, False
             return await self._push(begun, seen, component)
         except DeviceRefused as refusal:
-            async with self._database.reading() as connection:
-                begun = await store.get(connection, begun.id) or begun
-            return await self._refused(Action.TRANSFER, begun, refusal, component), False
+            return await self._refused(Action.TRANSFER, await self._stored(begun), refusal, component), False
+        except (AnswerUnusable, ComponentUnusable, OSError) as error:
+            begun = await self._stored(begun)
+            failure = Failure.IMAGE if isinstance(error, OSError) else Failure.OUT_OF_ORDER
+            return await self._store(begun, unusable(begun, str(error), self._clock.now(), failure)), False
+
+    async def _stored(self, update: Update) -> Update:
+        """The update as it is after a transfer that failed."""
+        async with self._database.reading() as connection:
+            return await store.get(connection, update.id) or update
 
     async def _push(self, update: Update, seen: Seen, component: Component) -> tuple[Update, bool]:
         try:
@@ -209,9 +220,10 @@ class Updates:
             return update
         changed, _ = refused(update, refusal.code, refusal.diagnostic, self._clock.now())
         if changed.failure is not None:
-            _, result = await component.look()
-            # A URI it cannot use is no refusal of the image: the next look finds another way.
-            changed = replace(update if result in DISLIKED else changed, result=result)
+            with suppress(ComponentUnusable, AnswerUnusable):
+                _, result = await component.look()
+                # A URI it cannot use is no refusal of the image: the next look finds another way.
+                changed = replace(update if result in DISLIKED else changed, result=result)
         return await self._store(update, changed)
 
     async def _store(self, before: Update, after: Update) -> Update:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lwm2m_server.protocol.firmware import Failure, Method, Phase
+from lwm2m_server.protocol.firmware import Failure, Method, Phase, Push
 from lwm2m_server.testing.relay import Disturbance, Relay
 from secure_coap.association import Association
 from secure_coap.endpoint import CoapClient
@@ -143,6 +143,23 @@ async def test_a_device_that_runs_in_circles(tmp_path: Path, state: Callable[[in
         (update,) = await server.ended()
         assert (update.phase, update.failure) == (Phase.FAILED, failure)
         assert asked[0] < 60
+
+
+async def test_a_device_that_answers_nonsense_about_its_abilities_is_pushed_to(tmp_path: Path) -> None:
+    """Resources 8 and 9 of another shape than they are defined with say nothing."""
+    async with depot(tmp_path, install_timeout=0.2) as server, liar(server, lambda asked: 0 if asked < 2 else 2, 99):
+        await server.order(await server.image(b"x"))
+        (update,) = await server.ended()
+        assert (update.way, update.failure, update.result) == (Push.PUSH, Failure.RESULT, 99)
+
+
+async def test_an_image_whose_file_is_gone(tmp_path: Path) -> None:
+    async with depot(tmp_path) as server, client(server.running.address[1]):
+        image = await server.image(IMAGE)
+        (tmp_path / "firmware" / image.sha256.hex()).unlink()
+        for method in (Method.PUSH, Method.PULL):
+            await server.order(image, method=method)
+            assert (await server.ended())[-1].failure is Failure.IMAGE
 
 
 async def _moving(server: Depot) -> None:
