@@ -13,7 +13,7 @@ BERT: Final = 7
 """Over streams only: a block of several times 1,024 bytes, numbered in units of 1,024 (RFC 8323 section 6)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Block:
     """Block `number` of 2 ** (4 + `exponent`) bytes; `more` blocks follow."""
 

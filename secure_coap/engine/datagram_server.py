@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from typing import Final
 
 from secure_coap.engine.answers import NOTHING, Answers
 from secure_coap.engine.conversation import conversation_of
 from secure_coap.engine.incoming import Incoming, Stage
 from secure_coap.engine.link import Link
-from secure_coap.engine.options import first, read_request, response_options
+from secure_coap.engine.options import read_request, response_options
 from secure_coap.engine.proof import AMPLIFICATION, AddressProof
 from secure_coap.engine.sender import Outgoing
 from secure_coap.engine.server_role import SAFE, ServerRole
@@ -99,9 +98,8 @@ class DatagramServer(ServerRole):
             self.refuse(incoming, error, now)
         return None
 
-    def _prove(self, incoming: Incoming, transfer: Sequence[tuple[int, bytes]], now: float) -> None:
-        echo = first(transfer, Option.ECHO)
-        if echo is not None and self._proof is not None and self._proof.accepts(echo, incoming.link.remote, now):
+    def _prove(self, incoming: Incoming, echo: bytes, now: float) -> None:
+        if self._proof is not None and self._proof.accepts(echo, incoming.link.remote, now):
             incoming.link.proven = True
 
     def _withhold(self, incoming: Incoming, now: float) -> bool:

@@ -13,11 +13,11 @@ from secure_coap.engine.blocks import BERT, Block
 from secure_coap.engine.bodies import Body
 from secure_coap.engine.conversation import conversation_of
 from secure_coap.engine.incoming import Blocks, Incoming, Stage
-from secure_coap.engine.options import block_of, in_order, response_options, size_of
+from secure_coap.engine.options import in_order, response_options
 from secure_coap.engine.shared import Shared
 from secure_coap.errors import CoapError, RequestEntityIncomplete, RequestEntityTooLarge, TooManyRequests
 from secure_coap.exchange import RawOptions, Request, Response
-from secure_coap.message import encode_body, encode_uint
+from secure_coap.message import decode_uint, encode_body, encode_uint
 from secure_coap.numbers.codes import Code
 from secure_coap.numbers.options import Option
 
@@ -50,17 +50,28 @@ class ServerRole:
 
     def _advance(self, incoming: Incoming, request: Request, transfer: Sequence[tuple[int, bytes]], now: float) -> bool:
         """What the options of the transfer ask for. Whether the request is whole now."""
-        self._prove(incoming, transfer, now)
-        tags = tuple(value for number, value in transfer if number == Option.REQUEST_TAG)
-        block1 = block_of(transfer, Option.BLOCK1, bert=self.bert)
-        incoming.blocks = Blocks(block1, block_of(transfer, Option.BLOCK2, bert=self.bert), tags)
-        if incoming.block1 is not None:
-            return self._assemble(incoming, request, incoming.block1, size_of(transfer, Option.SIZE1) or 0, now)
-        if incoming.block2 is None or incoming.block2.number == 0:
+        block1 = block2 = None
+        tags: tuple[bytes, ...] = ()
+        announced = 0
+        for number, value in transfer:
+            if number == Option.BLOCK2:
+                block2 = Block.decode(value, bert=self.bert)
+            elif number == Option.BLOCK1:
+                block1 = Block.decode(value, bert=self.bert)
+            elif number == Option.SIZE1:
+                announced = decode_uint(value)
+            elif number == Option.REQUEST_TAG:
+                tags = (*tags, value)
+            elif number == Option.ECHO:
+                self._prove(incoming, value, now)
+        incoming.blocks = Blocks(block1, block2, tags)
+        if block1 is not None:
+            return self._assemble(incoming, request, block1, announced, now)
+        if block2 is None or block2.number == 0:
             return True
         if self._withhold(incoming, now):
             return False
-        return not self._serve_further(incoming, request, incoming.block2, now)
+        return not self._serve_further(incoming, request, block2, now)
 
     def _assemble(self, incoming: Incoming, request: Request, block: Block, announced: int, now: float) -> bool:
         bodies = conversation_of(incoming.link, self._shared, now).received
@@ -180,8 +191,8 @@ class ServerRole:
         """The largest block is 2 ** (4 + this)."""
         return self._shared.limits.block_exponent
 
-    def _prove(self, incoming: Incoming, transfer: Sequence[tuple[int, bytes]], now: float) -> None:
-        """The request may return an Echo value of ours."""
+    def _prove(self, incoming: Incoming, echo: bytes, now: float) -> None:
+        """The request returns an Echo value, which may be ours."""
 
     def _withhold(self, incoming: Incoming, now: float) -> bool:
         """Whether the peer must prove its address first, and was told so."""

@@ -14,6 +14,7 @@ from secure_coap.association import Association
 from secure_coap.endpoint import CoapClient, CoapServer
 from secure_coap.errors import TransportError
 from secure_coap.exchange import Request, Response
+from secure_coap.notifier import Notifier
 from secure_coap.numbers import Code
 
 SIZES = pytest.mark.parametrize("size", [0, 1, 1024, 1025, 20_000, 65_536])
@@ -137,3 +138,29 @@ async def test_we_observe_its_resource(size: int, unused_udp_port: int) -> None:
         await asyncio.sleep(0.05)
         assert heard.empty() and not observation.active
         await server.close()
+
+
+@pytest.mark.parametrize("size", [1, 3000])
+async def test_it_observes_our_resource(size: int) -> None:
+    notifiers: list[Notifier] = []
+    state = [0]
+    held: list[CoapServer] = []
+
+    def handler(request: Request, association: Association) -> Response:
+        if (notifier := held[0].notifier(request)) is not None:
+            notifiers.append(notifier)
+        return Response(Code.CONTENT, bytes(state) * size)
+
+    held.append(await CoapServer.bind("127.0.0.1", 0, dtls=None, handler=handler, prove_addresses=False))
+    uri = f"coap://127.0.0.1:{held[0].address[1]}/counter"
+    context = await aiocoap.Context.create_client_context(transports=["simple6"])
+    observed = context.request(aiocoap.Message(code=aiocoap.GET, uri=uri, observe=0))
+    assert (await observed.response).payload == bytes(size)
+    news = aiter(observed.observation)
+    for number, confirmable in ((1, True), (2, False)):
+        state[0] = number
+        notifiers[0].notify(Response(Code.CONTENT, bytes(state) * size), confirmable=confirmable)
+        assert (await asyncio.wait_for(anext(news), 10)).payload == bytes([number]) * size
+    observed.observation.cancel()
+    await context.shutdown()
+    await held[0].close()
