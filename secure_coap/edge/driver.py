@@ -10,6 +10,7 @@ import random
 from collections.abc import Awaitable, Collection, Coroutine
 from dataclasses import replace
 from functools import partial
+from typing import Final
 
 import structlog
 
@@ -32,6 +33,9 @@ from secure_coap.exchange import Request, Response
 from secure_coap.handlers import Handler, Notify, failed, finished, notified
 from secure_coap.notifier import Notifier
 from secure_coap.observation import Observation, OnNotification
+
+TICK: Final = 0.01
+"""Seconds by which a timer may ring late, so that one serves all that are due by then."""
 
 _log = structlog.get_logger(__name__)
 
@@ -98,7 +102,7 @@ class Driver:
         if due is not None and (self._timer is None or due < self._timer_due):
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = self._loop.call_at(due, self._on_timer)
+            self._timer = self._loop.call_at(due + TICK, self._on_timer)
             self._timer_due = due
 
     def _on_timer(self) -> None:
