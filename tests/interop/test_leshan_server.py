@@ -2,7 +2,8 @@
 
 Register, Update, Deregister. Read of object, instance, resource and resource instance in every content format. Write:
 replace, partial update, a single resource, of every type. Execute with arguments. Create and Delete. Discover,
-Write-Attributes. Observe, Cancel, and Reset of a forgotten observation. Read-, Write- and Observe-Composite.
+Write-Attributes. Observe, Cancel, and Reset of a forgotten observation. Read-, Write- and Observe-Composite. A firmware
+image pushed in blocks.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ async def do(
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", "from device_client.emulator.cli import main; main()", "run",
         "--server", f"{security.scheme}://{HOST}:{server.ports[security.scheme]}", "--endpoint", security.endpoint,
-        "--objects", "temperature,test", "--lifetime", "300", "--period", "0.2",
+        "--objects", "temperature,test,firmware", "--lifetime", "300", "--period", "0.2",
         *emulator_options(security, folder), stderr=DEVNULL,
     )  # fmt: skip
     registered = await server.event("registered")
@@ -184,6 +185,13 @@ async def test_observe_composite(do: Do, server: LeshanServer, content_format: s
     await do("write", paths[0], value="after", format="TEXT")
     assert (await server.event("notified"))["values"] == {paths[0]: "after", paths[1]: 1}
     assert await do("cancel") == [205]
+
+
+async def test_firmware_is_pushed_in_blocks(do: Do) -> None:
+    assert await do("write", "/5/0/0", value=bytes(range(256)).hex() * 80, format="OPAQUE") == {"code": 204}
+    assert (await do("read", "/5/0/3"))["value"] == 2
+    assert await do("write", "/5/0/0", value="", format="OPAQUE") == {"code": 204}
+    assert (await do("read", "/5/0/3"))["value"] == 0
 
 
 async def test_an_update_when_the_server_wants_one(do: Do, server: LeshanServer) -> None:

@@ -1,0 +1,137 @@
+"""`python -m tests.interop.page > docs/reference/interoperability.md`: which operation works with whom, test by test.
+
+A cell names the test that tries it; `test_page.py` finds each of them, and the page as it is written here.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Row(NamedTuple):
+    """One operation; a test of each side, empty where the peer has nothing like it."""
+
+    operation: str
+    client: str
+    server: str
+
+
+ALL: Final = "NoSec, PSK, X.509"
+LESHAN: Final = (
+    Row("Register, version, lifetime, binding, links", "client.test_it_registers_with_its_objects", "server.do"),
+    Row("Update", "client.test_it_updates", "server.test_an_update_when_the_server_wants_one"),
+    Row(
+        "Registration Update Trigger",
+        "client.test_the_server_asks_for_an_update",
+        "server.test_an_update_when_the_server_wants_one",
+    ),
+    Row("Deregister; Register from another address", "registration.test_it_deregisters_and_comes_back", "server.do"),
+    Row(
+        "Read of every level in TLV, SenML JSON, SenML CBOR",
+        "client.test_it_answers_in_every_format_of_nodes",
+        "server.test_read_in_every_format_of_nodes",
+    ),
+    Row("Read in LwM2M JSON", "client.test_it_answers_in_every_format_of_nodes", ""),
+    Row(
+        "Read and Write as text and opaque",
+        "client.test_it_answers_in_every_format_of_values",
+        "server.test_read_as_text_and_opaque",
+    ),
+    Row(
+        "Write of every type",
+        "client.test_values_of_every_type_come_back_as_written",
+        "server.test_values_of_every_type_come_back_as_written",
+    ),
+    Row(
+        "Write: replace and partial update",
+        "client.test_replace_and_partial_update",
+        "server.test_replace_and_partial_update",
+    ),
+    Row("Execute with arguments", "client.test_execute_with_arguments", "server.test_execute_with_arguments"),
+    Row("Create, Delete", "client.test_create_and_delete", "server.test_create_and_delete"),
+    Row(
+        "Discover, Write-Attributes",
+        "client.test_discover_and_write_attributes",
+        "server.test_discover_and_write_attributes",
+    ),
+    Row("Observe, Cancel by a request", "client.test_observe_and_cancel", "server.test_observe_and_cancel"),
+    Row("Cancel by Reset", "", "server.test_a_forgotten_observation_is_reset"),
+    Row(
+        "Read- and Write-Composite in SenML",
+        "client.test_composite_operations",
+        "server.test_composite_operations",
+    ),
+    Row("Observe-Composite", "client.test_observe_composite", "server.test_observe_composite"),
+    Row("Send in SenML JSON and CBOR", "client.test_send", ""),
+    Row("Refusals: 4.01, 4.04, 4.05", "client.test_what_it_refuses", "server.test_what_it_refuses"),
+    Row(
+        "Firmware pushed in blocks",
+        "client.test_firmware_is_pushed_in_blocks",
+        "server.test_firmware_is_pushed_in_blocks",
+    ),
+    Row(
+        "Bootstrap by the client's request, and by the server's",
+        "bootstrap.test_it_is_bootstrapped_and_registers",
+        "",
+    ),
+)
+"""Modules are named without `test_leshan_`."""
+
+NOSEC: Final = (
+    ("Register anew without having left", "test_leshan_registration.test_it_registers_anew_without_having_left"),
+    ("A registration expires", "test_leshan_registration.test_its_registration_expires"),
+    ("A device without bootstrap profile is refused", "test_leshan_bootstrap.test_a_client_without_profile_is_refused"),
+)
+LIBCOAP: Final = (
+    ("its client: GET, PUT by Block1 and Block2, Echo", "test_libcoap.test_its_client_gets_and_puts"),
+    ("its client: POST, FETCH, iPATCH in blocks of 64", "test_libcoap.test_its_client_sends_a_body_in_small_blocks"),
+    ("its client: diagnostic payloads", "test_libcoap.test_its_client_is_told_our_error"),
+    ("its server: GET, PUT, DELETE, block by block", "test_libcoap.test_our_client_uses_its_server"),
+    ("its server: separate responses", "test_libcoap.test_its_server_answers_separately"),
+    ("its server: Observe, cancelled", "test_libcoap.test_our_client_observes_its_server"),
+)
+_HEAD: Final = """\
+# What works with whom
+
+Every line is tried by `make test`, against the peer itself. What a peer's library lacks is left out.
+
+## Eclipse Leshan 2.0.0-M18 (Java)
+
+| operation | our server, its client | our emulated device, its server |
+| --- | --- | --- |
+"""
+_TAIL: Final = """\
+
+## OpenSSL, GnuTLS, aiocoap
+
+`tests/secure_coap` meets OpenSSL's `s_client` and `s_server` in both roles with certificates and pre-shared keys, and
+aiocoap in both roles without security. `test_libcoap_dtls` meets libcoap on OpenSSL and on GnuTLS over DTLS,
+`test_libcoap_tcp` over TCP and TLS.
+
+## What else is known
+
+- Leshan's client registers as LwM2M 1.1 only; Leshan's bootstrap server is not published as a library.
+- Wakaama's example client (1.1, TLV and SenML JSON) was tried by hand: registration, every single operation,
+  observations and block-wise firmware work, also in blocks of 64 bytes. It does not answer composite operations at all,
+  and tells no server what that server itself has written.
+"""
+
+
+def page() -> str:
+    """The page."""
+    rows = "".join(
+        f"| {row.operation} | {ALL if row.client else ''} | {ALL if row.server else ''} |\n" for row in LESHAN
+    )
+    nosec = "".join(f"| {operation} | NoSec | |\n" for operation, _ in NOSEC)
+    libcoap = "".join(f"| {operation} | NoSec |\n" for operation, _ in LIBCOAP)
+    return f"{_HEAD}{rows}{nosec}\n## libcoap 4.3 (C)\n\n| operation | security |\n| --- | --- |\n{libcoap}{_TAIL}"
+
+
+def tests() -> list[str]:
+    """Every test the page stands on, as `module.function`."""
+    leshan = [name for row in LESHAN for name in (row.client, row.server) if name]
+    return [f"test_leshan_{name}" for name in leshan] + [name for _, name in (*NOSEC, *LIBCOAP)]
+
+
+if __name__ == "__main__":
+    print(page(), end="")
