@@ -32,12 +32,16 @@ class Relation(Enum):
 class Link:
     """A registration over its session, and what the server observes there."""
 
-    def __init__(self, registration: Registration, credential: bytes | None, observations: Observations) -> None:
+    def __init__(
+        self, registration: Registration, credential: bytes | None, observations: Observations, log: Logger
+    ) -> None:
         self.registration = registration
         self.credential = credential
         """Thumbprint of the operational key it was opened with; None: the factory key."""
         observations.reach(registration.session)
+        self._log = log
         self._observing = asyncio.ensure_future(observations.run())
+        self._observing.add_done_callback(self._observing_ended)
 
     @property
     def session(self) -> CoapSession:
@@ -46,6 +50,11 @@ class Link:
     @property
     def alive(self) -> bool:
         return not self.session.closed.is_set()
+
+    def _observing_ended(self, done: asyncio.Future[None]) -> None:
+        """A defect costs the server its notifications and nothing else; the log has it."""
+        if not done.cancelled() and (defect := done.exception()) is not None:
+            self._log.error("observing_stopped_by_defect", exc_info=defect)
 
     async def close(self) -> None:
         self._observing.cancel()
@@ -89,7 +98,7 @@ class Links:
             self._sessions.report_wire()
         kind = "factory" if credential is None else "operational"
         self._log.info("registered", server=peer.uri, certificate=kind, relation=relation.name.lower())
-        return Link(registration, credential, observations)
+        return Link(registration, credential, observations, self._log)
 
     async def take(self, link: Link) -> None:
         """Make this link the device's own; the one before it is closed."""
