@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,7 +29,7 @@ from lwm2m_server.roles.garbage import settle
 from lwm2m_server.server.bootstrapping import Bootstrapper
 from lwm2m_server.server.firmware.service import Firmware
 from lwm2m_server.server.server import DATABASE, Lwm2mServer
-from lwm2m_server.settings import DmSettings
+from lwm2m_server.settings import Address, DmSettings
 from lwm2m_server.store.database import Database
 from objects.firmware import PullProtocol
 from objects.model import MODEL, ObjectModel
@@ -95,9 +95,9 @@ async def running_dm(settings: DmSettings, clock: Clock | None = None) -> AsyncI
         announce(firmware, PullProtocol.COAP, nosec)
         announce(firmware, PullProtocol.COAPS, dtls)
         await renew_token(database, settings.data, clock.seconds(), at_start=True)
-        admin = await stack.enter_async_context(
-            serving(create_app(server, firmware, bootstrapper=bootstrapper), *settings.admin_bind)
-        )
+        app = create_app(server, firmware, bootstrapper=bootstrapper)
+        with _listening("admin_bind", settings.admin_bind):
+            admin = await stack.enter_async_context(serving(app, *settings.admin_bind))
         upkeep = asyncio.create_task(_upkeep(settings, server, firmware))
         try:
             yield RunningDm(nosec, dtls, tcp, tls, admin, server, firmware)
@@ -113,17 +113,31 @@ async def _bind(settings: DmSettings, server: Lwm2mServer, clock: Clock) -> tupl
     """Listen where the settings say; UDP without and with security, TCP without and with security."""
     nosec = dtls = tcp = tls = None
     if settings.nosec_bind is not None:
-        nosec = await server.bind(*settings.nosec_bind, nosec_anywhere=settings.nosec_anywhere)
+        with _listening("nosec_bind", settings.nosec_bind):
+            nosec = await server.bind(*settings.nosec_bind, nosec_anywhere=settings.nosec_anywhere)
     if settings.dtls_bind is not None:
-        dtls = await server.bind(*settings.dtls_bind, dtls=_secured(settings, server, clock))
+        secured = _secured(settings, server, clock)
+        with _listening("dtls_bind", settings.dtls_bind):
+            dtls = await server.bind(*settings.dtls_bind, dtls=secured)
     if settings.tcp_bind is not None:
-        tcp = await server.bind_tcp(*settings.tcp_bind, nosec_anywhere=settings.nosec_anywhere)
+        with _listening("tcp_bind", settings.tcp_bind):
+            tcp = await server.bind_tcp(*settings.tcp_bind, nosec_anywhere=settings.nosec_anywhere)
     if settings.tls_bind is not None:
         secured = _secured(settings, server, clock)
         if not secured.certificate_chain:
             raise KeysError("tls_bind needs a certificate of the server: there are no pre-shared keys over TLS")
-        tls = await server.bind_tcp(*settings.tls_bind, tls=secured)
+        with _listening("tls_bind", settings.tls_bind):
+            tls = await server.bind_tcp(*settings.tls_bind, tls=secured)
     return nosec, dtls, tcp, tls
+
+
+@contextmanager
+def _listening(setting: str, address: Address) -> Iterator[None]:
+    """An address that cannot be listened on is named with its setting."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(f"{setting} = {address.host}:{address.port}: {error.strerror}; choose another address") from error
 
 
 def _model(settings: DmSettings) -> ObjectModel:

@@ -135,6 +135,18 @@ async def test_over_tcp_and_tls(folder: Path) -> None:
         await plain.close()
 
 
+async def test_an_address_that_is_taken_is_named(folder: Path) -> None:
+    async with running(folder) as (role, _):
+        assert role.nosec is not None
+        with pytest.raises(OSError, match=f"nosec_bind = 127.0.0.1:{role.nosec[1]}: "):
+            async with running_dm(DmSettings(data=folder.parent / "other", nosec_bind=Address(*role.nosec))):
+                raise AssertionError("two servers on one port")
+        taken = DmSettings(data=folder.parent / "other", dtls_bind=ANY, admin_bind=Address(*role.admin))
+        with pytest.raises(OSError, match="admin_bind"):
+            async with running_dm(taken):
+                raise AssertionError("two servers on one port")
+
+
 async def test_tls_needs_a_certificate_of_the_server(folder: Path) -> None:
     certificate_path(folder, ServerKey.DTLS).unlink()
     with pytest.raises(KeysError, match="tls_bind"):
