@@ -1,1 +1,1 @@
-"""Ways to carry CoAP datagrams: plain UDP (loopback only) and DTLS 1.2, behind one interface."""
+"""Ways to carry CoAP: UDP and TCP without security, DTLS 1.2 and TLS. They decide whose the bytes are."""

@@ -55,6 +55,8 @@ class PlainAssociations:
         """A new association; the caller has made room."""
         association = self.by_address[remote] = PlainAssociation(remote, now)
         self._in_turn.append(association)
+        if len(self._in_turn) > 2 * len(self.by_address) + _LOOKED_AT:  # most of them have ended
+            self._in_turn = deque(self.by_address.values())
         return association
 
     def remove(self, association: PlainAssociation) -> None:
