@@ -14,6 +14,7 @@ from device_client.emulator.life.credentials import Credentials
 from device_client.emulator.life.enrolling import Enroller
 from device_client.emulator.life.host import TransferHost
 from device_client.emulator.life.links import Links
+from device_client.emulator.life.payloads import Payloads
 from device_client.emulator.life.sessions import Sessions
 from device_client.emulator.life.software import Software
 from device_client.emulator.life.trust import Trust
@@ -22,6 +23,7 @@ from device_client.emulator.lwm2m.device_object import DeviceObject
 from device_client.emulator.lwm2m.dispatch import Dispatcher
 from device_client.emulator.lwm2m.reading import BY_VERSION
 from device_client.emulator.lwm2m.registration import VERSION
+from device_client.emulator.lwm2m.transfer.suit_report import ReportObject
 from device_client.emulator.lwm2m.standard.device import device_object
 from device_client.emulator.lwm2m.standard.sensors import location, reset_extremes, temperature
 from device_client.emulator.lwm2m.standard.simulation import Simulation
@@ -32,7 +34,7 @@ from device_client.emulator.lwm2m.transfer.server import server_object
 from device_client.emulator.lwm2m.transfer.trust_transfer import Nonce, fallback_object, transfer_object
 from device_client.emulator.lwm2m.tree import ObjectTree
 from device_client.emulator.orders import Order, Orders
-from device_client.emulator.settings import RunSettings
+from device_client.emulator.settings import Pauses, RunSettings
 from device_client.emulator.storage import identity
 from device_client.emulator.storage.files import DeviceFiles
 from device_client.emulator.storage.identity import FactoryRecord
@@ -69,6 +71,8 @@ class Parts:
     software_store: SoftwareStore
     software: Software
     firmware: Firmware
+    payloads: Payloads
+    report: ReportObject
     nonce: Nonce
     host: TransferHost
     trust: Trust
@@ -90,6 +94,7 @@ class Parts:
     def forget_volatile(self) -> None:
         """What a restart loses: the nonce, open orders, and what was measured since power on."""
         self.nonce.forget()
+        self.report.forget()
         self.orders.clear()
         reset_extremes(self.thermometers)
 
@@ -143,6 +148,9 @@ def assemble(files: DeviceFiles, outside: Surroundings) -> Parts:
     firmware = Firmware(
         store, software, lambda: firmware_authority(host), lambda: orders.give(Order.FIRMWARE), outside.log
     )
+    report = ReportObject(software, lambda: credentials.factory().private_key)
+    pauses = Pauses(outside.settings.retry_min, outside.settings.retry_max, outside.rng)
+    payloads = Payloads(sessions, lambda: pauses, outside.log, lab=installed.lab)
     place, walk = location(MODEL, outside.now)
     thermometers, warm = temperature(MODEL)
     objects = (
@@ -153,6 +161,7 @@ def assemble(files: DeviceFiles, outside: Surroundings) -> Parts:
         ),
         device_object(factory.endpoint, outside.now, lambda: orders.give(Order.REBOOT)),
         firmware.object(),
+        report.object(),
         transfer_object(host, nonce),
         enrollment_object(host, credentials, vault, preferences, lambda: orders.give(Order.ENROLL)),
         fallback_object(host),
@@ -172,6 +181,8 @@ def assemble(files: DeviceFiles, outside: Surroundings) -> Parts:
         software_store=store,
         software=software,
         firmware=firmware,
+        payloads=payloads,
+        report=report,
         nonce=nonce,
         host=host,
         trust=trust,

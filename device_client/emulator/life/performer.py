@@ -168,11 +168,12 @@ class Performer:
     async def _update(self, action: Update) -> Event:
         """An update session: the next provider writes its manifest to object 5 and executes Update."""
         parts = self._parts
+        server, identity = self._server(action.uri, action.anchors), parts.credentials.factory()
         try:
             link = await parts.links.open(
                 Relation.UPDATE,
-                self._server(action.uri, action.anchors),
-                parts.credentials.factory(),
+                server,
+                identity,
                 None,
                 parts.lifetime(),
             )
@@ -192,7 +193,7 @@ class Performer:
             return self._failed(State.UPDATING, error, Result.UPDATE)
         finally:
             await link.close()
-        if not parts.firmware.process(beside=True):
+        if not await parts.firmware.process(lambda uri: parts.payloads.fetch(uri, server, identity), beside=True):
             return StepFailed(State.UPDATING, final=True, result=Result.UPDATE)
         return StepSucceeded(State.UPDATING)
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from cose.keys import public_key_of
 from device_client.emulator.log import Logger
 from device_client.emulator.storage.software import SoftwareStore
 from device_client.emulator.storage.vault import Vault
 from suit.digest import Digest
 from suit.envelope import VerifiedEnvelope, parse_envelope
-from suit.errors import SuitError, SuitReason
+from suit.errors import FetchNeeded, SuitError, SuitReason
+from suit.numbers import DigestAlgorithm
 from suit.processor import ProcessResult, process
 from suit.recipient import DeviceDescription
+from suit.records import Log
+from suit.report import Report, report_of
 from trust_transfer.messages.values import SuitDigest
 
 
@@ -45,15 +50,38 @@ class Software:
                 found.add(_suit_digest(digest))
         return frozenset(found)
 
-    def install(self, digest: bytes, authority: bytes, *, beside: bool) -> ProcessResult:
-        """Process a stored manifest; `beside`: what runs now is kept as the agreed state. Raises SuitError."""
+    @property
+    def report(self) -> Report | None:
+        """What became of the manifest that was installed last, or should have been."""
+        encoded = self._store.report()
+        return None if encoded is None else Report.decode(encoded)
+
+    def install(
+        self, digest: bytes, authority: bytes, *, beside: bool, fetched: Mapping[str, bytes] | None = None
+    ) -> ProcessResult:
+        """Process a stored manifest and keep the report on it; `beside`: what runs now is kept as the agreed state.
+
+        Raises SuitError; FetchNeeded, about which there is nothing to report yet, until `fetched` has all payloads.
+        """
+        log = Log()
         self._store.beside_agreed(beside)
         try:
-            result = self._process(digest, authority, self._store.state.sequence)
+            result = self._process(digest, authority, self._store.state.sequence, fetched, log)
+        except FetchNeeded:
+            raise
+        except SuitError as error:
+            self.report_failure(digest, error, log)
+            raise
         finally:
             self._store.beside_agreed(keep=False)
+        self._store.keep_report(report_of(result.digest, log, None).encode())
         self._store.erase_unused()
         return result
+
+    def report_failure(self, digest: bytes, error: SuitError, log: Log | None = None) -> None:
+        """Keep the report that this manifest was not installed."""
+        named = Digest(DigestAlgorithm.SHA_256, digest)
+        self._store.keep_report(report_of(named, log or Log(), error).encode())
 
     def reset(self, agreed: SuitDigest, authority: bytes) -> None:
         """Bring the agreed state back: its components and no others. Raises SuitError, StorageError."""
@@ -61,6 +89,7 @@ class Software:
         self._process(agreed.digest, authority, None)
         self._store.keep_only(self._envelope(agreed.digest, authority).manifest.components)
         self._store.change(package=None, updating=False, result=0)
+        self._store.forget_report()
         self._store.erase_unused()
 
     def return_to_agreed(self) -> None:
@@ -74,9 +103,22 @@ class Software:
         self._store.change(agreed=None)
         self._store.erase_unused()
 
-    def _process(self, digest: bytes, authority: bytes, last_sequence: int | None) -> ProcessResult:
-        envelope = self._envelope(digest, authority)
-        result = process(envelope, device=self._device, store=self._store, last_sequence=last_sequence)
+    def _process(
+        self,
+        digest: bytes,
+        authority: bytes,
+        last_sequence: int | None,
+        fetched: Mapping[str, bytes] | None = None,
+        log: Log | None = None,
+    ) -> ProcessResult:
+        result = process(
+            self._envelope(digest, authority),
+            device=self._device,
+            store=self._store,
+            last_sequence=last_sequence,
+            fetched=fetched,
+            log=log,
+        )
         self._log.info("manifest_processed", digest=digest.hex(), changed=result.changed)
         return result
 

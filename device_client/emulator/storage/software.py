@@ -19,6 +19,7 @@ from suit.metadata import ComponentMetadata
 from suit.templates import APPLICATION_DATA, CONFIGURATION, IMAGE, component_id
 
 FILE: Final = "software.cbor"
+REPORT: Final = "suit-report.cbor"
 FOLDER: Final = "components"
 COMPONENTS: Final = frozenset(component_id(parts) for parts in (IMAGE, CONFIGURATION, APPLICATION_DATA))
 MAX_COMPONENT: Final = 1 << 20
@@ -74,6 +75,19 @@ class SoftwareStore:
         if changed != self.state:
             self._files.write(FILE, _encode(changed))
             self.state = changed
+
+    def keep_report(self, report: bytes) -> None:
+        """What became of the manifest processed last, unsigned."""
+        self._files.write(REPORT, report)
+
+    def report(self) -> bytes | None:
+        """What `keep_report` was given last."""
+        return self._files.read(REPORT) if self._files.exists(REPORT) else None
+
+    def forget_report(self) -> None:
+        """It says what a provider installed, and is that provider's."""
+        if self._files.exists(REPORT):
+            self._files.erase(REPORT)
 
     def beside_agreed(self, keep: bool) -> None:
         """Whether the next commit keeps what runs now as the agreed state."""

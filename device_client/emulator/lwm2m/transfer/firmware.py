@@ -6,19 +6,24 @@ the device before the message that names it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 from device_client.emulator.life.software import Software
 from device_client.emulator.log import Logger
 from device_client.emulator.lwm2m.device_object import DeviceObject
+from device_client.emulator.lwm2m.firmware.packages import PackageRefused
 from device_client.emulator.lwm2m.instance import Arguments, Content
 from device_client.emulator.storage.files import StorageError
 from device_client.emulator.storage.software import SoftwareStore
 from objects.firmware import DeliveryMethod, UpdateResult, UpdateState
 from secure_coap.errors import BadRequest, InternalServerError, MethodNotAllowed
-from suit.errors import SuitError, SuitReason
+from suit.errors import FetchNeeded, SuitError, SuitReason
 from trust_transfer.device.actions import Answer
 from trust_transfer.device.events import Source
+
+Fetch: TypeAlias = Callable[[str], Awaitable[bytes]]
+"""Gets the payload behind a URI. Raises PackageRefused."""
 
 _VERIFICATION = frozenset({SuitReason.DIGEST, SuitReason.SIGNATURE})
 
@@ -62,19 +67,37 @@ class Firmware:
             executors={"Update": self._update},
         )
 
-    def process(self, *, beside: bool) -> bool:
-        """Process the package that Update ordered; whether it is installed now. Nothing ordered: False."""
+    async def process(self, fetch: Fetch, *, beside: bool) -> bool:
+        """Process the package that Update ordered; whether it is installed now. Nothing ordered: False.
+
+        `fetch` gets the payloads that are not in the envelope.
+        """
         package = self._store.state.package
         if package is None or not self._store.state.updating:
             return False
         try:
-            self._software.install(package, self._authority(), beside=beside)
-        except (SuitError, StorageError) as error:
+            await self._install(package, fetch, beside=beside)
+        except (SuitError, StorageError, PackageRefused) as error:
             self._log.warning("update_failed", problem=str(error))
             self._store.change(package=None, updating=False, result=int(_failure(error)))
             return False
         self._store.change(package=None, updating=False, result=int(UpdateResult.SUCCESS))
         return True
+
+    async def _install(self, package: bytes, fetch: Fetch, *, beside: bool) -> None:
+        """Fetch what is asked for and begin again, as often as the manifest has payloads."""
+        fetched: dict[str, bytes] = {}
+        while True:
+            try:
+                self._software.install(package, self._authority(), beside=beside, fetched=fetched)
+            except FetchNeeded as needed:
+                try:
+                    fetched[needed.uri] = await fetch(needed.uri)
+                except PackageRefused:
+                    self._software.report_failure(package, needed)
+                    raise
+            else:
+                return
 
     def _write(self, content: Content, source: Source) -> Answer | None:
         assert isinstance(content, bytes)
@@ -109,7 +132,9 @@ class Firmware:
         return None
 
 
-def _failure(error: SuitError | StorageError) -> UpdateResult:
+def _failure(error: SuitError | StorageError | PackageRefused) -> UpdateResult:
+    if isinstance(error, PackageRefused):
+        return error.result
     if isinstance(error, StorageError) or error.reason is SuitReason.STORE:
         return UpdateResult.NOT_ENOUGH_STORAGE
     if error.reason in _VERIFICATION:
