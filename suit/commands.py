@@ -5,7 +5,7 @@ A new command is one number, one row here and one row in `suit.machine`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -128,6 +128,26 @@ def alternative_offset(command: Command, number: int) -> int:
 def encode_command(command: Command) -> bytes:
     """One command and its argument, as they stand in a sequence."""
     return cbor.encode(int(command.code)) + cbor.encode(_codec(command.code).item(command.argument))
+
+
+def uris(*sequences: CommandSequence) -> set[str]:
+    """Every URI these commands set, also those inside other commands."""
+    return {uri for sequence in sequences for command in sequence for uri in _uris_of(command.argument)}
+
+
+def _uris_of(argument: Argument) -> Iterator[str]:
+    match argument:
+        case Override(values):
+            yield from (uri for uri in (values.get(ParameterKey.URI),) if isinstance(uri, str))
+        case OverrideMultiple(components):
+            for values in components.values():
+                yield from _uris_of(Override(values))
+        case Alternatives(sequences):
+            yield from uris(*(sequence for sequence in sequences if sequence is not None))
+        case Nested(sequence):
+            yield from uris(sequence)
+        case _:
+            pass
 
 
 class _Context(NamedTuple):

@@ -9,11 +9,11 @@ from typing import Any, Final
 from cose import cbor
 from suit import authentication, decoding
 from suit.authentication import MAX_BLOCKS, Author, Authority
-from suit.commands import Alternatives, CommandSequence, Nested, Override, decode_sequence
+from suit.commands import CommandSequence, decode_sequence, uris
 from suit.digest import Digest, of_element
 from suit.errors import SuitError, SuitReason
 from suit.manifest import SEVERABLE_KEYS, Manifest, parse_manifest
-from suit.numbers import EnvelopeKey, ManifestKey, ParameterKey, SuitTag
+from suit.numbers import EnvelopeKey, ManifestKey, SuitTag
 
 MAX_SIZE: Final = 1 << 16
 """Bytes of an envelope without integrated images."""
@@ -163,6 +163,12 @@ def without(envelope: Envelope, keys: Collection[ManifestKey]) -> bytes:
     return assemble(envelope.manifest_bytes, envelope.digest, list(envelope.signatures), members)
 
 
+def including(envelope: Envelope, severed: Mapping[ManifestKey, bytes]) -> bytes:
+    """The envelope with severed elements put back: `without` undone, byte for byte."""
+    members: dict[ManifestKey | str, bytes] = {**envelope.members, **severed}
+    return assemble(envelope.manifest_bytes, envelope.digest, list(envelope.signatures), members)
+
+
 def assemble(manifest: bytes, digest: Digest, signatures: list[bytes], members: Mapping[Any, bytes]) -> bytes:
     """The bytes of an envelope of these parts; `members` are severed elements and payloads."""
     wrapper = cbor.encode([digest.encode(), *signatures])
@@ -187,21 +193,4 @@ def _authentication(wrapper: Any) -> tuple[Digest, tuple[bytes, ...]]:
 
 def _integrated_uris(manifest: Manifest) -> set[str]:
     sequences = [s for s in manifest.sequences.values() if not isinstance(s, Digest)]
-    uris = {uri for sequence in (manifest.shared, *sequences) for uri in _uris(sequence)}
-    return {uri for uri in uris if uri.startswith("#")}
-
-
-def _uris(sequence: CommandSequence) -> set[str]:
-    found: set[str] = set()
-    for command in sequence:
-        match command.argument:
-            case Override(values):
-                uri = values.get(ParameterKey.URI)
-                found |= {uri} if isinstance(uri, str) else set()
-            case Alternatives(sequences):
-                found = found.union(*(_uris(s) for s in sequences if s is not None))
-            case Nested(inner):
-                found |= _uris(inner)
-            case _:
-                pass
-    return found
+    return {uri for uri in uris(manifest.shared, *sequences) if uri.startswith("#")}

@@ -1,6 +1,6 @@
 """The partner API: what providers send each other, over HTTPS with mutual TLS and pinned certificates.
 
-    PUT devices/{chunk} · PUT bags/{n} · PUT template · POST receipts · POST releases · GET
+    PUT devices/{chunk} · PUT bags/{n} · PUT template · POST receipts · POST releases · GET · GET manifests/{digest}
     beneath /partner/v1/transfers/{cti hex}
 
 201 stored, 204 the same bytes again, 409 other bytes under the same name; a 2xx is sent only after storing. Who calls
@@ -21,6 +21,7 @@ from lwm2m_server.api.body import bounded_body
 from lwm2m_server.api.mutual_tls import peer_fingerprint
 from lwm2m_server.fleet.errors import Rejected, Unknown
 from lwm2m_server.fleet.inbox import Inbox
+from lwm2m_server.fleet.manifest_registry import ManifestRegistry
 from lwm2m_server.fleet.partners import PartnerProfile
 from lwm2m_server.fleet.views import partner_view
 from lwm2m_server.problem import Problem
@@ -36,9 +37,11 @@ MAX_BAD_SIGNATURES: Final = 5
 BAD_SIGNATURE_WINDOW: Final = 60.0
 """Seconds."""
 _CTI: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+SUIT_ENVELOPE: Final = "application/suit-envelope+cose"
 
 
-def create_app(database: Database, inbox: Inbox) -> FastAPI:
+def create_app(database: Database, inbox: Inbox, manifests: ManifestRegistry) -> FastAPI:
     """The application; serve it with `MutualTlsProtocol`."""
     app = FastAPI(title="Partner API", docs_url=None, redoc_url=None, openapi_url=None)
     errors.install(app)
@@ -91,6 +94,13 @@ def create_app(database: Database, inbox: Inbox) -> FastAPI:
     async def get_transfer(partner: partner_type, cti: cti_type) -> dict[str, object]:
         async with database.reading() as connection:
             return await partner_view(connection, cti, partner.name)
+
+    @app.get(base + "/manifests/{digest}")
+    async def get_manifest(partner: partner_type, cti: cti_type, digest: str) -> Response:
+        if not _DIGEST.fullmatch(digest):
+            raise Unknown("this manifest")
+        envelope = await manifests.handed_over(cti, bytes.fromhex(digest), partner.name)
+        return Response(envelope, media_type=SUIT_ENVELOPE)
 
     return app
 

@@ -22,6 +22,9 @@ from lwm2m_server.cli.images import COLUMNS
 
 app = typer.Typer(no_args_is_help=True, help="Firmware: build and sign manifests, update devices, follow them.")
 
+_DIGEST = 64
+"""Hex digits of a digest."""
+_REPORT_COLUMNS = ("update", "endpoint", "digest", "success", "reason", "received_at")
 _PUSH_COLUMNS = ("id", "endpoint", "component", "digest", "state", "percent", "way", "meaning", "failure")
 
 
@@ -132,11 +135,27 @@ def status(
 
 
 @app.command("show")
-def show_update(
-    number: Annotated[int, typer.Argument(help="The update's id.")], config: Config, output: Format = Output.TABLE
+def show_firmware(
+    what: Annotated[str, typer.Argument(help="A manifest's digest, or an update's id.")],
+    config: Config,
+    output: Format = Output.TABLE,
 ) -> None:
-    """Show one update of one component."""
-    show(output, Server(config).get(f"firmware/pushes/{number}"))
+    """Show a manifest with who signed it, or one update of one component."""
+    path = (
+        f"firmware/pushes/{segment(what)}" if what.isdecimal() and len(what) < _DIGEST else f"firmware/{segment(what)}"
+    )
+    show(output, Server(config).get(path))
+
+
+@app.command()
+def reports(
+    config: Config,
+    device: Annotated[str | None, typer.Option(help="Only this device.")] = None,
+    image: Annotated[str | None, typer.Option(help="Only about the manifest of this digest.")] = None,
+    output: Format = Output.TABLE,
+) -> None:
+    """Show what devices have signed about the manifests they processed."""
+    show(output, Server(config).get("firmware/reports", device=device, image=image), _REPORT_COLUMNS)
 
 
 @app.command()

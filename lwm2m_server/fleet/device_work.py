@@ -21,6 +21,7 @@ from lwm2m_server.fleet.books import Books
 from lwm2m_server.fleet.comparison import arrival_deviations
 from lwm2m_server.fleet.definitions import ENROLLMENT, TRANSFER
 from lwm2m_server.fleet.offer_delivery import OfferDelivery, account_instance
+from lwm2m_server.fleet.suit_reports import SuitReports
 from lwm2m_server.protocol.errors import DeviceError, DeviceRefused
 from lwm2m_server.protocol.object_links import links_of
 from lwm2m_server.server.device import Device
@@ -65,6 +66,7 @@ class DeviceWork:
         server: Lwm2mServer,
         offers: OfferDelivery,
         firmware: Firmware,
+        reports: SuitReports,
         clock: Clock,
         permanent_anchor: bytes,
         on_book_changed: Callable[[], None],
@@ -74,6 +76,7 @@ class DeviceWork:
         self._server = server
         self._offers = offers
         self._firmware = firmware
+        self._reports = reports
         self._clock = clock
         self._permanent_anchor = permanent_anchor
         self._on_book_changed = on_book_changed
@@ -112,6 +115,8 @@ class DeviceWork:
         if kind is Kind.PROVISIONAL:
             return await self._settle_provisional(row, device)
         pushing = kind is Kind.OPERATIONAL and await self._firmware.run(device)
+        if not pushing:
+            await self._reports.collect(device, links, _factory_key(row))
         due = [duty for duty in await self._due(row.endpoint) if not (pushing and isinstance(duty, Deliver))]
         done = [not pushing] + [await self._do(duty, row, device, links) for duty in due]
         done.append(await self._start(row.endpoint, device))

@@ -1,4 +1,4 @@
-"""The provider's own devices, groups, partners and firmware: what its operator adds."""
+"""The provider's own devices and groups, and the manifests it builds: what its operator adds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from cose.keys import PrivateKey, PublicKey
+from cose.keys import PrivateKey
 from device_pki.bag import BagError, decode_x5bag
 from device_pki.fingerprints import fingerprint
 from device_pki.names import endpoint_name
@@ -19,16 +19,12 @@ from enrollment.ca_client import CaClient
 from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.ca_registration import register_certificates
 from lwm2m_server.fleet.errors import Contradiction, Rejected, Unknown
-from lwm2m_server.server.firmware.images import Images
 from lwm2m_server.settings import SpSettings
 from lwm2m_server.store import fleet as store
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.fleet import Device
-from lwm2m_server.store.images import Image
-from suit.envelope import parse_envelope, sign
-from suit.errors import SuitError
+from suit.envelope import sign
 from suit.manifest import Manifest
-from suit.numbers import DigestAlgorithm
 from suit.templates import CONFIGURATION_URI, IMAGE_URI
 from trust_transfer.provider.book import from_factory
 
@@ -56,21 +52,19 @@ class Build:
 
 
 class Inventory:
-    """Adds devices and firmware. Adding the same again changes nothing."""
+    """Adds devices. Adding the same again changes nothing."""
 
     def __init__(
         self,
         database: Database,
         settings: SpSettings,
         *,
-        images: Images,
         ca: CaClient,
         permanent: Sequence[x509.Certificate],
         clock: Clock,
     ) -> None:
         self._database = database
         self._settings = settings
-        self._images = images
         self._ca = ca
         self._permanent = tuple(permanent)
         self._clock = clock
@@ -114,17 +108,6 @@ class Inventory:
         book = from_factory(name, fingerprint(certificate), self._now())
         der = certificate.public_bytes(Encoding.DER)
         return Device(name, book.fingerprint, der, group, str(self._settings.ca.label), ca_uri, book)
-
-    async def add_firmware(self, raw: bytes, key: PublicKey) -> Image:
-        """Keep a signed envelope; `key` must have signed it."""
-        try:
-            envelope = parse_envelope(raw).verify(key)
-            digest, sequence_number = envelope.digest, envelope.sequence_number
-        except SuitError as error:
-            raise Rejected(str(error), "suit") from error
-        if digest.alg != DigestAlgorithm.SHA_256:
-            raise Rejected("manifests are named by their SHA-256 digest", "suit")
-        return await self._images.add_suit(raw, digest.digest, sequence_number)
 
     async def owned(self, endpoints: Sequence[str] | None, group: str | None) -> list[str]:
         """Those of the named devices, or of a group, that are this provider's now. Raises `Unknown` for none."""

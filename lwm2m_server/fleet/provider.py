@@ -25,10 +25,12 @@ from lwm2m_server.fleet.device_work import DeviceWork
 from lwm2m_server.fleet.errors import Contradiction
 from lwm2m_server.fleet.inbox import Inbox
 from lwm2m_server.fleet.inventory import Inventory
+from lwm2m_server.fleet.manifest_registry import ManifestRegistry
 from lwm2m_server.fleet.offer_delivery import OfferDelivery
 from lwm2m_server.fleet.offers import Offers
 from lwm2m_server.fleet.outbox import Outbox
 from lwm2m_server.fleet.partners import NamedAnchor, PartnerProfile
+from lwm2m_server.fleet.suit_reports import SuitReports
 from lwm2m_server.fleet.trust import DeviceTrust
 from lwm2m_server.protocol.registration_limits import RegistrationLimits
 from lwm2m_server.provider_keys import Credential, KeyRole, ProviderKeys, certificate_path, key_path, read_chain
@@ -127,6 +129,7 @@ class ServiceProvider:
             server=self.server,
             offers=OfferDelivery(database, self.books),
             firmware=self.firmware,
+            reports=SuitReports(database, clock),
             clock=clock,
             permanent_anchor=self.permanent_anchor,
             on_book_changed=self.wake_duties,
@@ -140,10 +143,10 @@ class ServiceProvider:
         for event in (Registered, Updated):
             self.server.events.on(event, lambda heard: self.device_workers.wake(heard.endpoint))
         self.inbox = Inbox(database, settings, clock, self.wake_duties)
+        self.manifests = ManifestRegistry(database, self.firmware.images)
         self.inventory = Inventory(
             database,
             settings,
-            images=self.firmware.images,
             ca=self.ca,
             permanent=self.anchors.permanent,
             clock=clock,

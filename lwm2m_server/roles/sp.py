@@ -97,7 +97,7 @@ async def _partner_api(provider: ServiceProvider) -> AsyncIterator[tuple[str, in
         [profile.https_certificate for profile in profiles],
     )
     provider.partner_tls = context
-    app = create_partner_app(provider.database, provider.inbox)
+    app = create_partner_app(provider.database, provider.inbox, provider.manifests)
     async with serving(app, *settings.partner_bind, tls=context) as address:
         yield address
 

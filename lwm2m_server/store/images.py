@@ -11,6 +11,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lwm2m_server.store.firmware_tables import images
+from lwm2m_server.store.suit_tables import manifests
 from lwm2m_server.store.tables import transfers
 
 
@@ -59,8 +60,9 @@ async def everything(connection: AsyncConnection, kind: Kind | None = None) -> l
 
 
 async def remove(connection: AsyncConnection, digest: bytes) -> None:
-    """Forget an image."""
-    await connection.execute(delete(images).where(images.c.digest == digest))
+    """Forget an image, and who signed it."""
+    for table in (images, manifests):
+        await connection.execute(delete(table).where(table.c.digest == digest))
 
 
 async def shares_file(connection: AsyncConnection, image: Image) -> bool:

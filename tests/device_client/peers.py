@@ -128,6 +128,8 @@ class ServerPeer:
     links: str = ""
     heard: asyncio.Event = field(default_factory=asyncio.Event)
     on_contact: Callable[[Seen], None] | None = None
+    payloads: dict[str, bytes] = field(default_factory=dict)
+    """What devices fetch beneath `fw`."""
     port: int = 0
     """Where devices find it: its own port, or that of a relay before it."""
 
@@ -136,6 +138,8 @@ class ServerPeer:
         return f"coaps://{HOST}:{self.port}"
 
     async def handle(self, request: Request, association: Association) -> Response:
+        if request.path[:1] == ("fw",) and request.path[1] in self.payloads:
+            return Response(Code.CONTENT, self.payloads[request.path[1]])
         if request.path[:1] != ("rd",):
             raise NotFound
         peer = association.peer

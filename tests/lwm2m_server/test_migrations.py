@@ -21,6 +21,7 @@ from lwm2m_server.store import (
     images,
     migrations,
     queue_tables,
+    suit_tables,
     tables,
 )
 from lwm2m_server.store.database import Database
@@ -31,6 +32,7 @@ assert ca_tables
 assert device_tables
 assert firmware_tables
 assert queue_tables
+assert suit_tables
 assert tables
 
 

@@ -45,8 +45,8 @@ def test_exit_codes_are_documented() -> None:
 def test_the_partner_api_is_documented() -> None:
     page = (DOCS / "reference" / "partner-api.md").read_text(encoding="utf-8")
     nothing = cast(Any, None)
-    routes = [route for route in create_app(nothing, nothing).routes if isinstance(route, APIRoute)]
-    assert len(routes) == 6
+    routes = [route for route in create_app(nothing, nothing, nothing).routes if isinstance(route, APIRoute)]
+    assert len(routes) == 7
     for route in routes:
         (method,) = route.methods or {"GET"}
         path = route.path.removeprefix("/partner/v1/transfers/{cti}")

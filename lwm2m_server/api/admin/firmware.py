@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
+from fastapi.responses import Response
 
-from lwm2m_server.api.admin.common import MAX_UPLOAD, Provider, View
+from lwm2m_server.api.admin.common import MAX_UPLOAD, Provider, View, digest
 from lwm2m_server.api.admin.images import image_view
 from lwm2m_server.api.body import bounded_body
+from lwm2m_server.fleet.errors import Unknown
+from lwm2m_server.fleet.manifest_registry import Registered
+from lwm2m_server.store import suit as store
 from lwm2m_server.store.images import Kind
+from lwm2m_server.store.suit import StoredReport
+from suit.numbers import ReportReason
 
 router = APIRouter()
 
@@ -22,4 +28,52 @@ async def list_firmware(provider: Provider) -> list[View]:
 async def add_firmware(provider: Provider, request: Request) -> View:
     """Add a signed SUIT envelope; it has to be signed by this provider's firmware key."""
     key = provider.keys.firmware.private_key.public_key()
-    return image_view(await provider.inventory.add_firmware(await bounded_body(request, MAX_UPLOAD), key))
+    return image_view(await provider.manifests.add(await bounded_body(request, MAX_UPLOAD), key))
+
+
+@router.get("/firmware/reports")
+async def list_reports(provider: Provider, device: str | None = None, image: str | None = None) -> list[View]:
+    """What devices have signed about the manifests they processed, all of it, or a device's, or about one manifest."""
+    wanted = None if image is None else digest(image)
+    async with provider.database.reading() as connection:
+        return [_report_view(one) for one in await store.reports(connection, endpoint=device, digest=wanted)]
+
+
+@router.get("/firmware/reports/{update}")
+async def get_report(provider: Provider, update: int) -> Response:
+    """The signed SUIT report on one update, byte for byte."""
+    async with provider.database.reading() as connection:
+        found = await store.report(connection, update)
+    if found is None:
+        raise Unknown("a report on this update")
+    return Response(found.body, media_type="application/suit-report+cose")
+
+
+@router.get("/firmware/{manifest}")
+async def show_firmware(provider: Provider, manifest: str) -> View:
+    """One manifest: who signed it, its components and payloads, and what devices reported about it."""
+    return _registered_view(await provider.manifests.get(digest(manifest)))
+
+
+def _registered_view(found: Registered) -> View:
+    signed = found.signed
+    return {
+        **image_view(found.image),
+        "signed_by": None if signed is None else {"thumbprint": signed.signer.hex(), "role": signed.signer_role},
+        "components": [[part.hex() for part in component] for component in found.manifest.components],
+        "payloads": [{"uri": payload.uri, "bytes": payload.size} for payload in found.payloads],
+        "severed": [key.name.lower() for key in found.severed],
+        "reports": [_report_view(report) for report in found.reports],
+    }
+
+
+def _report_view(report: StoredReport) -> View:
+    return {
+        "update": report.update_id,
+        "endpoint": report.endpoint,
+        "digest": report.digest.hex(),
+        "success": report.reason is None,
+        "reason": None if report.reason is None else ReportReason(report.reason).name.lower(),
+        "code": report.code,
+        "received_at": report.received_at,
+    }

@@ -2,10 +2,11 @@
 
 from alembic import context
 
-from lwm2m_server.store import ca_tables, device_tables, firmware_tables, queue_tables, tables
+from lwm2m_server.store import ca_tables, device_tables, firmware_tables, queue_tables, suit_tables, tables
 from lwm2m_server.store.metadata import metadata
 
-assert ca_tables and device_tables and firmware_tables and queue_tables and tables, "so that metadata knows every table"
+assert ca_tables and device_tables and firmware_tables and queue_tables
+assert suit_tables and tables, "so that metadata knows every table"
 
 context.configure(
     connection=context.config.attributes["connection"],

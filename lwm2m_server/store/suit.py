@@ -1,0 +1,97 @@
+"""Who signed the manifests, and what devices reported, at rest."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from sqlalchemy import and_, select
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from lwm2m_server.protocol.firmware import Phase
+from lwm2m_server.store.firmware_tables import firmware_updates, images
+from lwm2m_server.store.images import Kind
+from lwm2m_server.store.suit_tables import manifests, suit_reports
+
+_REPORTED: Final = (Phase.INSTALLED, Phase.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """Who vouches for a manifest, as it was verified when it was added."""
+
+    digest: bytes
+    signer: bytes
+    """Thumbprint of the key."""
+    signer_role: str
+    texts: bytes | None
+    """Severed texts for people, which devices are not sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReport:
+    """A device's signed word on one update. `reason` is None after success."""
+
+    update_id: int
+    endpoint: str
+    digest: bytes
+    reason: int | None
+    code: int | None
+    received_at: int
+    body: bytes
+
+
+async def add_signed(connection: AsyncConnection, signed: Signed) -> None:
+    """Store who signed a manifest; the first word on it stays."""
+    await connection.execute(insert(manifests).values(**asdict(signed)).on_conflict_do_nothing())
+
+
+async def signed(connection: AsyncConnection, digest: bytes) -> Signed | None:
+    """Who signed a manifest; None for one that was added before that was kept."""
+    row = (await connection.execute(select(manifests).where(manifests.c.digest == digest))).one_or_none()
+    return None if row is None else Signed(**row._mapping)
+
+
+async def add_report(connection: AsyncConnection, report: StoredReport) -> None:
+    """Store a report; there is one of each update."""
+    await connection.execute(insert(suit_reports).values(**asdict(report)).on_conflict_do_nothing())
+
+
+async def reports(
+    connection: AsyncConnection, *, endpoint: str | None = None, digest: bytes | None = None
+) -> list[StoredReport]:
+    """All reports, or those of a device, or about a manifest; oldest first."""
+    statement = select(suit_reports).order_by(suit_reports.c.received_at, suit_reports.c.update_id)
+    if endpoint is not None:
+        statement = statement.where(suit_reports.c.endpoint == endpoint)
+    if digest is not None:
+        statement = statement.where(suit_reports.c.digest == digest)
+    return [StoredReport(**row._mapping) for row in await connection.execute(statement)]
+
+
+async def report(connection: AsyncConnection, update_id: int) -> StoredReport | None:
+    """The report on one update."""
+    row = (await connection.execute(select(suit_reports).where(suit_reports.c.update_id == update_id))).one_or_none()
+    return None if row is None else StoredReport(**row._mapping)
+
+
+async def unreported(connection: AsyncConnection, endpoint: str, since: float) -> tuple[int, bytes] | None:
+    """The last update with a manifest that ended on a device, with its digest, unless its report is here already."""
+    updates = firmware_updates
+    ended = and_(
+        updates.c.endpoint == endpoint,
+        updates.c.phase.in_(_REPORTED),
+        updates.c.since >= since,
+        images.c.kind == Kind.SUIT,
+    )
+    last = (
+        select(updates.c.id, updates.c.digest, suit_reports.c.update_id)
+        .join(images, images.c.digest == updates.c.digest)
+        .join(suit_reports, suit_reports.c.update_id == updates.c.id, isouter=True)
+        .where(ended)
+        .order_by(updates.c.since.desc(), updates.c.id.desc())
+        .limit(1)
+    )
+    row = (await connection.execute(last)).one_or_none()
+    return None if row is None or row.update_id is not None else (int(row.id), bytes(row.digest))

@@ -1,0 +1,170 @@
+"""The registry of manifests, what a partner gets of it, and the reports of devices as evidence."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cose.keys import PrivateKey, generate_private_key, thumbprint
+from lwm2m_server.fleet.inventory import Build, build_envelope
+from secure_coap.association import Association
+from secure_coap.exchange import Request, Response
+from suit.builder import Builder
+from suit.digest import Digest, of_element
+from suit.envelope import parse_envelope, sign
+from suit.errors import SuitError, SuitReason
+from suit.manifest import Manifest
+from suit.numbers import ManifestKey, ReportReason, TextKey
+from suit.records import Log
+from suit.report import report_of, verify_report
+from suit.text import Text, encode_text
+from tests.lwm2m_server.sp.device import LINKS, FakeDevice, until
+from tests.lwm2m_server.sp.transfer import ENDPOINT, Stage, manifest, order, stage
+
+NONCE = "/33004/0/1"
+REPORT = "/33004/0/0"
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Stage]:
+    async with stage(tmp_path) as set_up:
+        yield set_up
+
+
+def firmware_key(scene: Stage) -> PrivateKey:
+    return scene.sp1.provider.running.provider.keys.firmware.private_key
+
+
+def with_texts(scene: Stage) -> tuple[bytes, bytes]:
+    """A signed envelope with severed texts, and the texts."""
+    texts = encode_text({"en": Text({TextKey.MANIFEST_DESCRIPTION: "for people only"})})
+    build = Builder(7)
+    build.for_devices(bytes(16), bytes(16))
+    build.write(build.component("configuration"), b"interval=60")
+    built = build.manifest()
+    severed = Manifest(7, built.components, built.shared, built.sequences, text=of_element(texts))
+    return sign(severed, firmware_key(scene), severed={ManifestKey.TEXT: texts}), texts
+
+
+async def test_a_manifest_is_shown_with_who_signed_it(scene: Stage) -> None:
+    raw, _ = with_texts(scene)
+    digest = (await order(scene.sp1.admin, "/firmware", raw))["digest"]
+    assert (await order(scene.sp1.admin, "/firmware", raw))["digest"] == digest
+    shown = (await scene.sp1.admin.get(f"/firmware/{digest}")).json()
+    signer = thumbprint(firmware_key(scene).public_key()).hex()
+    assert shown["signed_by"] == {"thumbprint": signer, "role": "firmware"}
+    assert shown["components"] == [[b"configuration".hex()]]
+    assert shown["severed"] == ["text"]
+    assert (shown["sequence_number"], shown["reports"]) == (7, [])
+    build = Build(b"image", 8, bytes(16), bytes(16))
+    other = (await order(scene.sp1.admin, "/firmware", build_envelope(build, firmware_key(scene))))["digest"]
+    assert (await scene.sp1.admin.get(f"/firmware/{other}")).json()["payloads"] == [{"uri": "#image", "bytes": 5}]
+
+
+async def test_texts_are_not_sent_to_devices(scene: Stage) -> None:
+    raw, texts = with_texts(scene)
+    digest = (await order(scene.sp1.admin, "/firmware", raw))["digest"]
+    await order(scene.sp1.admin, f"/firmware/{digest}/pushes", {"device": ENDPOINT})
+    await until(lambda: scene.device.payloads("/5/0/0"))
+    sent = parse_envelope(scene.device.payloads("/5/0/0")[0])
+    assert sent.digest.digest.hex() == digest
+    assert texts not in sent.raw
+    assert len(sent.raw) < len(raw)
+
+
+async def test_what_is_no_manifest_is_not_shown(scene: Stage) -> None:
+    assert (await scene.sp1.admin.get("/firmware/" + "00" * 32)).status_code == 404
+    image = (await order(scene.sp1.admin, "/images", b"any bytes"))["digest"]
+    assert (await scene.sp1.admin.get(f"/firmware/{image}")).status_code == 404
+    assert (await scene.sp1.admin.post("/firmware", content=b"\xd8\x6b\x00")).status_code == 422
+
+
+async def test_a_partner_fetches_what_it_was_given_and_nothing_else(scene: Stage) -> None:
+    transfer = scene.transfer()
+    await transfer.begin()
+    given = manifest(scene.sp1.provider)
+    digest = parse_envelope(given).digest.digest.hex()
+    other = build_envelope(Build(b"other", 9, bytes(16), bytes(16)), firmware_key(scene))
+    foreign = (await order(scene.sp1.admin, "/firmware", other))["digest"]
+    _, http = scene.sp2.provider.running.provider._clients["sp1"]
+    path = f"/partner/v1/transfers/{transfer.cti}/manifests/"
+    answer = await http.get(path + digest)
+    assert answer.content != b""
+    assert parse_envelope(answer.content).verify(firmware_key(scene).public_key()).digest.digest.hex() == digest
+    unknown = [path + foreign, path + "00" * 32, path + "zz", f"/partner/v1/transfers/{'00' * 16}/manifests/{digest}"]
+    answers = [await http.get(one) for one in unknown]
+    assert [one.status_code for one in answers] == [404] * 4
+    assert answers[0].json() == answers[1].json() == answers[2].json()
+
+
+# ---- reports ------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class ReportingDevice(FakeDevice):
+    """Has object 33004; `key` signs, `error` is what became of every manifest."""
+
+    key: PrivateKey | None = None
+    error: SuitError | None = None
+    heeds_nonce: bool = True
+
+    async def handle(self, request: Request, association: Association) -> Response:
+        path = "/" + "/".join(request.path)
+        if path == REPORT:
+            digest = parse_envelope(self.payloads("/5/0/0")[0]).digest
+            nonce = self.payloads(NONCE)[-1] if self.heeds_nonce else b"an old one"
+            assert self.key is not None
+            self.resources[REPORT] = report_of(digest, Log(), self.error, nonce=nonce).sign(self.key)
+        return await FakeDevice.handle(self, request, association)
+
+
+async def reporting(scene: Stage, key: PrivateKey, **kind: object) -> ReportingDevice:
+    provider = scene.sp1.provider
+    await scene.device.close()
+    device = ReportingDevice(ENDPOINT, scene.factory, provider.running.lwm2m, provider.ca_certificate, key=key)
+    for name, value in kind.items():
+        setattr(device, name, value)
+    await device.connect(provider.operational(ENDPOINT))
+    await device.register(links=LINKS + b",</33004/0>")
+    return device
+
+
+async def push(scene: Stage) -> str:
+    envelope = build_envelope(Build(b"next", 7, bytes(16), bytes(16)), firmware_key(scene))
+    digest: str = (await order(scene.sp1.admin, "/firmware", envelope))["digest"]
+    await order(scene.sp1.admin, f"/firmware/{digest}/pushes", {"device": ENDPOINT})
+    return digest
+
+
+@pytest.mark.parametrize("error", [None, SuitError(SuitReason.WRONG_CLASS)])
+async def test_a_report_is_verified_and_kept(scene: Stage, error: SuitError | None) -> None:
+    device = await reporting(scene, scene.factory.key, error=error)
+    digest = await push(scene)
+
+    async def reported() -> bool:
+        return bool((await scene.sp1.admin.get("/firmware/reports", params={"device": ENDPOINT})).json())
+
+    await until(reported)
+    [report] = (await scene.sp1.admin.get("/firmware/reports", params={"image": digest})).json()
+    assert (report["success"], report["digest"]) == (error is None, digest)
+    assert report["reason"] == (None if error is None else ReportReason.CONDITION_FAILED.name.lower())
+    body = (await scene.sp1.admin.get(f"/firmware/reports/{report['update']}")).content
+    assert verify_report(body, scene.factory.key.public_key()).digest == Digest(-16, bytes.fromhex(digest))
+    assert (await scene.sp1.admin.get(f"/firmware/{digest}")).json()["reports"] == [report]
+    assert (await scene.sp1.admin.get("/firmware/reports/999")).status_code == 404
+    await device.close()
+
+
+@pytest.mark.parametrize("kind", ["another key", "an old nonce"])
+async def test_a_report_that_proves_nothing_is_not_kept(scene: Stage, kind: str) -> None:
+    key = generate_private_key() if kind == "another key" else scene.factory.key
+    device = await reporting(scene, key, heeds_nonce=kind == "another key")
+    await push(scene)
+    await until(lambda: device.operations("GET").count(REPORT) > 0)
+    await device.update()
+    await until(lambda: device.operations("GET").count(REPORT) > 1)
+    assert (await scene.sp1.admin.get("/firmware/reports")).json() == []
+    await device.close()
