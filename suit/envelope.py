@@ -165,7 +165,7 @@ def without(envelope: Envelope, keys: Collection[ManifestKey]) -> bytes:
 
 def including(envelope: Envelope, severed: Mapping[ManifestKey, bytes]) -> bytes:
     """The envelope with severed elements put back: `without` undone, byte for byte."""
-    members: dict[ManifestKey | str, bytes] = {**envelope.members, **severed}
+    members = envelope.members | dict(severed)
     return assemble(envelope.manifest_bytes, envelope.digest, list(envelope.signatures), members)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from device_client.emulator.lwm2m.firmware.numbers import UpdateResult
 from device_pki.keys import public_key
+from objects.firmware import UpdateResult
 from objects.model import MODEL
 from secure_coap.numbers.codes import Code
 from suit.envelope import parse_envelope, sign

@@ -23,7 +23,6 @@ from device_client.emulator.lwm2m.device_object import DeviceObject
 from device_client.emulator.lwm2m.dispatch import Dispatcher
 from device_client.emulator.lwm2m.reading import BY_VERSION
 from device_client.emulator.lwm2m.registration import VERSION
-from device_client.emulator.lwm2m.transfer.suit_report import ReportObject
 from device_client.emulator.lwm2m.standard.device import device_object
 from device_client.emulator.lwm2m.standard.sensors import location, reset_extremes, temperature
 from device_client.emulator.lwm2m.standard.simulation import Simulation
@@ -31,6 +30,7 @@ from device_client.emulator.lwm2m.transfer.access import TransferAccess
 from device_client.emulator.lwm2m.transfer.enrollment import enrollment_object
 from device_client.emulator.lwm2m.transfer.firmware import Firmware
 from device_client.emulator.lwm2m.transfer.server import server_object
+from device_client.emulator.lwm2m.transfer.suit_report import ReportObject
 from device_client.emulator.lwm2m.transfer.trust_transfer import Nonce, fallback_object, transfer_object
 from device_client.emulator.lwm2m.tree import ObjectTree
 from device_client.emulator.orders import Order, Orders

@@ -21,10 +21,10 @@ from device_client.emulator.lwm2m.firmware.fetching import (
     fetch,
     parse_uri,
 )
-from objects.firmware import UpdateResult
 from device_client.emulator.lwm2m.firmware.packages import MemoryScratch, PackageRefused
 from device_client.emulator.settings import Pauses
 from device_client.emulator.transport.coap import CoapSession
+from objects.firmware import UpdateResult
 
 TRIES: Final = 8
 """Interrupted tries in a row, without a byte in between."""
