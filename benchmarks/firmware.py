@@ -20,7 +20,7 @@ import httpx
 
 from benchmarks.process import LOAD_CORE, SERVER_CORE, cpu_seconds, pinned
 from benchmarks.results import Figure, Result, samples
-from benchmarks.servers import Server, leshan, ours
+from benchmarks.servers import LONGEST, Server, leshan, ours
 from tests.interop import libcoap
 
 HOST: Final = "127.0.0.1"
@@ -154,7 +154,7 @@ class Devices:
     async def told(self, what: str) -> dict[str, Any]:
         """The next line about it."""
         assert self._process.stdout is not None
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(LONGEST):
             while line := await self._process.stdout.readline():
                 told: dict[str, Any] = json.loads(line)
                 if what in told:

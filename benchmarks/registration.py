@@ -24,7 +24,7 @@ class Plan:
     rounds: int = 5
     requests: int = 80_000
     """In each round."""
-    window: int = 256
+    window: int = 1_000
     """Requests in flight."""
     paced: int = 20_000
     burst: int = 50_000

@@ -18,6 +18,8 @@ from tests.interop.leshan_peer import LeshanPeer
 JVM: Final = ("-XX:+UseSerialGC",)
 START: Final = 60.0
 """Seconds a server may take to start."""
+LONGEST: Final = 600.0
+"""Seconds that writing to every device may take on a busy machine."""
 _SETTINGS: Final = """\
 roles = ["dm"]
 [dm]
@@ -70,7 +72,7 @@ async def leshan(members: Mapping[str, object] | None = None) -> AsyncIterator[S
             return found
 
         async def write_to_all(path: str, size: int) -> int:
-            taken: int = await peer.order(server.name, "write to all", {"path": path, "size": size})
+            taken: int = await peer.order(server.name, "write to all", {"path": path, "size": size}, wait=LONGEST)
             return taken
 
         yield Server(

@@ -58,13 +58,13 @@ class LeshanPeer:
         for answer in self._waiting.values():
             answer.cancel()
 
-    async def order(self, to: str, do: str, members: Mapping[str, object]) -> Any:
-        """Have the actor `to` do something; its result. Raises `LeshanRefused`."""
+    async def order(self, to: str, do: str, members: Mapping[str, object], *, wait: float = WAIT) -> Any:
+        """Have the actor `to` do something; its result, after `wait` seconds at most. Raises `LeshanRefused`."""
         number = next(self._ids)
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({"id": number, "to": to, "do": do, **members}).encode() + b"\n")
-        async with asyncio.timeout(WAIT):
+        async with asyncio.timeout(wait):
             told = await answer
         if "error" in told:
             raise LeshanRefused(told["error"])
