@@ -17,6 +17,7 @@ from lwm2m_server.protocol.bootstrap.profile import InvalidProfile
 from lwm2m_server.protocol.errors import AnswerUnusable, DeviceRefused, FormatRefused
 from lwm2m_server.protocol.observations import NotObservable
 from lwm2m_server.protocol.queue import QueueFull
+from lwm2m_server.server.bootstrapping import NoProfile, TooManyBootstraps
 from lwm2m_server.server.credentials import CredentialError, CredentialTaken
 from lwm2m_server.server.firmware.errors import ImageInUse, ImageTooLarge, UnknownFirmware, WrongOrder
 from lwm2m_server.server.observing import TooManyObservations
@@ -37,6 +38,8 @@ STATUS: Final[tuple[tuple[type[Exception], HTTPStatus, str], ...]] = (
     (PinError, HTTPStatus.UNPROCESSABLE_ENTITY, "profile"),
     (ObjectsError, HTTPStatus.UNPROCESSABLE_ENTITY, "value"),
     (InvalidProfile, HTTPStatus.UNPROCESSABLE_ENTITY, "profile"),
+    (NoProfile, HTTPStatus.CONFLICT, "no_profile"),
+    (TooManyBootstraps, HTTPStatus.SERVICE_UNAVAILABLE, "too_many"),
     (UnknownFirmware, HTTPStatus.NOT_FOUND, "unknown"),
     (ImageTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large"),
     (ImageInUse, HTTPStatus.CONFLICT, "in_use"),

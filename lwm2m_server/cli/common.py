@@ -195,13 +195,13 @@ def show(output: Output, value: Any, columns: Iterable[str] = ()) -> None:
     rows = value if isinstance(value, list) else [value]
     names = list(columns) or list(dict.fromkeys(name for row in rows for name in row))
     if isinstance(value, list):
-        _table(names, [[_text(row.get(name)) for name in names] for row in rows])
+        _table(names, [[_cell(name, row.get(name)) for name in names] for row in rows])
     else:
-        _table(["", ""], [[name, _text(value.get(name))] for name in names])
+        _table(["", ""], [[printable(name), _cell(name, value.get(name))] for name in names])
 
 
 def _table(header: list[str], rows: list[list[str]]) -> None:
-    """Cells are data: no markup is read in them, and nothing in them moves a terminal's cursor (security rule 33)."""
+    """Cells are data: no markup is read in them (security rule 33)."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -210,7 +210,7 @@ def _table(header: list[str], rows: list[list[str]]) -> None:
     for name in header:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
+        table.add_row(*(Text(cell) for cell in row))
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
@@ -219,14 +219,30 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
+def _cell(name: str, value: Any) -> str:
+    """What stands under a name: moments as such, everything else as text."""
+    is_moment = (
+        (name == "at" or name.endswith("_at")) and isinstance(value, int | float) and not isinstance(value, bool)
+    )
+    return moment(value) if is_moment else _text(value)
+
+
 def _text(value: Any) -> str:
+    """A value as text in which nothing but our own line breaks moves a terminal's cursor (security rule 33)."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
-        return ", ".join(_text(item) for item in value)
+        return ("\n" if any(isinstance(item, dict) for item in value) else ", ").join(_text(item) for item in value)
     if isinstance(value, dict):
-        return ", ".join(f"{name}={_text(item)}" for name, item in value.items())
-    return "" if value is None else str(value)
+        return ", ".join(
+            f"{printable(name)}={_cell(name, item)}" for name, item in value.items() if item not in (None, [])
+        )
+    return "" if value is None else printable(str(value))
+
+
+def moment(seconds: float) -> str:
+    """Seconds since 1970 as a date and time in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")
 
 
 def segment(text: str) -> str:

@@ -3,13 +3,12 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from lwm2m_server.cli.common import Config, Format, Output, Server, printable, segment, show
+from lwm2m_server.cli.common import Config, Format, Output, Server, moment, printable, segment, show
 from lwm2m_server.cli.operations import Endpoint, ObjectPaths, Timeout, Wait, order
 
 Given = Annotated[list[str] | None, typer.Option("--attribute", "-a", help="When to notify: pmin=10, gt=21.5, st=1, …")]
@@ -66,10 +65,7 @@ def cancel(
 
 def values(endpoint: Endpoint, config: Config, output: Format = Output.TABLE) -> None:
     """Show the newest value of each resource the device has notified of or sent by itself."""
-    rows = Server(config).get(f"devices/{segment(endpoint)}/values")
-    if output is Output.TABLE:
-        rows = [{**row, "at": _moment(row["at"])} for row in rows]
-    show(output, rows, ("path", "name", "value", "at"))
+    show(output, Server(config).get(f"devices/{segment(endpoint)}/values"), ("path", "name", "value", "at"))
 
 
 @contextmanager
@@ -87,11 +83,7 @@ def _print(line: Any, output: Output) -> None:
         typer.echo(json.dumps(line))
         return
     for row in line["values"]:
-        typer.echo(printable(f"{_moment(row['at'])}  {row['path']:<16}  {row['name'] or '-':<40}  {row['value']}"))
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")
+        typer.echo(printable(f"{moment(row['at'])}  {row['path']:<16}  {row['name'] or '-':<40}  {row['value']}"))
 
 
 def _attributes(given: list[str]) -> dict[str, str | None]:

@@ -50,5 +50,6 @@ _ADVICE: Final[Mapping[Code, str]] = {
     Code.REQUEST_ENTITY_INCOMPLETE: "the device lost a part of the body; try again",
     Code.REQUEST_ENTITY_TOO_LARGE: "it is too large for the device",
     Code.TOO_MANY_REQUESTS: "the device asks for a pause; try again later",
+    Code.NOT_IMPLEMENTED: "the device does not have this operation",
     Code.SERVICE_UNAVAILABLE: "the device cannot now; try again later",
 }

@@ -49,6 +49,14 @@ _TRIGGER: Final = MODEL["LwM2M Server"]["Bootstrap-Request Trigger"].id
 _NO_TRIGGER: Final = frozenset({NotFound.CODE, MethodNotAllowed.CODE})
 
 
+class NoProfile(Forbidden):
+    """There is nothing to bootstrap this device with."""
+
+
+class TooManyBootstraps(ServiceUnavailable):
+    """As many devices as may are being bootstrapped now."""
+
+
 class Bootstrapper:
     """Answers `/bs` and `/bspack` of a server."""
 
@@ -79,7 +87,7 @@ class Bootstrapper:
     async def trigger(self, endpoint: str, *, wait: float = 0) -> bool:
         """Have a registered device bootstrap again: it is asked to; one of 1.0, which cannot be asked, is bootstrapped.
 
-        True when it was asked. Raises `DeviceOffline`, `DeviceRefused`, and `Forbidden` when it has no profile.
+        True when it was asked. Raises `DeviceOffline`, `DeviceRefused`, `NoProfile`, and `TooManyBootstraps`.
         """
         name, profile = await self._profile(endpoint)
         device = self._server.device(endpoint, wait=wait)
@@ -105,14 +113,14 @@ class Bootstrapper:
             found = await store.profile_of(connection, endpoint)
         if found is None:
             log.warning("bootstrap_refused", endpoint=endpoint, reason="no profile")
-            raise Forbidden("no bootstrap profile for this device")
+            raise NoProfile("no bootstrap profile for this device; assign one to it, its group or everyone")
         name, profile = found
         if not profile.needs_credential:
             return found
         own = self._server.credentials.of(endpoint)
         if not own:
             log.warning("bootstrap_refused", endpoint=endpoint, profile=name, reason="no credential in the store")
-            raise Forbidden("no credential for this device")
+            raise NoProfile("its profile gives every device its own key, and this one has none; add a credential")
         return name, profile.with_credential(own[-1].identity, own[-1].key)
 
     def _start(
@@ -123,7 +131,7 @@ class Bootstrapper:
         if previous is not None:
             previous.cancel()
         elif len(self._tasks) >= MAX_SESSIONS:
-            raise ServiceUnavailable("many devices are being bootstrapped", max_age=30)
+            raise TooManyBootstraps("many devices are being bootstrapped", max_age=30)
         session = BootstrapSession(profile, self._server.model, preferred)
         task = asyncio.create_task(self._run(endpoint, name, session, association), name=f"bootstrap {endpoint}")
         self._conversing[endpoint] = task

@@ -116,6 +116,7 @@ async def test_what_is_refused_says_why(running: Running, profile: Path, tmp_pat
     await running.command("groups", "leave", "meters", "dev-9", exit_code=Exit.NOT_FOUND)
     assert "--everyone" in await running.command("bootstrap", "assign", "standard", exit_code=Exit.USAGE)
     await running.command("bootstrap", "add", "standard", profile)
+    assert "assign" in await running.command("bootstrap", "trigger", "dev-1", exit_code=Exit.CONFLICT)
     await running.command("bootstrap", "assign", "standard", "--everyone")
     await running.command("bootstrap", "trigger", "dev-1", exit_code=Exit.DEVICE)
     await running.command("bootstrap", "unassign", "--everyone")
