@@ -156,12 +156,13 @@ class _Context(NamedTuple):
 
 
 def _parse(code: Any, argument: Any, context: _Context) -> Command:
-    known = decoding.registered(code, CommandCode)
-    if known is None:
-        raise SuitError(SuitReason.COMMAND_UNSUPPORTED, f"{code!r}")
+    found = _ROWS.get(code) if type(code) is int else None
+    if found is None:
+        raise SuitError(SuitReason.COMMAND_UNSUPPORTED, f"{code!r:.40}")
+    known, codec = found
     if known in context.excluded:
         raise SuitError(SuitReason.COMMAND_MISPLACED, known.name)
-    return Command(known, _codec(known).parse(argument, context))
+    return Command(known, codec.parse(argument, context))
 
 
 class _Codec(NamedTuple):
@@ -170,10 +171,9 @@ class _Codec(NamedTuple):
 
 
 def _policy(item: Any, _context: _Context) -> ReportPolicy:
-    value = decoding.integer(item, "reporting policy")
-    if value > ReportPolicy.ALL:
-        raise SuitError(SuitReason.MALFORMED, f"reporting policy {value}")
-    return ReportPolicy(value)
+    if type(item) is not int or not 0 <= item <= ReportPolicy.ALL:
+        raise SuitError(SuitReason.MALFORMED, f"reporting policy {item!r:.40}")
+    return _POLICIES[item]
 
 
 def _index(item: Any, _context: _Context) -> Index:
@@ -253,6 +253,7 @@ def _copy_item(argument: CopyParameters) -> dict[int, Any]:
     return {number: [int(key) for key in keys] for number, keys in argument.sources.items()}
 
 
+_POLICIES: Final = tuple(map(ReportPolicy, range(ReportPolicy.ALL + 1)))
 _POLICY: Final = _Codec(_policy, int)
 _OTHERS: Final[Mapping[CommandCode, _Codec]] = {
     CommandCode.DIRECTIVE_SET_COMPONENT_INDEX: _Codec(_index, _index_item),
@@ -265,6 +266,11 @@ _OTHERS: Final[Mapping[CommandCode, _Codec]] = {
 }
 
 
+_ROWS: Final[Mapping[int, tuple[CommandCode, _Codec]]] = {
+    int(code): (code, _OTHERS.get(code, _POLICY)) for code in CommandCode
+}
+"""Every command but those that steer takes a reporting policy."""
+
+
 def _codec(code: CommandCode) -> _Codec:
-    """Every command but those that steer takes a reporting policy."""
-    return _OTHERS.get(code, _POLICY)
+    return _ROWS[code][1]

@@ -24,12 +24,10 @@ def decode(data: bytes, what: str, *, array_keys: bool = False) -> Any:
 
 def registered(value: Any, registry: type[Number]) -> Number | None:
     """The registered number that `value` is, or None."""
-    if isinstance(value, bool) or not isinstance(value, int):
+    if type(value) is not int:
         return None
-    try:
-        return registry(value)
-    except ValueError:
-        return None
+    found = registry._value2member_map_.get(value)
+    return found if isinstance(found, registry) else None
 
 
 def known_keys(fields: Mapping[Any, Any], registry: type[Number], what: str) -> dict[Number, Any]:

@@ -58,17 +58,9 @@ class Envelope:
             raise SuitError(SuitReason.DIGEST, "manifest")
         authentication.check(self.digest, self.signatures, authority)
         manifest = self.manifest
-        self._check_severed(manifest)
+        _check_severed(self.severed, manifest)
         parts = (self.raw, self.digest, self.signatures, self.manifest_bytes, self.severed, self.payloads)
         return VerifiedEnvelope(*parts, authority, manifest)
-
-    def _check_severed(self, manifest: Manifest) -> None:
-        for key, element in self.severed.items():
-            digest = manifest.element(key)
-            if not isinstance(digest, Digest):
-                raise SuitError(SuitReason.MALFORMED, f"{key.name} is in the envelope but not severed")
-            if of_element(element, digest.alg) != digest:
-                raise SuitError(SuitReason.DIGEST, f"severed {key.name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +134,13 @@ def sign(
     missing = _integrated_uris(manifest) - integrated.keys()
     if missing:
         raise SuitError(SuitReason.PAYLOAD_MISSING, ", ".join(sorted(missing)))
-    digest = manifest.digest
+    if len(integrated) > MAX_PAYLOADS:
+        raise SuitError(SuitReason.LIMIT, f"more than {MAX_PAYLOADS} payloads")
+    _check_severed(severed or {}, manifest)
+    encoded = manifest.encode()
+    digest = of_element(encoded)
     block = authentication.authenticate(digest, author)
-    raw = assemble(manifest.encode(), digest, [block], {**(severed or {}), **integrated})
-    parse_envelope(raw, len(raw))._check_severed(manifest)
-    return raw
+    return assemble(encoded, digest, [block], {**(severed or {}), **integrated})
 
 
 def countersign(envelope: Envelope, author: Author) -> bytes:
@@ -174,6 +168,15 @@ def assemble(manifest: bytes, digest: Digest, signatures: list[bytes], members: 
     wrapper = cbor.encode([digest.encode(), *signatures])
     content = {EnvelopeKey.AUTHENTICATION_WRAPPER: wrapper, EnvelopeKey.MANIFEST: manifest, **members}
     return cbor.encode(cbor.Tagged(SuitTag.ENVELOPE, content))
+
+
+def _check_severed(severed: Mapping[ManifestKey, bytes], manifest: Manifest) -> None:
+    for key, element in severed.items():
+        digest = manifest.element(key)
+        if not isinstance(digest, Digest):
+            raise SuitError(SuitReason.MALFORMED, f"{key.name} is in the envelope but not severed")
+        if of_element(element, digest.alg) != digest:
+            raise SuitError(SuitReason.DIGEST, f"severed {key.name}")
 
 
 def _severed(members: Mapping[EnvelopeKey, Any]) -> dict[ManifestKey, bytes]:

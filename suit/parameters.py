@@ -88,6 +88,9 @@ _CODECS: Final[Mapping[ParameterKey, _Codec]] = {
 }
 
 
+_NAMES: Final = {key: f"parameter {key.name}" for key in _CODECS}
+
+
 def parse(item: Any) -> Parameters:
     """From the decoded map. Raises SuitError: MALFORMED, PARAMETER_UNSUPPORTED."""
     fields = decoding.mapping(item, "parameters")
@@ -97,8 +100,8 @@ def parse(item: Any) -> Parameters:
     for number, value in fields.items():
         key = decoding.registered(number, ParameterKey)
         if key is None:
-            raise SuitError(SuitReason.PARAMETER_UNSUPPORTED, f"{number!r}")
-        parsed[key] = _CODECS[key].parse(value, f"parameter {key.name}")
+            raise SuitError(SuitReason.PARAMETER_UNSUPPORTED, f"{number!r:.40}")
+        parsed[key] = _CODECS[key].parse(value, _NAMES[key])
     return parsed
 
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cose import cbor
 from cose.cbor import CborError, CborReason, Tagged, decode, encode
 from cose.numbers import Header
 
@@ -172,6 +173,69 @@ def test_every_truncation_is_refused(value: Any, data: st.DataObject) -> None:
     encoded = encode(value)
     cut = data.draw(st.integers(0, len(encoded) - 1))
     assert _reason(encoded[:cut], max_depth=64) is CborReason.TRUNCATED
+
+
+TAGS = st.sampled_from(sorted(cbor._UNINTERPRETED)) | st.integers(0, 70_000)
+
+
+def _slowly(data: bytes, depth: int) -> Any:
+    """What the decoder without the C library says: the value, or why not."""
+    decoder = cbor._Decoder(data, array_keys=False, any_order=False)
+    try:
+        value = decoder.item(depth)
+    except CborError as error:
+        return error.reason
+    return value if decoder.position == len(data) else CborReason.TRAILING_BYTES
+
+
+def _quickly(data: bytes, depth: int) -> Any:
+    try:
+        return decode(data, max_depth=depth)
+    except CborError as error:
+        return error.reason
+
+
+def _exactly(value: Any) -> Any:
+    """Comparable with its types: 1, True and 1.0 are three values."""
+    if isinstance(value, dict):
+        return [(type(key), key, _exactly(member)) for key, member in value.items()]
+    if isinstance(value, list):
+        return [_exactly(member) for member in value]
+    if isinstance(value, Tagged):
+        return ("tagged", value.tag, _exactly(value.value))
+    return (type(value), repr(value))
+
+
+@given(st.binary(max_size=24) | VALUES.map(encode), st.integers(0, 4))
+def test_the_quick_way_accepts_and_refuses_the_same(data: bytes, depth: int) -> None:
+    assert _exactly(_quickly(data, depth)) == _exactly(_slowly(data, depth))
+
+
+@given(VALUES.map(encode), st.data())
+def test_also_after_a_change(data: bytes, draw: st.DataObject) -> None:
+    changed = bytearray(data)
+    changed[draw.draw(st.integers(0, len(data) - 1))] = draw.draw(st.integers(0, 255))
+    assert _exactly(_quickly(bytes(changed), 6)) == _exactly(_slowly(bytes(changed), 6))
+
+
+@given(TAGS, VALUES)
+def test_no_tag_is_interpreted(tag: int, value: Any) -> None:
+    data = encode(Tagged(tag, value))
+    assert _exactly(decode(data, max_depth=64)) == _exactly(_slowly(data, 64))
+
+
+@given(VALUES)
+def test_the_quick_encoding_is_the_same(value: Any) -> None:
+    out = bytearray()
+    cbor._encode_into(out, value)
+    assert encode(value) == bytes(out)
+
+
+def test_the_library_interprets_no_other_tags() -> None:
+    for tag in range(66_000):
+        head = encode(Tagged(tag, 0))[:-1]
+        if tag not in cbor._UNINTERPRETED:
+            assert isinstance(cbor2.loads(head + b"\xa0"), cbor2.CBORTag)
 
 
 def _has_tag(value: Any) -> bool:
