@@ -3,8 +3,8 @@ PYTHON  ?= python3
 DEVICES ?= 8
 VENV    := .venv
 BIN     := $(VENV)/bin
-# The independent implementations that tests and benchmarks meet: OpenSSL's and libcoap's commands, Leshan's Java libraries.
-TEST_PACKAGES := curl openssl libcoap3-bin default-jdk-headless maven
+# What tests and benchmarks meet: OpenSSL's and libcoap's commands, Leshan's Java libraries, a PKCS#11 token.
+TEST_PACKAGES := curl openssl libcoap3-bin default-jdk-headless maven softhsm2
 
 .PHONY: demo test lint soak bench clean
 

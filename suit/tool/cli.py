@@ -26,8 +26,13 @@ USAGE = 2
 
 Input = Annotated[Path, typer.Option("-i", "--input", "-m", help="The envelope.")]
 Out = Annotated[Path, typer.Option("-o", "--output", help="The file to write.")]
-KeyFile = Annotated[
-    Path, typer.Option("-k", "--key", help="Private key (PEM, 0600), or a shared key in hex (`*.mac`, 0600).")
+Key = Annotated[
+    str,
+    typer.Option(
+        "-k",
+        "--key",
+        help="Private key (PEM, 0600), one in a token (a `pkcs11:` URI), or a shared key in hex (`*.mac`, 0600).",
+    ),
 ]
 
 
@@ -78,7 +83,7 @@ def create(
 
 
 @app.command()
-def sign(envelope: Input, key: KeyFile, output: Out) -> None:
+def sign(envelope: Input, key: Key, output: Out) -> None:
     """Add a signature, or with a shared key a MAC, beside those that are there."""
     from cose.errors import CoseError
     from cose.keys import UnusableKey
@@ -206,7 +211,7 @@ def keygen(
 
 @app.command()
 def pubkey(
-    key: KeyFile,
+    key: Key,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The file to write; else it is printed.")
     ] = None,
@@ -215,11 +220,11 @@ def pubkey(
     """Write the public key of a private one."""
     from cryptography.hazmat.primitives import serialization
 
-    from cose.keys import UnusableKey, load_private_key
-    from suit.tool.keys import c_array, cose_key
+    from cose.keys import UnusableKey
+    from suit.tool.keys import c_array, cose_key, load_private
 
     try:
-        public = load_private_key(key).public_key()
+        public = load_private(key).public_key()
     except (UnusableKey, OSError) as error:
         _fail(str(error))
     if form is PublicFormat.COSE:

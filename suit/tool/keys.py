@@ -1,4 +1,4 @@
-"""Keys of the `suit-tool` command: PEM files, shared keys in hex files, HSS/LMS public keys."""
+"""Keys of the `suit-tool` command: PEM files, keys in a token, shared keys in hex files, HSS/LMS public keys."""
 
 from __future__ import annotations
 
@@ -13,15 +13,21 @@ from cose.hss_lms import HssLmsPublicKey
 from cose.keys import PrivateKey, PublicKey, UnusableKey, load_private_key, load_public_key, read_private
 from cose.numbers import Curve, KeyParameter, KeyType
 from cose.recipients import SealedFor
+from cose.token_keys import SCHEME, load_token_key
 from suit.authentication import Authority, MacKey
 
 _HSS_SUFFIX: Final = ".hss"
 _MAC_SUFFIX: Final = ".mac"
 
 
-def load_author(path: Path) -> PrivateKey | MacKey:
-    """What signs: a private key (PEM), or a shared key (`*.mac`, hex). Raises `UnusableKey`, OSError."""
-    return _shared(path) if path.suffix == _MAC_SUFFIX else load_private_key(path)
+def load_author(name: str) -> PrivateKey | MacKey:
+    """What signs: a private key, or a shared key (`*.mac`, hex). Raises `UnusableKey`, OSError."""
+    return _shared(Path(name)) if name.endswith(_MAC_SUFFIX) else load_private(name)
+
+
+def load_private(name: str) -> PrivateKey:
+    """A private key: a PEM file, or what a `pkcs11:` URI names. Raises `UnusableKey`, OSError."""
+    return load_token_key(name) if name.startswith(SCHEME) else load_private_key(Path(name))
 
 
 def load_authority(path: Path) -> Authority:

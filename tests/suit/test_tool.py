@@ -19,6 +19,7 @@ from suit.envelope import parse_envelope
 from suit.tool.cli import app
 from suit.tool.inputs import InvalidDescription, load, parse
 from tests.suit.samples import SHARED, appendix_b
+from tests.tokens import Token
 
 INPUTS: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "vectors" / "suit-extensions" / "inputs.json").read_text()
@@ -186,3 +187,11 @@ def test_files_that_are_no_envelopes(tmp_path: Path) -> None:
     for words in (("parse", "-m"), ("verify", "-k", tmp_path / "x", "-m"), ("sever", "-o", tmp_path / "y", "-m")):
         tool(*words, tmp_path / "x", exit_code=1)
         tool(*words, tmp_path / "missing", exit_code=2)
+
+
+def test_a_key_in_a_token_signs(example: Path, token: Token) -> None:
+    tool("pubkey", "-k", token.uri(), "-o", example / "token.pem")
+    tool("sign", "-m", example / "unsigned.suit", "-k", token.uri(), "-o", example / "token.suit")
+    tool("verify", "-m", example / "token.suit", "-k", example / "token.pem")
+    told = tool("sign", "-m", example / "unsigned.suit", "-k", "pkcs11:token=signing", "-o", example / "x", exit_code=1)
+    assert "module-path" in told
