@@ -284,9 +284,10 @@ def _signed_ca(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 
 def _check_revocation(chain: Sequence[x509.Certificate], revocation: RevocationIndex, now: datetime) -> None:
-    for certificate in chain[:-1]:
-        status = revocation.status(certificate, now)
-        if status is RevocationStatus.REVOKED:
-            raise PathError(PathReason.REVOKED, f"serial number {certificate.serial_number:x}")
-        if status is not RevocationStatus.GOOD:
-            raise PathError(PathReason.REVOCATION_UNKNOWN, f"{status.value}; fetch the issuer's revocation list")
+    objection = revocation.objection(chain, now)
+    if objection is None:
+        return
+    certificate, status = objection
+    if status is RevocationStatus.REVOKED:
+        raise PathError(PathReason.REVOKED, f"serial number {certificate.serial_number:x}")
+    raise PathError(PathReason.REVOCATION_UNKNOWN, f"{status.value}; fetch the issuer's revocation list")

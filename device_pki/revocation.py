@@ -10,6 +10,7 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Final
 
 from cryptography import x509
@@ -146,10 +147,33 @@ class RevocationIndex:
         self._issuers[parsed.issuer] = issuer
         return parsed
 
-    def status(self, certificate: x509.Certificate, now: datetime) -> RevocationStatus:
-        """Return what the list of the certificate's own issuer says at `now`."""
-        for key, issuer in self._issuers.items():
-            if _issued_by(certificate, issuer):
+    def objection(
+        self, chain: Sequence[x509.Certificate], now: datetime
+    ) -> tuple[x509.Certificate, RevocationStatus] | None:
+        """Return the first certificate of a verified path that is not good at `now`, or None when all of them are.
+
+        The path begins with the leaf and ends with the anchor, which is not asked about.
+        """
+        if len(chain) < 2:
+            return chain[0], RevocationStatus.UNKNOWN_ISSUER
+        for certificate, issuer in pairwise(chain):
+            status = self.status(certificate, now, issuer)
+            if status is not RevocationStatus.GOOD:
+                return certificate, status
+        return None
+
+    def status(
+        self, certificate: x509.Certificate, now: datetime, issuer: x509.Certificate | None = None
+    ) -> RevocationStatus:
+        """Return what the list of the certificate's own issuer says at `now`.
+
+        A verified path knows the `issuer`: no signature is then verified again when the list was signed by that CA.
+        """
+        known = None if issuer is None else self._lists.get(fingerprint(issuer))
+        if known is not None:
+            return self._status(known, certificate.serial_number, now)
+        for key, candidate in self._issuers.items():
+            if _issued_by(certificate, candidate):
                 return self._status(self._lists[key], certificate.serial_number, now)
         return RevocationStatus.UNKNOWN_ISSUER
 

@@ -255,10 +255,14 @@ class DmSettings(_Section):
     """Its private key, PEM, P-256, mode 0600. Default: `<data>/keys/dtls.pem`."""
     device_anchors: tuple[LocalPath, ...] = ()
     """PEM certificates of the CAs whose device certificates are believed. Without any, only pre-shared keys count."""
+    device_crls: tuple[LocalPath, ...] = ()
+    """Their revocation lists, PEM or DER: one of each, read again when they change. Without any, nothing is revoked."""
     endpoint_rule: EndpointRule = EndpointRule.CERTIFICATE
     """What a device with an identity may call itself: `certificate`, that name only; `any`, whatever is free."""
     definitions: LocalPath | None = None
     """Folder of further object definitions (XML); they come before the built-in ones."""
+    firmware_authorities: tuple[LocalPath, ...] = ()
+    """Public keys (PEM) of those whose signed SUIT manifests are taken. Without any, none is."""
     registration: RegistrationSettings = RegistrationSettings()
     queue: QueueSettings = QueueSettings()
     firmware: FirmwareSettings = FirmwareSettings()
@@ -268,6 +272,8 @@ class DmSettings(_Section):
     def _reachable_and_safe(self) -> Self:
         if self.admin_bind.host not in LOOPBACK:
             raise ValueError("admin_bind must be a loopback address: the admin API has a bearer token and no TLS")
+        if self.device_crls and not self.device_anchors:
+            raise ValueError("device_crls need the CAs that sign them: name their certificates in device_anchors")
         open_to_all = {"nosec_bind": self.nosec_bind, "tcp_bind": self.tcp_bind}
         if not any((*open_to_all.values(), self.dtls_bind, self.tls_bind)):
             raise ValueError("devices need an address: nosec_bind, dtls_bind, tcp_bind or tls_bind")

@@ -36,7 +36,7 @@ def list_firmware(config: Config, output: Format = Output.TABLE) -> None:
 
 @app.command()
 def add(
-    file: Annotated[Path, typer.Argument(help="SUIT envelope signed by this provider's firmware key.")],
+    file: Annotated[Path, typer.Argument(help="SUIT envelope signed by a firmware authority of the server.")],
     config: Config,
     output: Format = Output.TABLE,
 ) -> None:

@@ -7,8 +7,6 @@ device says about it may only repeat it.
 
 from __future__ import annotations
 
-from typing import Final
-
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,15 +25,12 @@ from lwm2m_server.store import transfers as transfer_store
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.fleet import Device
 from secure_coap.association import Association
-from secure_coap.errors import Forbidden, ServiceUnavailable, Unauthorized
+from secure_coap.errors import Forbidden, Unauthorized
 from trust_transfer.provider import new, old
 from trust_transfer.provider.admission import Admission, Identity, Kind, admit
 from trust_transfer.provider.book import BookEntry, BookError
 
 log = structlog.get_logger()
-
-RETRY_AFTER: Final = 30
-"""Seconds a device is asked to wait while no fresh revocation list is here (Max-Age of 5.03)."""
 
 
 def admission_of(device: Device | None, peer: PeerIdentity) -> Admission:
@@ -62,15 +57,11 @@ class BookAdmission:
         self._backdate = backdate
 
     def check(self, association: Association) -> None:
-        """A final answer ends a transfer's step for good: only what is wrong with the device may get one (rule 12)."""
+        """Only devices whose certificate still counts; raises `Unauthorized`, `ServiceUnavailable`."""
         peer = _peer(association)
         refusal = self._trust.refusal(peer)
-        if refusal is None:
-            return
-        log.warning("session_refused", endpoint=peer.endpoint, reason=refusal.reason)
-        if refusal.final:
-            raise Unauthorized(refusal.reason)
-        raise ServiceUnavailable("certificates cannot be checked now", max_age=RETRY_AFTER)
+        if refusal is not None:
+            refusal.answer(peer)
 
     async def admit(self, asked: Register, association: Association) -> str:
         """Decide, and store what the registration changes in the book."""

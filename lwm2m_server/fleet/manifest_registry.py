@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cose.keys import PublicKey, thumbprint
@@ -16,7 +17,7 @@ from lwm2m_server.store.images import Image, Kind
 from lwm2m_server.store.suit import Signed, StoredReport
 from suit.commands import decode_sequence, uris
 from suit.digest import Digest
-from suit.envelope import Envelope, including, parse_envelope, without
+from suit.envelope import Envelope, VerifiedEnvelope, including, parse_envelope, without
 from suit.errors import SuitError
 from suit.manifest import SEVERABLE_SEQUENCES, Manifest
 from suit.numbers import DigestAlgorithm, ManifestKey
@@ -43,21 +44,19 @@ class Registered:
 
 
 class ManifestRegistry:
-    """Adds and shows manifests; they are removed as images are."""
+    """Adds and shows manifests; they are removed as images are. `authorities`: the keys whose manifests are taken."""
 
-    def __init__(self, database: Database, images: Images) -> None:
+    def __init__(self, database: Database, images: Images, authorities: Sequence[PublicKey]) -> None:
         self._database = database
         self._images = images
+        self._authorities = authorities
 
-    async def add(self, raw: bytes, key: PublicKey, role: KeyRole = KeyRole.FIRMWARE) -> Image:
-        """Keep an envelope that `key` has signed; the same manifest again changes nothing. Raises `Rejected`.
+    async def add(self, raw: bytes) -> Image:
+        """Keep an envelope that an authority has signed; the same manifest again changes nothing. Raises `Rejected`.
 
         Texts for people are kept beside what devices are sent.
         """
-        try:
-            envelope = parse_envelope(raw).verify(key)
-        except SuitError as error:
-            raise Rejected(str(error), "suit") from error
+        key, envelope = self._verified(raw)
         digest = envelope.digest
         if digest.alg != DigestAlgorithm.SHA_256:
             raise Rejected("manifests are named by their SHA-256 digest", "suit")
@@ -65,8 +64,22 @@ class ManifestRegistry:
         image = await self._images.add_suit(sent, digest.digest, envelope.sequence_number)
         async with self._database.transaction() as connection:
             texts = envelope.severed.get(ManifestKey.TEXT)
-            await store.add_signed(connection, Signed(digest.digest, thumbprint(key), role.value, texts))
+            await store.add_signed(connection, Signed(digest.digest, thumbprint(key), KeyRole.FIRMWARE.value, texts))
         return image
+
+    def _verified(self, raw: bytes) -> tuple[PublicKey, VerifiedEnvelope]:
+        """Whose it is, and the envelope. Raises `Rejected` with what the last authority's key found wrong."""
+        reason = "no key is named whose manifests are taken; set firmware_authorities"
+        try:
+            envelope = parse_envelope(raw)
+        except SuitError as error:
+            raise Rejected(str(error), "suit") from error
+        for key in self._authorities:
+            try:
+                return key, envelope.verify(key)
+            except SuitError as error:
+                reason = str(error)
+        raise Rejected(reason, "suit")
 
     async def get(self, digest: bytes) -> Registered:
         """A manifest. Raises `UnknownFirmware`, `Unknown` for an image that is none."""

@@ -143,7 +143,8 @@ class ServiceProvider:
         for event in (Registered, Updated):
             self.server.events.on(event, lambda heard: self.device_workers.wake(heard.endpoint))
         self.inbox = Inbox(database, settings, clock, self.wake_duties)
-        self.manifests = ManifestRegistry(database, self.firmware.images)
+        authority = self.keys.firmware.private_key.public_key()
+        self.manifests = ManifestRegistry(database, self.firmware.images, [authority])
         self.inventory = Inventory(
             database,
             settings,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -16,22 +15,15 @@ from cryptography import x509
 
 from device_pki.identity import PeerIdentity
 from device_pki.path import PathError, PathReason, verify_path
-from device_pki.revocation import CrlError, RevocationIndex, RevocationStatus
+from device_pki.revocation import CrlError
 from device_pki.roles import Role
 from lwm2m_server.clock import Clock
+from lwm2m_server.server.revocation import DeviceRevocation, SessionRefusal, expiry
 
 log = structlog.get_logger()
 
 _NOT_OPERATIONAL = frozenset({PathReason.NO_PATH, PathReason.EXTENDED_KEY_USAGE, PathReason.EXPIRED})
 """Reasons that leave open whether it is a factory certificate; any other one is final."""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionRefusal:
-    """Why a session must end. Not `final`: our own list is out of date, which says nothing against the device."""
-
-    reason: str
-    final: bool
 
 
 class DeviceTrust:
@@ -44,11 +36,10 @@ class DeviceTrust:
         crl_file: Path,
         clock: Clock,
     ) -> None:
-        self._operational = tuple(operational)
         self._permanent = tuple(permanent)
         self._crl_file = crl_file
         self._clock = clock
-        self._revocation = RevocationIndex()
+        self._revocation = DeviceRevocation(operational, clock)
 
     def verify(self, chain: Sequence[x509.Certificate]) -> PeerIdentity:
         """The identity a presented chain (leaf first) proves; raises `PathError`."""
@@ -61,10 +52,10 @@ class DeviceTrust:
                 verify_path(
                     leaf,
                     intermediates,
-                    anchors=self._operational,
+                    anchors=self._revocation.issuers,
                     role=Role.OPERATIONAL_DEVICE,
                     now=now,
-                    revocation=self._revocation,
+                    revocation=self._revocation.index,
                 )
             )
         except PathError as error:
@@ -80,15 +71,9 @@ class DeviceTrust:
 
     def refusal(self, peer: PeerIdentity) -> SessionRefusal | None:
         """Why an open session must end now, or None."""
-        now = self._clock.datetime()
-        if now > peer.certificate.not_valid_after_utc:
-            return SessionRefusal("certificate expired", final=True)
         if peer.role is not Role.OPERATIONAL_DEVICE:
-            return None
-        status = self._revocation.status(peer.certificate, now)
-        if status is RevocationStatus.GOOD:
-            return None
-        return SessionRefusal(status.value, final=status is RevocationStatus.REVOKED)
+            return expiry(peer, self._clock.datetime())
+        return self._revocation.refusal(peer)
 
     def load(self) -> None:
         """Take the CRL that was stored before the last stop, when there is one and it is still fresh."""
@@ -103,13 +88,9 @@ class DeviceTrust:
             os.replace(temporary, self._crl_file)  # noqa: PTH105 - atomic on the same file system
 
     def _take(self, crl: bytes) -> bool:
-        errors = []
-        for issuer in self._operational:
-            try:
-                self._revocation.add(crl, issuer, self._clock.datetime())
-            except CrlError as error:
-                errors.append(str(error))
-            else:
-                return True
-        log.warning("crl_refused", reasons=errors)
-        return False
+        try:
+            self._revocation.take(crl)
+        except CrlError as error:
+            log.warning("crl_refused", reason=str(error))
+            return False
+        return True

@@ -13,7 +13,7 @@ import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from cose.keys import UnusableKey, load_private_key, same_key
+from cose.keys import PublicKey, UnusableKey, load_private_key, load_public_key, same_key
 from device_pki.identity import PeerIdentity
 from device_pki.keys import public_key
 from device_pki.path import PathError, PathReason, verify_path
@@ -22,12 +22,15 @@ from lwm2m_server.api.admin import create_app
 from lwm2m_server.api.operator_token import renew as renew_token
 from lwm2m_server.api.serving import serving
 from lwm2m_server.clock import Clock
+from lwm2m_server.fleet.manifest_registry import ManifestRegistry
 from lwm2m_server.protocol.registration_limits import RegistrationLimits
 from lwm2m_server.provider_keys import KeyRole, KeysError, certificate_path, key_path, presented, read_chain
 from lwm2m_server.roles.firmware import announce, start_firmware
 from lwm2m_server.roles.garbage import settle
 from lwm2m_server.server.bootstrapping import Bootstrapper
+from lwm2m_server.server.crl_files import CrlFiles
 from lwm2m_server.server.firmware.service import Firmware
+from lwm2m_server.server.revocation import DeviceRevocation
 from lwm2m_server.server.server import DATABASE, Lwm2mServer
 from lwm2m_server.settings import Address, DmSettings
 from lwm2m_server.store.database import Database
@@ -42,6 +45,10 @@ FIRMWARE: Final = "firmware"
 """The folder of images."""
 UPKEEP: Final = 60.0
 """Seconds between two looks at the operator's token, and at what is no longer kept."""
+CRL_LOOK: Final = 2.0
+"""Seconds between two looks for changed revocation lists, which end the sessions they name."""
+SESSION_LOOK: Final = 30.0
+"""Seconds between two looks for sessions whose certificate, or its CA's list, has expired meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +82,12 @@ async def running_dm(settings: DmSettings, clock: Clock | None = None) -> AsyncI
     database = await Database.open(settings.data / DATABASE)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
+        anchors = [anchor for path in settings.device_anchors for anchor in read_chain(path)]
+        revocation = DeviceRevocation(anchors, clock) if settings.device_crls else None
         server = Lwm2mServer(
             database,
             endpoint_rule=settings.endpoint_rule,
+            revocation=revocation,
             model=_model(settings),
             limits=RegistrationLimits(**settings.registration.model_dump()),
             clock=clock,
@@ -87,15 +97,18 @@ async def running_dm(settings: DmSettings, clock: Clock | None = None) -> AsyncI
             queue=settings.queue,
         )
         await stack.enter_async_context(server)
-        bootstrapper = Bootstrapper(server, settings.endpoint_rule)
+        if revocation is not None:
+            await stack.enter_async_context(_watching(CrlFiles(settings.device_crls, revocation), revocation, server))
+        bootstrapper = Bootstrapper(server, settings.endpoint_rule, revocation)
         stack.push_async_callback(bootstrapper.close)
         firmware = Firmware(server, settings.data / FIRMWARE, settings.firmware)
         await start_firmware(stack, firmware, settings.firmware)
-        nosec, dtls, tcp, tls = await _bind(settings, server, clock)
+        nosec, dtls, tcp, tls = await _bind(settings, server, DeviceVerifier(anchors, clock, revocation))
         announce(firmware, PullProtocol.COAP, nosec)
         announce(firmware, PullProtocol.COAPS, dtls)
         await renew_token(database, settings.data, clock.seconds(), at_start=True)
-        app = create_app(server, firmware, bootstrapper=bootstrapper)
+        manifests = ManifestRegistry(database, firmware.images, _authorities(settings))
+        app = create_app(server, firmware, manifests, bootstrapper=bootstrapper)
         with _listening("admin_bind", settings.admin_bind):
             admin = await stack.enter_async_context(serving(app, *settings.admin_bind))
         upkeep = asyncio.create_task(_upkeep(settings, server, firmware))
@@ -109,21 +122,23 @@ async def running_dm(settings: DmSettings, clock: Clock | None = None) -> AsyncI
 _Bound = tuple[str, int] | None
 
 
-async def _bind(settings: DmSettings, server: Lwm2mServer, clock: Clock) -> tuple[_Bound, _Bound, _Bound, _Bound]:
+async def _bind(
+    settings: DmSettings, server: Lwm2mServer, verifier: DeviceVerifier
+) -> tuple[_Bound, _Bound, _Bound, _Bound]:
     """Listen where the settings say; UDP without and with security, TCP without and with security."""
     nosec = dtls = tcp = tls = None
     if settings.nosec_bind is not None:
         with _listening("nosec_bind", settings.nosec_bind):
             nosec = await server.bind(*settings.nosec_bind, nosec_anywhere=settings.nosec_anywhere)
     if settings.dtls_bind is not None:
-        secured = _secured(settings, server, clock)
+        secured = _secured(settings, server, verifier)
         with _listening("dtls_bind", settings.dtls_bind):
             dtls = await server.bind(*settings.dtls_bind, dtls=secured)
     if settings.tcp_bind is not None:
         with _listening("tcp_bind", settings.tcp_bind):
             tcp = await server.bind_tcp(*settings.tcp_bind, nosec_anywhere=settings.nosec_anywhere)
     if settings.tls_bind is not None:
-        secured = _secured(settings, server, clock)
+        secured = _secured(settings, server, verifier)
         if not secured.certificate_chain:
             raise KeysError("tls_bind needs a certificate of the server: there are no pre-shared keys over TLS")
         with _listening("tls_bind", settings.tls_bind):
@@ -144,7 +159,19 @@ def _model(settings: DmSettings) -> ObjectModel:
     return MODEL if settings.definitions is None else MODEL.extended(ObjectModel.load(settings.definitions))
 
 
+<<<<<<< HEAD
+def _authorities(settings: DmSettings) -> list[PublicKey]:
+    """The keys whose manifests are taken. Raises `KeysError`."""
+    try:
+        return [load_public_key(path) for path in settings.firmware_authorities]
+    except (UnusableKey, OSError) as error:
+        raise KeysError(f"firmware_authorities: {error}") from error
+
+
 def _secured(settings: DmSettings, server: Lwm2mServer, clock: Clock) -> DtlsServerConfig:
+=======
+def _secured(settings: DmSettings, server: Lwm2mServer, verifier: DeviceVerifier) -> DtlsServerConfig:
+>>>>>>> 8b10b2d (Refuse revoked device certificates at the device-management role, by the machinery of the service provider)
     """Pre-shared keys always; certificates too once the server has one."""
     certificate = settings.certificate or certificate_path(settings.data, KeyRole.DTLS)
     if settings.certificate is None and not certificate.exists():
@@ -153,8 +180,7 @@ def _secured(settings: DmSettings, server: Lwm2mServer, clock: Clock) -> DtlsSer
     key = _key(settings.key or key_path(settings.data, KeyRole.DTLS))
     if not same_key(key.public_key(), public_key(chain[0])):
         raise KeysError(f"{certificate} is not the certificate of the server's key")
-    anchors = [anchor for path in settings.device_anchors for anchor in read_chain(path)]
-    return DtlsServerConfig(presented(chain), key, DeviceVerifier(anchors, clock), server.credentials.find)
+    return DtlsServerConfig(presented(chain), key, verifier, server.credentials.find)
 
 
 def _key(path: Path) -> ec.EllipticCurvePrivateKey:
@@ -169,26 +195,60 @@ def _key(path: Path) -> ec.EllipticCurvePrivateKey:
 
 @dataclass(frozen=True, slots=True)
 class DeviceVerifier:
-    """Lets in devices whose certificate the anchors issued: for clientAuth, or directly and for nothing special."""
+    """Lets in devices whose certificate the anchors issued: for clientAuth, or directly and for nothing special.
+
+    With `revocation` only while fresh lists say that every certificate below the anchor is good.
+    """
 
     anchors: Sequence[x509.Certificate]
     clock: Clock
+    revocation: DeviceRevocation | None = None
 
     def __call__(self, chain: Sequence[x509.Certificate]) -> PeerIdentity:
         """The identity a presented chain (leaf first) proves; raises `PathError`."""
         if not chain:
             raise PathError(PathReason.NO_CERTIFICATE)
         try:
-            return self._identity(chain, Role.OPERATIONAL_DEVICE)
+            try:
+                return self._identity(chain, Role.OPERATIONAL_DEVICE)
+            except PathError as error:
+                if error.reason is not PathReason.EXTENDED_KEY_USAGE:
+                    raise
+            return self._identity(chain, Role.FACTORY_DEVICE)
         except PathError as error:
-            if error.reason is not PathReason.EXTENDED_KEY_USAGE:
-                log.warning("handshake_refused", reason=error.reason.value)
-                raise
-        return self._identity(chain, Role.FACTORY_DEVICE)
+            log.warning("handshake_refused", reason=error.reason.value)
+            raise
 
     def _identity(self, chain: Sequence[x509.Certificate], role: Role) -> PeerIdentity:
-        now = self.clock.datetime()
-        return PeerIdentity.of(verify_path(chain[0], chain[1:], anchors=self.anchors, role=role, now=now))
+        now, index = self.clock.datetime(), None if self.revocation is None else self.revocation.index
+        return PeerIdentity.of(
+            verify_path(chain[0], chain[1:], anchors=self.anchors, role=role, now=now, revocation=index)
+        )
+
+
+@asynccontextmanager
+async def _watching(files: CrlFiles, revocation: DeviceRevocation, server: Lwm2mServer) -> AsyncIterator[None]:
+    """Let the files decide from now on who may stay; raises `CrlFileError` for those that cannot be used."""
+    files.load()
+    watch = asyncio.create_task(_watch(files, revocation, server), name="revocation")
+    try:
+        yield
+    finally:
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
+
+
+async def _watch(files: CrlFiles, revocation: DeviceRevocation, server: Lwm2mServer) -> None:
+    looked = server.clock.now()
+    while True:
+        await asyncio.sleep(CRL_LOOK)
+        try:
+            changed = await asyncio.to_thread(files.reread)
+            if changed or server.clock.now() - looked >= SESSION_LOOK:
+                looked = server.clock.now()
+                await server.end_refused(revocation.refusal)
+        except Exception:
+            log.exception("revocation_not_checked")
 
 
 async def _upkeep(settings: DmSettings, server: Lwm2mServer, firmware: Firmware) -> None:

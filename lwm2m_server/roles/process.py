@@ -93,9 +93,10 @@ async def _run(role: Role, settings: Settings, announce: Announce | None) -> Non
     if role is Role.DEVICE_MANAGEMENT and settings.dm is not None:
         from lwm2m_server.provider_keys import KeysError
         from lwm2m_server.roles.dm import run_dm
+        from lwm2m_server.server.crl_files import CrlFileError
         from objects.errors import InvalidDefinition
 
-        with _not_ready(role, KeysError, InvalidDefinition):
+        with _not_ready(role, KeysError, CrlFileError, InvalidDefinition):
             await run_dm(settings.dm, announce)
     elif role is Role.SERVICE_PROVIDER and settings.sp is not None:
         from lwm2m_server.provider_keys import KeysError

@@ -11,7 +11,6 @@ from typing import Final
 import structlog
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from device_pki.identity import PeerIdentity
 from lwm2m_server.api.admin import create_app as create_admin_app
 from lwm2m_server.api.mutual_tls import pinned_server_context
 from lwm2m_server.api.operator_token import renew as renew_token
@@ -68,9 +67,8 @@ async def running_sp(settings: SpSettings, clock: Clock | None = None) -> AsyncI
         await provider.resume()
         partner = await stack.enter_async_context(_partner_api(provider))
         await renew_token(database, settings.data, provider.clock.seconds(), at_start=True)
-        admin = await stack.enter_async_context(
-            serving(create_admin_app(provider.server, provider.firmware, provider), *settings.admin_bind)
-        )
+        app = create_admin_app(provider.server, provider.firmware, provider.manifests, provider)
+        admin = await stack.enter_async_context(serving(app, *settings.admin_bind))
         upkeep = [asyncio.create_task(_upkeep(provider)), asyncio.create_task(_crl(provider))]
         try:
             yield RunningSp(lwm2m, partner, admin, provider)
@@ -105,22 +103,12 @@ async def _partner_api(provider: ServiceProvider) -> AsyncIterator[tuple[str, in
 async def _upkeep(provider: ServiceProvider) -> None:
     while True:
         try:
-            end_refused_sessions(provider)
+            await provider.server.end_refused(provider.trust.refusal)
             await provider.wake_windows()
             await renew_token(provider.database, provider.settings.data, provider.clock.seconds())
         except Exception:
             log.exception("upkeep_failed")
         await asyncio.sleep(UPKEEP)
-
-
-def end_refused_sessions(provider: ServiceProvider) -> None:
-    """Close open sessions whose certificate no longer counts (security test 27)."""
-    for association in tuple(provider.server.associations):
-        peer = association.peer
-        refusal = provider.trust.refusal(peer) if isinstance(peer, PeerIdentity) else None
-        if refusal is not None and peer is not None:
-            log.warning("session_ended", endpoint=peer.endpoint, reason=refusal.reason)
-            provider.server.drop(association)
 
 
 async def _crl(provider: ServiceProvider) -> None:

@@ -15,6 +15,7 @@ from device_pki.identity import PeerIdentity
 from lwm2m_server.protocol.registration import Register
 from lwm2m_server.protocol.registrations import Registration
 from lwm2m_server.server.credentials import Credentials
+from lwm2m_server.server.revocation import DeviceRevocation
 from lwm2m_server.settings import EndpointRule
 from secure_coap.association import Association
 from secure_coap.errors import BadRequest, Forbidden
@@ -74,12 +75,24 @@ class EndpointAdmission:
     registered under one, and none that a pre-shared key was stored for.
     """
 
-    def __init__(self, credentials: Credentials, rule: EndpointRule = EndpointRule.CERTIFICATE) -> None:
+    def __init__(
+        self,
+        credentials: Credentials,
+        rule: EndpointRule = EndpointRule.CERTIFICATE,
+        revocation: DeviceRevocation | None = None,
+    ) -> None:
         self._credentials = credentials
         self._rule = rule
+        self._revocation = revocation
 
     def check(self, association: Association) -> None:
-        """Whoever got a session may use it."""
+        """Whoever got a session may use it, as long as the certificate counts that it was opened with."""
+        peer = association.peer
+        if self._revocation is None or not isinstance(peer, PeerIdentity):
+            return
+        refusal = self._revocation.refusal(peer)
+        if refusal is not None:
+            refusal.answer(peer)
 
     def admit(self, asked: Register, association: Association) -> str:
         """Everyone with a name."""

@@ -21,6 +21,7 @@ from lwm2m_server.protocol.errors import DeviceRefused
 from lwm2m_server.protocol.object_links import links_of
 from lwm2m_server.protocol.registration_limits import PerMinute
 from lwm2m_server.server.admission import EndpointAdmission
+from lwm2m_server.server.revocation import DeviceRevocation
 from lwm2m_server.server.server import Lwm2mServer
 from lwm2m_server.settings import EndpointRule
 from lwm2m_server.store import bootstrap as store
@@ -60,9 +61,14 @@ class TooManyBootstraps(ServiceUnavailable):
 class Bootstrapper:
     """Answers `/bs` and `/bspack` of a server."""
 
-    def __init__(self, server: Lwm2mServer, rule: EndpointRule = EndpointRule.CERTIFICATE) -> None:
+    def __init__(
+        self,
+        server: Lwm2mServer,
+        rule: EndpointRule = EndpointRule.CERTIFICATE,
+        revocation: DeviceRevocation | None = None,
+    ) -> None:
         self._server = server
-        self._admission = EndpointAdmission(server.credentials, rule)
+        self._admission = EndpointAdmission(server.credentials, rule, revocation)
         self._rate = PerMinute(REQUESTS_PER_MINUTE)
         self._conversing: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 
 import structlog
 
-from device_pki.identity import PskIdentity
+from device_pki.identity import PeerIdentity, PskIdentity
 from lwm2m_server.clock import Clock
 from lwm2m_server.protocol import registration, send
 from lwm2m_server.protocol.registration_limits import RegistrationLimits
@@ -34,6 +34,7 @@ from lwm2m_server.server.latest import LatestValues
 from lwm2m_server.server.observing import Observing
 from lwm2m_server.server.queueing import Presence, Queues
 from lwm2m_server.server.registrar import Registrar
+from lwm2m_server.server.revocation import DeviceRevocation, SessionRefusal
 from lwm2m_server.server.sending import Sending, Sent
 from lwm2m_server.server.sessions import Sessions
 from lwm2m_server.server.subscriptions import Notification
@@ -56,13 +57,16 @@ DATABASE: Final = "server.db"
 UNKNOWN: Final = "unknown"
 UPKEEP: Final = 1.0
 """Seconds between two looks for expired registrations."""
+AT_ONCE: Final = 500
+"""Sessions looked at in one go; then others have their turn."""
 
 
 class Lwm2mServer:
     """An LwM2M server on a store. Enter it before binding: registrations of before a restart are known then.
 
     `model` holds the object definitions, `limits` bounds registrations. Who may register under
-    which name follows `endpoint_rule` unless another `admission` decides.
+    which name follows `endpoint_rule` unless another `admission` decides; with `revocation` only certificates that it
+    knows to be good.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class Lwm2mServer:
         *,
         admission: Admission | None = None,
         endpoint_rule: EndpointRule = EndpointRule.CERTIFICATE,
+        revocation: DeviceRevocation | None = None,
         limits: RegistrationLimits | None = None,
         model: ObjectModel = MODEL,
         clock: Clock | None = None,
@@ -93,7 +98,7 @@ class Lwm2mServer:
         self.requests: Counter[str] = Counter()
         """Requests by interface; those to none as `UNKNOWN`."""
         self._upkeep: asyncio.Task[None] | None = None
-        self._admission = admission or EndpointAdmission(self.credentials, endpoint_rule)
+        self._admission = admission or EndpointAdmission(self.credentials, endpoint_rule, revocation)
         self._registrar = Registrar(
             self.registrations,
             self._store,
@@ -231,6 +236,17 @@ class Lwm2mServer:
             if isinstance(association.peer, PskIdentity) and association.peer.identity == identity:
                 self.drop(association)
         return True
+
+    async def end_refused(self, refusal: Callable[[PeerIdentity], SessionRefusal | None]) -> None:
+        """Close open sessions whose certificate no longer counts (security test 27)."""
+        for position, association in enumerate(tuple(self.associations)):
+            if position % AT_ONCE == AT_ONCE - 1:
+                await asyncio.sleep(0)
+            peer = association.peer
+            found = refusal(peer) if isinstance(peer, PeerIdentity) else None
+            if found is not None and peer is not None:
+                log.warning("session_ended", endpoint=peer.endpoint, reason=found.reason)
+                self.drop(association)
 
     def device(self, endpoint: str, *, wait: float = 0, timeout: float | None = None) -> Device:
         """A device to operate on.

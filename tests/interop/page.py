@@ -112,11 +112,11 @@ aiocoap in both roles without security. `test_libcoap_dtls` meets libcoap on Ope
 
 - Leshan's client registers as LwM2M 1.1 only; Leshan's bootstrap server is not published as a library.
 - Wakaama's example client (1.1, TLV and SenML JSON) was tried by hand, without security and with a key of 16 bytes, the
-  longest its DTLS takes: bootstrap, registration, every single operation, observations and block-wise firmware work. It
-  does not answer composite operations at all, and tells no server what that server itself has written.
-- Anjay's demonstration client (3.14, LwM2M 1.2) was tried by hand, without security, with a key, and over TCP: bootstrap
-  request by request and by Bootstrap-Pack, registration, every operation with composite ones, Send, and firmware by push
-  and by pull over coaps until it ran the new image.
+  longest its DTLS takes: bootstrap, registration, every single operation, observations and block-wise firmware work.
+  It does not answer composite operations at all, and tells no server what that server itself has written.
+- Anjay's demonstration client (3.14, LwM2M 1.2) was tried by hand, without security, with a key, and over TCP:
+  bootstrap request by request and by Bootstrap-Pack, registration, every operation with composite ones, Send, and
+  firmware by push and by pull over coaps until it ran the new image.
 """
 
 

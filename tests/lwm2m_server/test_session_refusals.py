@@ -30,7 +30,13 @@ CA = Issuer(issue.root_ca(CA_KEY, "ca", Validity.lasting(NOW, 10 * DAY)), CA_KEY
 CERTIFICATE = issue.operational_device(
     CA, DEVICE_KEY.public_key(), device_subject("dev-1"), Validity.lasting(NOW, 5 * DAY)
 )
-PEER = PeerIdentity(CERTIFICATE, (CERTIFICATE,), thumbprint(DEVICE_KEY.public_key()), "dev-1", Role.OPERATIONAL_DEVICE)
+PEER = PeerIdentity(
+    CERTIFICATE,
+    (CERTIFICATE, CA.certificate),
+    thumbprint(DEVICE_KEY.public_key()),
+    "dev-1",
+    Role.OPERATIONAL_DEVICE,
+)
 
 
 @dataclass(slots=True)

@@ -23,23 +23,25 @@ from lwm2m_server.api.admin import (
 )
 from lwm2m_server.api.admin.common import MAX_UPLOAD
 from lwm2m_server.api.operator_token import TokenCheck
+from lwm2m_server.fleet.manifest_registry import ManifestRegistry
 from lwm2m_server.fleet.provider import ServiceProvider
 from lwm2m_server.server.bootstrapping import Bootstrapper
 from lwm2m_server.server.firmware.service import Firmware
 from lwm2m_server.server.server import Lwm2mServer
 
 PREFIX = "/api/v1"
-EVERYWHERE = tuple(module.router for module in (credentials, operations, observations, queue, images, pushes))
+EVERYWHERE = tuple(module.router for module in (credentials, operations, observations, queue, images, pushes, firmware))
 """Routes of every LwM2M server."""
 DEVICE_MANAGEMENT = tuple(module.router for module in (bootstrap, groups, registered))
 """Routes of role dm only."""
-SERVICE_PROVIDER = tuple(module.router for module in (devices, firmware, partners, transfers))
+SERVICE_PROVIDER = tuple(module.router for module in (devices, partners, transfers))
 """Routes of role sp only."""
 
 
 def create_app(
     server: Lwm2mServer,
     firmware: Firmware,
+    manifests: ManifestRegistry,
     provider: ServiceProvider | None = None,
     bootstrapper: Bootstrapper | None = None,
 ) -> FastAPI:
@@ -53,6 +55,7 @@ def create_app(
     )
     app.state.server = server
     app.state.firmware = firmware
+    app.state.manifests = manifests
     app.state.provider = provider
     app.state.bootstrapper = bootstrapper
     errors.install(app)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Query, Request
 
 from lwm2m_server.fleet.errors import Rejected, Unknown
+from lwm2m_server.fleet.manifest_registry import ManifestRegistry
 from lwm2m_server.fleet.provider import ServiceProvider
 from lwm2m_server.server.firmware.service import Firmware
 from lwm2m_server.server.server import Lwm2mServer
@@ -28,6 +29,12 @@ def _firmware(request: Request) -> Firmware:
     return firmware
 
 
+def _manifests(request: Request) -> ManifestRegistry:
+    manifests = request.app.state.manifests
+    assert isinstance(manifests, ManifestRegistry)
+    return manifests
+
+
 def _provider(request: Request) -> ServiceProvider:
     provider = request.app.state.provider
     assert isinstance(provider, ServiceProvider)
@@ -45,6 +52,7 @@ PageSize = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 
 Server = Annotated[Lwm2mServer, Depends(_server)]
 FirmwareService = Annotated[Firmware, Depends(_firmware)]
+Manifests = Annotated[ManifestRegistry, Depends(_manifests)]
 Provider = Annotated[ServiceProvider, Depends(_provider)]
 MaybeProvider = Annotated[ServiceProvider | None, Depends(_maybe_provider)]
 

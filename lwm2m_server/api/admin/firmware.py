@@ -1,11 +1,11 @@
-"""Signed firmware manifests (SUIT): images that this provider's devices verify by its firmware key."""
+"""Signed firmware manifests (SUIT): images that devices verify by the key of an authority they know."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from lwm2m_server.api.admin.common import MAX_UPLOAD, Provider, View, digest
+from lwm2m_server.api.admin.common import MAX_UPLOAD, FirmwareService, Manifests, Server, View, digest
 from lwm2m_server.api.admin.images import image_view
 from lwm2m_server.api.body import bounded_body
 from lwm2m_server.fleet.errors import Unknown
@@ -19,30 +19,29 @@ router = APIRouter()
 
 
 @router.get("/firmware")
-async def list_firmware(provider: Provider) -> list[View]:
+async def list_firmware(firmware: FirmwareService) -> list[View]:
     """Every manifest that was added."""
-    return [image_view(image) for image in await provider.firmware.images.everything(Kind.SUIT)]
+    return [image_view(image) for image in await firmware.images.everything(Kind.SUIT)]
 
 
 @router.post("/firmware")
-async def add_firmware(provider: Provider, request: Request) -> View:
-    """Add a signed SUIT envelope; it has to be signed by this provider's firmware key."""
-    key = provider.keys.firmware.private_key.public_key()
-    return image_view(await provider.manifests.add(await bounded_body(request, MAX_UPLOAD), key))
+async def add_firmware(manifests: Manifests, request: Request) -> View:
+    """Add a SUIT envelope signed by the provider's firmware key, or in role dm by one of `firmware_authorities`."""
+    return image_view(await manifests.add(await bounded_body(request, MAX_UPLOAD)))
 
 
 @router.get("/firmware/reports")
-async def list_reports(provider: Provider, device: str | None = None, image: str | None = None) -> list[View]:
+async def list_reports(server: Server, device: str | None = None, image: str | None = None) -> list[View]:
     """What devices have signed about the manifests they processed, all of it, or a device's, or about one manifest."""
     wanted = None if image is None else digest(image)
-    async with provider.database.reading() as connection:
+    async with server.database.reading() as connection:
         return [_report_view(one) for one in await store.reports(connection, endpoint=device, digest=wanted)]
 
 
 @router.get("/firmware/reports/{update}")
-async def get_report(provider: Provider, update: int) -> Response:
+async def get_report(server: Server, update: int) -> Response:
     """The signed SUIT report on one update, byte for byte."""
-    async with provider.database.reading() as connection:
+    async with server.database.reading() as connection:
         found = await store.report(connection, update)
     if found is None:
         raise Unknown("a report on this update")
@@ -50,9 +49,9 @@ async def get_report(provider: Provider, update: int) -> Response:
 
 
 @router.get("/firmware/{manifest}")
-async def show_firmware(provider: Provider, manifest: str) -> View:
+async def show_firmware(manifests: Manifests, manifest: str) -> View:
     """One manifest: who signed it, its components and payloads, and what devices reported about it."""
-    return _registered_view(await provider.manifests.get(digest(manifest)))
+    return _registered_view(await manifests.get(digest(manifest)))
 
 
 def _registered_view(found: Registered) -> View:

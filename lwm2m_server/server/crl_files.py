@@ -1,0 +1,115 @@
+"""Revocation lists that someone else keeps fresh in files, read again when they change.
+
+At the start each CA must have a list that counts: a server that would shut everyone out tells so at once. Later a file
+that cannot be used leaves the list of before in force, until that one expires.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from device_pki.revocation import MAX_CRL_SIZE, CrlError, CrlReason
+from lwm2m_server.server.revocation import DeviceRevocation
+
+log = structlog.get_logger()
+
+_ARMOUR: Final = b"-----BEGIN X509 CRL-----"
+_MAX_FILE: Final = 2 * MAX_CRL_SIZE
+"""Octets read of a file; base64 makes a list a third larger."""
+
+
+class CrlFileError(Exception):
+    """A file of `device_crls` that cannot be used, or one that is missing; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stamp:
+    """What tells that a file has changed."""
+
+    inode: int
+    size: int
+    modified: int
+
+
+class CrlFiles:
+    """Keeps `revocation` as fresh as the files are."""
+
+    def __init__(self, paths: Sequence[Path], revocation: DeviceRevocation) -> None:
+        self._paths = tuple(paths)
+        self._revocation = revocation
+        self._taken: dict[Path, _Stamp] = {}
+        self._told: dict[Path, str] = {}
+
+    def load(self) -> None:
+        """Read every file for the first time; raises `CrlFileError`."""
+        listed: set[x509.Certificate] = set()
+        for path in self._paths:
+            try:
+                listed.update(self._take(path, _stamp(path)))
+            except OSError as error:
+                raise CrlFileError(f"device_crls: {path}: {error.strerror}; put the list of the CA there") from error
+            except CrlError as error:
+                raise CrlFileError(f"device_crls: {path}: {error}; {_REMEDY[error.reason]}") from error
+        for issuer in self._revocation.issuers:
+            if issuer not in listed:
+                name = issuer.subject.rfc4514_string()
+                raise CrlFileError(
+                    f"device_crls: no revocation list of {name}: name its file too, or drop the CA from device_anchors"
+                )
+
+    def reread(self) -> bool:
+        """Read what has changed; True when a list was taken in. A file that cannot be used is told once."""
+        changed = [path for path in self._paths if self._changed(path)]
+        return bool(changed)
+
+    def _changed(self, path: Path) -> bool:
+        try:
+            stamp = _stamp(path)
+            if stamp == self._taken.get(path):
+                return False
+            self._take(path, stamp)
+        except (OSError, CrlError) as error:
+            if self._told.get(path) != str(error):
+                log.warning("crl_refused", file=str(path), reason=str(error))
+            self._told[path] = str(error)
+            return False
+        self._told.pop(path, None)
+        log.info("crl_taken", file=str(path))
+        return True
+
+    def _take(self, path: Path, stamp: _Stamp) -> tuple[x509.Certificate, ...]:
+        with path.open("rb") as file:
+            issuers = self._revocation.take(_der(file.read(_MAX_FILE)))
+        self._taken[path] = stamp
+        return issuers
+
+
+_REMEDY: Final = {
+    CrlReason.TOO_LARGE: "the CA has to issue a shorter list",
+    CrlReason.MALFORMED: "fetch the CA's complete list again, PEM or DER",
+    CrlReason.WRONG_ISSUER: "name the lists of the CAs in device_anchors",
+    CrlReason.NOT_YET_VALID: "set this machine's clock",
+    CrlReason.STALE: "fetch the CA's newest list",
+    CrlReason.OLDER: "name one list for each CA, the newest",
+}
+
+
+def _stamp(path: Path) -> _Stamp:
+    found = path.stat()
+    return _Stamp(found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def _der(data: bytes) -> bytes:
+    if not data.startswith(_ARMOUR):
+        return data
+    try:
+        return x509.load_pem_x509_crl(data).public_bytes(Encoding.DER)
+    except ValueError as error:
+        raise CrlError(CrlReason.MALFORMED, "not the PEM of a revocation list") from error
