@@ -159,7 +159,6 @@ def _model(settings: DmSettings) -> ObjectModel:
     return MODEL if settings.definitions is None else MODEL.extended(ObjectModel.load(settings.definitions))
 
 
-<<<<<<< HEAD
 def _authorities(settings: DmSettings) -> list[PublicKey]:
     """The keys whose manifests are taken. Raises `KeysError`."""
     try:
@@ -168,10 +167,7 @@ def _authorities(settings: DmSettings) -> list[PublicKey]:
         raise KeysError(f"firmware_authorities: {error}") from error
 
 
-def _secured(settings: DmSettings, server: Lwm2mServer, clock: Clock) -> DtlsServerConfig:
-=======
 def _secured(settings: DmSettings, server: Lwm2mServer, verifier: DeviceVerifier) -> DtlsServerConfig:
->>>>>>> 8b10b2d (Refuse revoked device certificates at the device-management role, by the machinery of the service provider)
     """Pre-shared keys always; certificates too once the server has one."""
     certificate = settings.certificate or certificate_path(settings.data, KeyRole.DTLS)
     if settings.certificate is None and not certificate.exists():
