@@ -1,11 +1,12 @@
 """`lwm2m-server firmware`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
+from lwm2m_server.cli import firmware_keys
 from lwm2m_server.cli.common import (
     Config,
     Exit,
@@ -21,6 +22,8 @@ from lwm2m_server.cli.common import (
 from lwm2m_server.cli.images import COLUMNS
 
 app = typer.Typer(no_args_is_help=True, help="Firmware: build and sign manifests, update devices, follow them.")
+
+app.add_typer(firmware_keys.app, name="keys")
 
 _DIGEST = 64
 """Hex digits of a digest."""
@@ -55,6 +58,10 @@ def build(  # noqa: PLR0917 - one parameter per option
         Path | None,
         typer.Option(help="Configuration of an agreed state: makes a reset-to-agreed-state manifest."),
     ] = None,
+    encrypt_for_group: Annotated[
+        str | None, typer.Option(help="Encrypt the image for the devices of this group.")
+    ] = None,
+    encrypt_for_device: Annotated[str | None, typer.Option(help="Encrypt the image for this device.")] = None,
     out: Annotated[Path | None, typer.Option(help="Also write the envelope to this file.")] = None,
     output: Format = Output.TABLE,
 ) -> None:
@@ -64,7 +71,12 @@ def build(  # noqa: PLR0917 - one parameter per option
     from suit.errors import SuitError
 
     configuration = None if agreed_configuration is None else read_file(agreed_configuration)
-    wanted = Build(read_file(image), version, vendor.bytes, device_class.bytes, configuration)
+    sealed_for: list[Any] = []
+    if encrypt_for_group is not None or encrypt_for_device is not None:
+        if configuration is not None:
+            fail(Exit.USAGE, "an agreed state is not encrypted: its next provider must be able to read it")
+        sealed_for = firmware_keys.recipients(Server(config), encrypt_for_device, encrypt_for_group)
+    wanted = Build(read_file(image), version, vendor.bytes, device_class.bytes, configuration, tuple(sealed_for))
     try:
         key = load_credential(load_sp_settings(config).data, KeyRole.FIRMWARE).private_key
     except KeysError as error:

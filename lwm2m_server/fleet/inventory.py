@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from cose.keys import PrivateKey
+from cose.recipients import SealedFor
 from device_pki.bag import BagError, decode_x5bag
 from device_pki.fingerprints import fingerprint
 from device_pki.names import endpoint_name
@@ -23,9 +24,11 @@ from lwm2m_server.settings import SpSettings
 from lwm2m_server.store import fleet as store
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.fleet import Device
+from suit.builder import Builder
+from suit.encryption import encrypt
 from suit.envelope import sign
 from suit.manifest import Manifest
-from suit.templates import CONFIGURATION_URI, IMAGE_URI
+from suit.templates import CONFIGURATION_URI, IMAGE, IMAGE_URI
 from trust_transfer.provider.book import from_factory
 
 MAX_ADDED: Final = 20_000
@@ -42,13 +45,17 @@ class AddedDevices:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """What a firmware manifest is made of. `configuration` makes it an agreed state."""
+    """What a firmware manifest is made of. `configuration` makes it an agreed state.
+
+    `sealed_for`: whom the image is encrypted for; nobody when it is not.
+    """
 
     image: bytes
     sequence_number: int
     vendor_id: bytes
     class_id: bytes
     configuration: bytes | None = None
+    sealed_for: tuple[SealedFor, ...] = ()
 
 
 class Inventory:
@@ -138,7 +145,9 @@ def _check_own(known: Device | None, certificate: x509.Certificate) -> None:
 
 
 def build_envelope(build: Build, key: PrivateKey) -> bytes:
-    """Build and sign a manifest: a firmware update, or with a configuration an agreed state."""
+    """Build and sign a manifest: a firmware update, encrypted or not, or with a configuration an agreed state."""
+    if build.sealed_for:
+        return _encrypted(build, key)
     if build.configuration is None:
         manifest = Manifest.firmware_update(
             sequence_number=build.sequence_number,
@@ -156,3 +165,13 @@ def build_envelope(build: Build, key: PrivateKey) -> bytes:
         install_image=True,
     )
     return sign(manifest, key, {IMAGE_URI: build.image, CONFIGURATION_URI: build.configuration})
+
+
+def _encrypted(build: Build, key: PrivateKey) -> bytes:
+    info, ciphertext = encrypt(build.image, build.sealed_for)
+    made = Builder(build.sequence_number)
+    made.for_devices(build.vendor_id, build.class_id)
+    component = made.component(*IMAGE)
+    made.install(component, build.image, uri=IMAGE_URI, encryption_info=info)
+    made.start(component)
+    return sign(made.manifest(), key, {IMAGE_URI: ciphertext})

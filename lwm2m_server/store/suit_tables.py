@@ -26,3 +26,15 @@ suit_reports = Table(
     Column("body", LargeBinary, nullable=False),
 )
 """What a device has signed about an update, byte for byte. `reason` and `code` are the report's, NULL after success."""
+
+agreement_keys = Table(
+    "agreement_keys",
+    metadata,
+    Column("holder_kind", String(8), primary_key=True),
+    Column("holder", String(255), primary_key=True),
+    Column("kid", LargeBinary(8), primary_key=True),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("added_at", Integer, nullable=False),
+)
+"""Public keys of ECDH that payloads are encrypted for (SPKI). A holder, a device or a group, has several while it
+changes from one to the next."""

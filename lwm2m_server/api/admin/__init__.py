@@ -6,6 +6,7 @@ from fastapi import Depends, FastAPI
 
 from lwm2m_server.api import errors
 from lwm2m_server.api.admin import (
+    agreement_keys,
     bootstrap,
     credentials,
     devices,
@@ -30,7 +31,9 @@ from lwm2m_server.server.firmware.service import Firmware
 from lwm2m_server.server.server import Lwm2mServer
 
 PREFIX = "/api/v1"
-EVERYWHERE = tuple(module.router for module in (credentials, operations, observations, queue, images, pushes, firmware))
+EVERYWHERE = tuple(
+    module.router for module in (credentials, operations, observations, queue, images, pushes, firmware, agreement_keys)
+)
 """Routes of every LwM2M server."""
 DEVICE_MANAGEMENT = tuple(module.router for module in (bootstrap, groups, registered))
 """Routes of role dm only."""

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from cose.keys import PrivateKey, generate_private_key, thumbprint
+from cose.recipients import RecipientKey, SealedFor
 from lwm2m_server.fleet.inventory import Build, build_envelope
 from secure_coap.association import Association
 from secure_coap.exchange import Request, Response
@@ -18,8 +21,11 @@ from suit.envelope import parse_envelope, sign
 from suit.errors import SuitError, SuitReason
 from suit.manifest import Manifest
 from suit.numbers import ManifestKey, ReportReason, TextKey
+from suit.processor import process
+from suit.recipient import DeviceDescription
 from suit.records import Log
 from suit.report import report_of, verify_report
+from suit.stores.memory import MemoryStore
 from suit.text import Text, encode_text
 from tests.lwm2m_server.sp.device import LINKS, FakeDevice, until
 from tests.lwm2m_server.sp.transfer import ENDPOINT, Stage, manifest, order, stage
@@ -168,3 +174,52 @@ async def test_a_report_that_proves_nothing_is_not_kept(scene: Stage, kind: str)
     await until(lambda: device.operations("GET").count(REPORT) > 1)
     assert (await scene.sp1.admin.get("/firmware/reports")).json() == []
     await device.close()
+
+
+# ---- encryption ---------------------------------------------------------------------------------
+
+
+def pem(key: ec.EllipticCurvePrivateKey) -> str:
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+async def test_payloads_are_encrypted_for_old_and_new_keys_of_a_group(scene: Stage) -> None:
+    old, new, stranger = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
+    admin = scene.sp1.admin
+    assert (await admin.get("/agreement-keys/recipients", params={"group": "meters"})).status_code == 422
+    for key in (old, new, old):
+        await order(admin, "/agreement-keys", {"group": "meters", "public_key": pem(key)})
+    found = (await admin.get("/agreement-keys/recipients", params={"group": "meters"})).json()
+    assert len(found) == 2
+    sealed = [SealedFor(load_pem_public_key(one["public_key"].encode()), bytes.fromhex(one["kid"])) for one in found]  # type: ignore[arg-type]
+    envelope = build_envelope(Build(b"secret image", 7, bytes(16), bytes(16), None, tuple(sealed)), firmware_key(scene))
+    assert b"secret image" not in envelope
+    verified = parse_envelope(envelope).verify(firmware_key(scene).public_key())
+    await order(admin, "/firmware", envelope)
+    for key in (old, new):
+        store = MemoryStore({(b"image",): None})
+        device = DeviceDescription(bytes(16), bytes(16), keys=(RecipientKey(key),))
+        process(verified, device=device, store=store, last_sequence=0)
+        assert store.components[b"image",] == b"secret image"
+    with pytest.raises(SuitError) as refused:
+        device = DeviceDescription(bytes(16), bytes(16), keys=(RecipientKey(stranger),))
+        process(verified, device=device, store=MemoryStore({(b"image",): None}), last_sequence=0)
+    assert refused.value.reason is SuitReason.NOT_A_RECIPIENT
+    gone = await admin.delete(f"/agreement-keys/{found[0]['kid']}", params={"group": "meters"})
+    assert gone.is_success
+    assert [one["kid"] for one in (await admin.get("/agreement-keys")).json()] == [found[1]["kid"]]
+    again = await admin.delete(f"/agreement-keys/{found[0]['kid']}", params={"group": "meters"})
+    assert again.status_code == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"group": "meters", "public_key": "no key"},
+        {"public_key": ""},
+        {"group": "meters", "device": ENDPOINT, "public_key": ""},
+        {"group": "meters"},
+    ],
+)
+async def test_what_is_no_agreement_key(scene: Stage, body: dict[str, str]) -> None:
+    assert (await scene.sp1.admin.post("/agreement-keys", json=body)).status_code == 422
