@@ -8,7 +8,7 @@ await firmware.order([Order("ep", OBJECT_5, image.digest)])
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path as FilePath
 from typing import Final
 
@@ -20,6 +20,7 @@ from lwm2m_server.server.admission import identity_of
 from lwm2m_server.server.device import Device
 from lwm2m_server.server.firmware.errors import UnknownFirmware, WrongOrder
 from lwm2m_server.server.firmware.images import Images
+from lwm2m_server.server.firmware.payloads import Payloads, names_payload
 from lwm2m_server.server.firmware.pulls import PATH, Pulls
 from lwm2m_server.server.firmware.transfers import Transfers
 from lwm2m_server.server.firmware.updates import FirmwareProgress, Updates
@@ -33,6 +34,7 @@ from lwm2m_server.store import images as image_store
 from objects.firmware import PullProtocol
 from objects.path import Path
 from secure_coap.association import Association
+from secure_coap.exchange import Request, Response
 
 log = structlog.get_logger()
 
@@ -83,7 +85,13 @@ class Firmware:
         self.ended: Counter[str] = Counter()
         self._wake = wake or self._workers.wake
         self._pending = Pending(server.events, self._wake_online) if wake is None else None
-        server.route(PATH, self.pulls.handle)
+        self._payloads = Payloads(server.database, self.images)
+        server.route(PATH, self._fetched)
+
+    def _fetched(self, request: Request, association: Association) -> Response | Awaitable[Response]:
+        if names_payload(request):
+            return self._payloads.handle(request, association)
+        return self.pulls.handle(request, association)
 
     # --- life ---
 

@@ -14,7 +14,9 @@ from cose.keys import PrivateKey, generate_private_key, thumbprint
 from cose.recipients import RecipientKey, SealedFor
 from lwm2m_server.fleet.inventory import Build, build_envelope
 from secure_coap.association import Association
+from secure_coap.errors import NotFound, ServiceUnavailable
 from secure_coap.exchange import Request, Response
+from secure_coap.numbers.codes import Code
 from suit.builder import Builder
 from suit.digest import Digest, of_element
 from suit.envelope import parse_envelope, sign
@@ -174,6 +176,23 @@ async def test_a_report_that_proves_nothing_is_not_kept(scene: Stage, kind: str)
     await until(lambda: device.operations("GET").count(REPORT) > 1)
     assert (await scene.sp1.admin.get("/firmware/reports")).json() == []
     await device.close()
+
+
+async def test_a_device_fetches_the_payload_its_manifest_names(scene: Stage) -> None:
+    """By the SHA-256 in a signed URI, while a manifest is on its way to it; nobody learns anything from asking else."""
+    image = b"large image" * 5000
+    name = (await order(scene.sp1.admin, "/images", image))["digest"]
+    with pytest.raises(NotFound):
+        (await scene.device.ask(Code.GET, "fw", name)).raise_for_code()
+    scene.device.refuse["/5/0/2"] = ServiceUnavailable("later")
+    await push(scene)
+    await until(lambda: scene.device.operations("POST").count("/5/0/2") > 0)
+    fetched = await scene.device.ask(Code.GET, "fw", name)
+    assert fetched.payload == image
+    manifest_digest = parse_envelope(scene.device.payloads("/5/0/0")[0]).digest.digest.hex()
+    for unknown in ("00" * 32, manifest_digest):
+        with pytest.raises(NotFound):
+            (await scene.device.ask(Code.GET, "fw", unknown)).raise_for_code()
 
 
 # ---- encryption ---------------------------------------------------------------------------------
