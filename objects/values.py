@@ -64,10 +64,17 @@ _PYTHON_TYPES: Final[dict[ResourceType, tuple[type, ...]]] = {
 }
 
 
+def is_unicode(text: str) -> bool:
+    """Whether text can be written as UTF-8: Python and JSON know strings with half a surrogate pair, which cannot."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def type_rule_broken(kind: ResourceType, value: Value) -> str | None:
     """The rule of the type that `value` breaks, or None."""
     if isinstance(value, bool) != (kind is ResourceType.BOOLEAN) or not isinstance(value, _PYTHON_TYPES[kind]):
         return f"must be {kind.value or 'executed, it has no value'}, not {type(value).__name__}"
+    if isinstance(value, str) and not is_unicode(value):
+        return "must be Unicode text; half a surrogate pair is none"
     if kind is ResourceType.UNSIGNED and not (isinstance(value, int) and 0 <= value <= UNSIGNED_MAX):
         return "must be 0..2^64-1"
     if isinstance(value, int) and kind is not ResourceType.UNSIGNED and not INTEGER_MIN <= value <= INTEGER_MAX:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from objects.errors import InvalidPath, InvalidValue
 from objects.nodes import MultipleResource, Node, ObjectInstance, ObjectNode, Resource, ResourceInstance, resource, walk
 from objects.path import Path
-from objects.values import ObjectLink, Value
+from objects.values import ObjectLink, Value, is_unicode
 
 Tree: TypeAlias = "Value | dict[int, Tree]"
 """What reading returns."""
@@ -78,4 +78,6 @@ def _inside(path: Path, tree: AnyTree) -> Mapping[int, AnyTree]:
 def _value(path: Path, tree: AnyTree) -> Value:
     if not isinstance(tree, str | int | float | bytes | ObjectLink):
         raise InvalidValue(str(path), f"takes one value, not {type(tree).__name__}")
+    if isinstance(tree, str) and not is_unicode(tree):
+        raise InvalidValue(str(path), "takes Unicode text; half a surrogate pair is none")
     return tree

@@ -109,8 +109,10 @@ class DatagramServer(ServerRole):
         return True
 
     def _challenge(self, proof: AddressProof, incoming: Incoming, now: float) -> bytes:
+        """The options of a 4.01; none for a request of four bytes, which is too short to be answered with an Echo."""
         self._shared.counters.unverified += 1
-        return encode_body(((int(Option.ECHO), proof.challenge(incoming.link.remote, now)),), b"")
+        body = encode_body(((int(Option.ECHO), proof.challenge(incoming.link.remote, now)),), b"")
+        return body if incoming.start + len(body) <= AMPLIFICATION * len(incoming.datagram) else b""
 
     # --- later ---
 

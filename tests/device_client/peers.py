@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -23,14 +24,15 @@ from lwm2m_server.store.enrollment_register import SqlEnrollmentRegister
 from secure_coap.association import Association
 from secure_coap.channels.dtls import DtlsServerConfig
 from secure_coap.endpoint import CoapServer
-from secure_coap.errors import CoapError, NotFound
+from secure_coap.errors import CoapError, NotFound, TransportError
 from secure_coap.exchange import Request, Response
 from secure_coap.numbers.codes import Code
 from secure_coap.numbers.parameters import TransmissionParameters
 from tests.device_client.pki import HOST, Identified, Pki, Provider
 
 FAST = TransmissionParameters(ack_timeout=0.3)
-PATIENCE = 10.0
+PATIENCE = 60.0
+"""Seconds after which a wait ends that will never be fulfilled, however busy the machine."""
 
 
 def verifier(*classes: tuple[Role, x509.Certificate]) -> Callable[[Sequence[x509.Certificate]], PeerIdentity]:
@@ -176,10 +178,26 @@ class ServerPeer:
         last = max(self.registrations[-1:] + self.updates[-1:], key=lambda seen: seen.association.opened_at)
         return await asyncio.wait_for(self.server.request(last.association, request), PATIENCE)
 
-    async def settled(self, last: int) -> None:
-        """The devices of the last registrations know that they are registered: they answer over those sessions."""
-        for seen in self.registrations[-last:]:
-            await asyncio.wait_for(self.server.request(seen.association, Request(Code.GET, ("3", "0"))), PATIENCE)
+    async def all_registered(self, endpoints: Collection[str], since: int = 0) -> None:
+        """Wait until each of these has registered after the first `since` registrations; some may do so repeatedly."""
+        async with asyncio.timeout(PATIENCE):
+            while not set(endpoints) <= {seen.endpoint for seen in self.registrations[since:]}:
+                self.heard.clear()
+                await self.heard.wait()
+
+    async def settled(self, endpoints: Collection[str]) -> None:
+        """These devices know that they are registered: they answer over the session of their last registration."""
+        for endpoint in endpoints:
+            await asyncio.wait_for(self._answers(endpoint), PATIENCE)
+
+    async def _answers(self, endpoint: str) -> None:
+        """A device that did not hear of its registration in time is silent where it was, and registers again."""
+        while True:
+            last = next(seen for seen in reversed(self.registrations) if seen.endpoint == endpoint)
+            with contextlib.suppress(TransportError):
+                await self.server.request(last.association, Request(Code.GET, ("3", "0")))
+                return
+            await asyncio.sleep(0.02)
 
     async def _wait(self, among: list[Seen], count: int) -> Seen:
         async with asyncio.timeout(PATIENCE):

@@ -30,7 +30,7 @@ from secure_coap.numbers.parameters import TransmissionParameters
 from secure_coap.observation import Observation
 
 HOST = "127.0.0.1"
-PATIENCE = 10.0
+PATIENCE = 60.0
 FAST = TransmissionParameters(ack_timeout=0.3)
 QUICK = RunSettings(ack_timeout=0.3, max_retransmit=2, handshake_timeout=3.0, retry_min=0.05, retry_max=0.2)
 

@@ -34,20 +34,22 @@ async def add_devices(scene: World, pki: Pki, count: int) -> None:
 async def test_many_devices_live_in_one_process_and_survive_its_death(tmp_path: Path, pki: Pki) -> None:
     async with world(tmp_path, pki) as scene:
         await add_devices(scene, pki, 4)
+        names = list(factory.endpoints(scene.data))
         process = await start(scene)
-        await scene.sp1.registered(5)
+        await scene.sp1.all_registered(names)
         process.send_signal(signal.SIGKILL)
         await process.wait()
+        before = len(scene.sp1.registrations)
         process = await start(scene, "--first", "1", "--count", "3", "--uvloop")
-        await scene.sp1.registered(8)
-        await scene.sp1.settled(3)
+        await scene.sp1.all_registered(names[1:4], since=before)
+        await scene.sp1.settled(names[1:4])
         process.send_signal(signal.SIGTERM)
         _, log = await asyncio.wait_for(process.communicate(), PATIENCE)
         assert process.returncode == 0
         assert scene.sp1.departures == 3
         events = [json.loads(line) for line in log.splitlines()]
         again = {event["endpoint"] for event in events if event["event"] == "registered"}
-        assert again == set(list(factory.endpoints(scene.data))[1:4])
+        assert again == set(names[1:4])
         assert {"handshake", "registration"} <= {event["kind"] for event in events if event["event"] == "wire"}
 
 
@@ -58,7 +60,7 @@ async def test_a_damaged_device_does_not_take_the_others_down(tmp_path: Path, pk
         factory.device_files(scene.data, damaged).write("record.cbor", b"\xff")
         process = await start(scene)
         assert (await scene.sp1.registered()).endpoint == sound
-        await scene.sp1.settled(1)
+        await scene.sp1.settled([sound])
         process.send_signal(signal.SIGTERM)
         _, log = await asyncio.wait_for(process.communicate(), PATIENCE)
         events = [json.loads(line) for line in log.splitlines()]

@@ -38,7 +38,7 @@ from secure_coap.numbers.codes import Code
 from suit.envelope import parse_envelope, sign
 from suit.manifest import Manifest
 from suit.templates import CONFIGURATION_URI, IMAGE_URI
-from tests.device_client.peers import EstPeer, ServerPeer, est_peer, server_peer
+from tests.device_client.peers import PATIENCE, EstPeer, ServerPeer, est_peer, server_peer
 from tests.device_client.pki import Pki, Provider
 from tests.device_client.relay import relay_to
 from trust_transfer.messages.numbers import AnchorRole, Form
@@ -52,7 +52,6 @@ VENDOR, CLASS = bytes(range(16)), bytes(range(16, 32))
 SETTINGS = RunSettings(
     ack_timeout=0.2, max_retransmit=2, handshake_timeout=3.0, retry_min=0.05, retry_max=0.4, lifetime=20
 )
-PATIENCE = 15.0
 TRANSFER = MODEL["Trust Transfer"]
 ENROLLMENT = MODEL["Enrollment"]
 FALLBACK = MODEL["Fallback"]

@@ -6,6 +6,7 @@ from objects.values import type_rule_broken
 GOOD: list[tuple[ResourceType, Value]] = [
     (ResourceType.STRING, ""),
     (ResourceType.CORELNK, "</3>"),
+    (ResourceType.STRING, "\U0001f600"),
     (ResourceType.INTEGER, -(2**63)),
     (ResourceType.INTEGER, 2**63 - 1),
     (ResourceType.UNSIGNED, 2**64 - 1),
@@ -18,6 +19,8 @@ GOOD: list[tuple[ResourceType, Value]] = [
 ]
 BAD: list[tuple[ResourceType, Value]] = [
     (ResourceType.STRING, b""),
+    (ResourceType.STRING, "half a pair: \ud800"),
+    (ResourceType.CORELNK, "\udfff"),
     (ResourceType.INTEGER, True),
     (ResourceType.INTEGER, 2**63),
     (ResourceType.INTEGER, 1.0),

@@ -350,6 +350,14 @@ def test_34_a_spoofed_get_brings_a_small_challenge(options: tuple[tuple[int, byt
     assert len(answer.encode()) <= 3 * len(question.encode())
 
 
+def test_34_the_shortest_request_brings_no_more_than_three_times_its_bytes() -> None:
+    bench = unproven()
+    question = Message(MessageType.CON, Code.GET, 1)
+    answer = answer_to(bench, question)
+    assert answer.code == Code.UNAUTHORIZED
+    assert len(answer.encode()) <= 3 * len(question.encode())
+
+
 def test_34_the_challenge_proves_the_address_and_nothing_else_does() -> None:
     bench = unproven()
     echo = answer_to(bench, large_get(b"\0\1")).value(Option.ECHO) or b""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Path, Query, Request
 
 from lwm2m_server.fleet.errors import Rejected, Unknown
 from lwm2m_server.fleet.manifest_registry import ManifestRegistry
@@ -48,6 +48,8 @@ def _maybe_provider(request: Request) -> ServiceProvider | None:
 
 MAX_PAGE: Final = 10_000
 """Devices in one answer."""
+Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
+"""A row's number in the store, in the path of a route."""
 PageSize = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 
 Server = Annotated[Lwm2mServer, Depends(_server)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from lwm2m_server.api.admin.common import MAX_UPLOAD, FirmwareService, Manifests, Server, View, digest
+from lwm2m_server.api.admin.common import MAX_UPLOAD, FirmwareService, Manifests, Number, Server, View, digest
 from lwm2m_server.api.admin.images import image_view
 from lwm2m_server.api.body import bounded_body
 from lwm2m_server.fleet.errors import Unknown
@@ -39,7 +39,7 @@ async def list_reports(server: Server, device: str | None = None, image: str | N
 
 
 @router.get("/firmware/reports/{update}")
-async def get_report(server: Server, update: int) -> Response:
+async def get_report(server: Server, update: Number) -> Response:
     """The signed SUIT report on one update, byte for byte."""
     async with server.database.reading() as connection:
         found = await store.report(connection, update)

@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from lwm2m_server.api.admin.access import Reach
+from lwm2m_server.api.admin.common import Number
 from lwm2m_server.api.admin.operations import PathsOrder, model_of
 from lwm2m_server.api.admin.values import Json, attributes_of, sampled
 from lwm2m_server.protocol.observations import Subject
@@ -71,7 +72,7 @@ async def list_observations(reach: Reach, endpoint: str) -> list[Json]:
 
 
 @router.delete("/devices/{endpoint:path}/observations/{number}")
-async def cancel(reach: Reach, endpoint: str, number: int) -> Json:
+async def cancel(reach: Reach, endpoint: str, number: Number) -> Json:
     """End an observation, on the device too if it can be reached."""
     await reach.check(endpoint)
     await reach.server.observing.cancel(endpoint, number)

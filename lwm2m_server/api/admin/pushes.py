@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from lwm2m_server.api.admin.common import FirmwareService, View, digest, targets
+from lwm2m_server.api.admin.common import FirmwareService, Number, View, digest, targets
 from lwm2m_server.fleet.errors import Rejected
 from lwm2m_server.protocol.firmware import Method, Order, Push, Update
 from lwm2m_server.server.firmware.service import LIFETIME, OBJECT_5, Firmware
@@ -68,13 +68,13 @@ async def status(firmware: FirmwareService, device: str | None = None, image: st
 
 
 @router.get("/firmware/pushes/{number}")
-async def show(firmware: FirmwareService, number: int) -> View:
+async def show(firmware: FirmwareService, number: Number) -> View:
     """How far one update is."""
     return _view(firmware, await firmware.update(number))
 
 
 @router.delete("/firmware/pushes/{number}", status_code=HTTPStatus.ACCEPTED)
-async def cancel(firmware: FirmwareService, number: int) -> list[View]:
+async def cancel(firmware: FirmwareService, number: Number) -> list[View]:
     """Take an update back, with the components it is installed with; one that is being installed goes on."""
     return [_view(firmware, one) for one in await firmware.cancel(number)]
 

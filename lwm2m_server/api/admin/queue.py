@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from lwm2m_server.api.admin.access import Reach
-from lwm2m_server.api.admin.common import Server, View
+from lwm2m_server.api.admin.common import Number, Server, View
 from lwm2m_server.api.admin.values import shown, tree_at, value_at
 from lwm2m_server.protocol.order_values import Answered, answered_value
 from lwm2m_server.protocol.orders import Operation
@@ -71,13 +71,13 @@ async def list_queue(server: Server, endpoint: str, limit: Annotated[int, Query(
 
 
 @router.get(f"{_QUEUE}/{{number}}")
-async def show_entry(server: Server, endpoint: str, number: int) -> View:
+async def show_entry(server: Server, endpoint: str, number: Number) -> View:
     """One entry, with what the device answered."""
     return _view(server, await server.queues.get(endpoint, number))
 
 
 @router.delete(f"{_QUEUE}/{{number}}")
-async def cancel_entry(server: Server, endpoint: str, number: int) -> View:
+async def cancel_entry(server: Server, endpoint: str, number: Number) -> View:
     """Take an entry back; one that is on its way or has ended stays as it is, which the answer shows."""
     return _view(server, await server.queues.cancel(endpoint, number))
 

@@ -191,6 +191,16 @@ async def test_the_admin_api_shows_what_a_device_is(folder: Path) -> None:
             assert (await stranger.get("/api/v1/devices")).status_code == 401
 
 
+@pytest.mark.parametrize("number", ["0", "-1", "x", str(2**63), "9" * 30])
+async def test_numbers_the_store_cannot_have(folder: Path, number: str) -> None:
+    async with running(folder) as (_, admin):
+        for path in ("devices/a/queue", "firmware/pushes"):
+            assert (await admin.get(f"/api/v1/{path}/{number}")).status_code == 422
+        for path in ("devices/a/queue", "devices/a/observations", "firmware/pushes"):
+            answer = await admin.delete(f"/api/v1/{path}/{number}")
+            assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+
+
 async def test_metrics_and_health_need_no_token_and_name_no_device(folder: Path) -> None:
     async with running(folder) as (role, admin):
         assert role.nosec is not None

@@ -51,6 +51,7 @@ def test_a_tree_survives_both_ways(tree: dict[int, Any], number: int) -> None:
         ("/3/0", {-1: 1}),
         ("/3/0/1", [1]),
         ("/3/0/1", None),
+        ("/3/0/1", "\ud800"),
         ("/3/0/1/0", {0: 1}),
     ],
 )

@@ -81,7 +81,7 @@ class FakeDevice:
             *self.server,
             dtls=DtlsClientConfig(list(identity.chain), identity.key, verify),
             handler=self.handle,
-            parameters=TransmissionParameters(ack_timeout=0.2, max_retransmit=3),
+            parameters=TransmissionParameters(ack_timeout=0.2, max_retransmit=6),
         )
 
     async def ask(self, method: Code, *path: str, query: Sequence[str] = (), payload: bytes = b"") -> Response:
@@ -169,8 +169,9 @@ class FakeDevice:
         return raw
 
 
-async def until(condition: object, seconds: float = 10) -> None:
-    """Wait until a function, or coroutine function, answers true."""
+async def until(condition: object, seconds: float = 60) -> None:
+    """Wait until a function, or coroutine function, answers true. `seconds` ends what will never be, however busy the
+    machine."""
     assert callable(condition)
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
