@@ -52,9 +52,10 @@ def add(
     show(output, Server(config).post(f"groups/{segment(group)}/devices", content=read_file(bag)))
 
 
+app.command()(operations.read)
+# What looks like an option the command does not have is a value: -5.
+app.command(context_settings={"ignore_unknown_options": True})(operations.write)
 for _command in (
-    operations.read,
-    operations.write,
     operations.update,
     operations.execute,
     operations.create,

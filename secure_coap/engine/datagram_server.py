@@ -131,7 +131,8 @@ class DatagramServer(ServerRole):
         waiting = self._to_acknowledge
         while waiting and waiting[0][0] <= now:
             incoming = waiting.popleft()[1]
-            if incoming.stage is Stage.DEFERRED and incoming.link.base:
+            # An unproven address gets one answer to each datagram; a separate one would be repeated.
+            if incoming.stage is Stage.DEFERRED and incoming.link.base and incoming.link.proven:
                 self._acknowledge_only(incoming, now)
                 incoming.stage = Stage.ACKNOWLEDGED
         if waiting:

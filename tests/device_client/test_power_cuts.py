@@ -12,8 +12,9 @@ import pytest
 from device_client.emulator.factory import device_files
 from device_client.emulator.storage.files import DeviceFiles
 from secure_coap.errors import Forbidden
+from tests.device_client.peers import PATIENCE
 from tests.device_client.pki import Pki
-from tests.device_client.world import PATIENCE, TRANSFER, World, execute, world, write
+from tests.device_client.world import TRANSFER, World, execute, world, write
 
 
 class PowerCut(BaseException):

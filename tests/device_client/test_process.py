@@ -10,8 +10,9 @@ from asyncio.subprocess import Process
 from pathlib import Path
 
 from device_client.emulator import factory
+from tests.device_client.peers import PATIENCE
 from tests.device_client.pki import Pki
-from tests.device_client.world import FIRMWARE_IMAGE, PATIENCE, World, factory_certificate, installed, world
+from tests.device_client.world import FIRMWARE_IMAGE, World, factory_certificate, installed, world
 from trust_transfer.messages.numbers import Form
 
 COMMAND = [sys.executable, "-c", "from device_client.emulator.cli import main; main()", "run"]

@@ -194,6 +194,7 @@ async def test_commands(desk: Desk) -> None:
     shown_ = await desk.command("read", "dev-1", "/3/0", table=True)
     assert "/3/0/9" in shown_
     assert "Device/Battery Level" in shown_
+    assert await desk.command("write", "dev-1", "/40000/0/1", "-2.5", "--type", "float") == {"written": "/40000/0/1"}
     assert await desk.command("write", "dev-1", "/3/0/14", "+02") == {"written": "/3/0/14"}
     assert await desk.command("write", "dev-1", "/3442/0/150", "--hex", "beef") == {"written": "/3442/0/150"}
     assert desk.device.values[Path(3442, 0, 150)] == b"\xbe\xef"

@@ -358,6 +358,17 @@ def test_34_the_shortest_request_brings_no_more_than_three_times_its_bytes() -> 
     assert len(answer.encode()) <= 3 * len(question.encode())
 
 
+def test_34_a_late_answer_is_the_only_one() -> None:
+    bench, question = unproven(), Message(MessageType.CON, Code.POST, 1, b"t")
+    bench.feed(question)
+    exchange, _ = bench.arrived()
+    assert bench.wait(30) == []
+    (answer,) = bench.respond(exchange, Response(Code.CHANGED))
+    assert (answer.type, answer.mid, answer.token) == (MessageType.ACK, 1, b"t")
+    assert bench.wait(300) == []
+    assert bench.feed(question) in ([answer], []), "repeated to who asks again, or forgotten by now"
+
+
 def test_34_the_challenge_proves_the_address_and_nothing_else_does() -> None:
     bench = unproven()
     echo = answer_to(bench, large_get(b"\0\1")).value(Option.ECHO) or b""
