@@ -124,6 +124,10 @@ class FirmwareSettings(_Section):
     """What URIs begin with for devices that fetch without security: `coap://host:port`; empty: none are given."""
     coaps_uri: str = ""
     """The same over DTLS: `coaps://host:port`."""
+    coap_tcp_uri: str = ""
+    """The same over TCP: `coap+tcp://host:port`."""
+    coaps_tcp_uri: str = ""
+    """The same over TLS: `coaps+tcp://host:port`."""
     http_bind: BindAddress | None = None
     """TCP address of a listener for devices that fetch by HTTP; over TLS when it has a certificate."""
     http_uri: str = ""
@@ -142,8 +146,9 @@ class FirmwareSettings(_Section):
         scheme = "http" if self.http_certificate is None else "https"
         if (self.http_bind is None) is not (self.http_uri == "") or not _begins(self.http_uri, scheme):
             raise ValueError(f"http_bind and http_uri go together; the URI begins with {scheme}://")
-        if not _begins(self.coap_uri, "coap") or not _begins(self.coaps_uri, "coaps"):
-            raise ValueError("coap_uri begins with coap://, coaps_uri with coaps://")
+        for name in ("coap", "coaps", "coap_tcp", "coaps_tcp"):
+            if not _begins(getattr(self, f"{name}_uri"), name.replace("_", "+")):
+                raise ValueError(f"{name}_uri begins with {name.replace('_', '+')}://")
         return self
 
 

@@ -106,6 +106,8 @@ async def running_dm(settings: DmSettings, clock: Clock | None = None) -> AsyncI
         nosec, dtls, tcp, tls = await _bind(settings, server, DeviceVerifier(anchors, clock, revocation))
         announce(firmware, PullProtocol.COAP, nosec)
         announce(firmware, PullProtocol.COAPS, dtls)
+        announce(firmware, PullProtocol.COAP_TCP, tcp)
+        announce(firmware, PullProtocol.COAPS_TCP, tls)
         await renew_token(database, settings.data, clock.seconds(), at_start=True)
         manifests = ManifestRegistry(database, firmware.images, _authorities(settings))
         app = create_app(server, firmware, manifests, bootstrapper=bootstrapper)

@@ -143,7 +143,14 @@ async def test_refusals(tmp_path: Path, unused_tcp_port_factory: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['http_bind = "127.0.0.1:1"', 'http_uri = "http://a"', 'coap_uri = "http://a"', 'http_key = "x"']
+    "text",
+    [
+        'http_bind = "127.0.0.1:1"',
+        'http_uri = "http://a"',
+        'coap_uri = "http://a"',
+        'coaps_tcp_uri = "coaps://a"',
+        'http_key = "x"',
+    ],
 )
 def test_firmware_settings_that_do_not_fit(tmp_path: Path, text: str) -> None:
     (tmp_path / "server.toml").write_text(f'roles = ["dm"]\n[dm]\ndata = "d"\n[dm.firmware]\n{text}\n')

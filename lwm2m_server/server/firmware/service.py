@@ -215,7 +215,13 @@ class Firmware:
 def bases_of(settings: FirmwareSettings) -> dict[PullProtocol, str]:
     """What Package URIs begin with, for each protocol images are served over."""
     http = PullProtocol.HTTP if settings.http_certificate is None else PullProtocol.HTTPS
-    uris = {PullProtocol.COAP: settings.coap_uri, PullProtocol.COAPS: settings.coaps_uri, http: settings.http_uri}
+    uris = {
+        PullProtocol.COAP: settings.coap_uri,
+        PullProtocol.COAPS: settings.coaps_uri,
+        PullProtocol.COAP_TCP: settings.coap_tcp_uri,
+        PullProtocol.COAPS_TCP: settings.coaps_tcp_uri,
+        http: settings.http_uri,
+    }
     return {protocol: uri for protocol, uri in uris.items() if uri}
 
 
