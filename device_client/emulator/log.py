@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import warnings
 from typing import TextIO
 
 import structlog
@@ -16,8 +15,6 @@ def configure(stream: TextIO = sys.stderr) -> None:
     """Set up the process's log; aiocoap's own chatter is kept to errors."""
     logging.basicConfig(stream=stream, level=logging.ERROR, format="%(message)s")
     logging.getLogger("coap").setLevel(logging.CRITICAL)
-    # aiocoap's own: a session that ends in the moment a request arrives never begins to render it.
-    warnings.filterwarnings("ignore", "coroutine 'Context._render_to_pipe' was never awaited", RuntimeWarning)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

@@ -9,8 +9,9 @@ knows it by its token), so notifications are sent past aiocoap's own observation
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from aiocoap import error, interfaces  # type: ignore[import-untyped]
@@ -102,7 +103,7 @@ class CoapSession:
         self._end = ""
         """Why the session ended."""
         self._root = _Root(handler, tuning) if handler else None
-        self._context = Context(loop=asyncio.get_running_loop(), serversite=self._root)
+        self._context = _Context(loop=asyncio.get_running_loop(), serversite=self._root)
         tokens = _Tokens(self._context, self._lose)
         self._messages = messages = MessageManager(tokens)
         messages._recent_messages = BoundedDict(MAX_RECENT)
@@ -225,6 +226,23 @@ class CoapSession:
             self._end = str(failure) or type(failure).__name__
             self.closed.set()
             self._remote.end(failure)
+
+
+class _Context(Context):  # type: ignore[misc]
+    """aiocoap's, for sessions that may end in the moment a request arrives, before its task has begun."""
+
+    def _render_to_pipe(self, pipe: Any) -> _Rendering:
+        return _Rendering(partial(super()._render_to_pipe, pipe))
+
+
+class _Rendering:
+    """The answering of a request, which is begun when awaited: one that never is leaves no coroutine behind."""
+
+    def __init__(self, begin: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._begin = begin
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        return self._begin().__await__()
 
 
 class _Remote(interfaces.EndpointAddress, asyncio.DatagramProtocol):  # type: ignore[misc]
