@@ -146,7 +146,8 @@ def _ordered(value: Any) -> Any:
         keys = sorted(value)
         if keys and (keys[0] < 0 or not all(isinstance(key, int) and type(key) is not bool for key in keys)):
             raise LookupError
-        return {int(key): _ordered(value[key]) for key in keys}
+        members = ((key, value[key]) for key in keys)
+        return {int(key): member if type(member) in _LEAVES else _ordered(member) for key, member in members}
     if isinstance(value, int) and -_UINT64_LIMIT <= value < _UINT64_LIMIT:
         return int(value)
     if kind is Tagged:

@@ -20,6 +20,7 @@ MAX_SIZE: Final = 1 << 16
 MAX_SIZE_WITH_IMAGE: Final = (1 << 20) + MAX_SIZE
 """Bytes of an envelope that carries an image of up to 1 MiB."""
 MAX_PAYLOADS: Final = 16
+_SEVERABLE: Final = tuple((EnvelopeKey(key), key) for key in SEVERABLE_KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +182,7 @@ def _check_severed(severed: Mapping[ManifestKey, bytes], manifest: Manifest) -> 
 
 def _severed(members: Mapping[EnvelopeKey, Any]) -> dict[ManifestKey, bytes]:
     """Severed elements have the same key in both maps."""
-    found = {key: members.get(EnvelopeKey(key)) for key in SEVERABLE_KEYS}
-    return {key: decoding.octets(element, key.name) for key, element in found.items() if element is not None}
+    return {key: decoding.octets(members[there], key.name) for there, key in _SEVERABLE if there in members}
 
 
 def _authentication(wrapper: Any) -> tuple[Digest, tuple[bytes, ...]]:
