@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from typing import Final
 
 from secure_coap.engine.answers import NOTHING, Answers
@@ -48,7 +48,8 @@ class DatagramServer(ServerRole):
         self._proof = proof
         self._block_size = 16 << shared.limits.block_exponent
         self._ack_after = shared.parameters.ack_timeout / 2
-        self._to_acknowledge: deque[tuple[float, Incoming]] = deque()
+        self._to_acknowledge: OrderedDict[Incoming, float] = OrderedDict()
+        self._will_acknowledge = False
 
     # --- requests ---
 
@@ -122,21 +123,30 @@ class DatagramServer(ServerRole):
         incoming.link.deferred += 1
         self._answers.keep(incoming.link, incoming.key, NOTHING, now)
         if incoming.is_confirmable:
-            self._to_acknowledge.append((now + self._ack_after, incoming))
-            if len(self._to_acknowledge) == 1:
-                self._shared.timers.at(now + self._ack_after, self._acknowledge)
+            self._to_acknowledge[incoming] = due = now + self._ack_after
+            if not self._will_acknowledge:
+                self._will_acknowledge = True
+                self._shared.timers.at(due, self._acknowledge)
 
     def _acknowledge(self, now: float) -> None:
-        """All wait equally long, so they stand in line."""
+        """All wait equally long, so they stand in line; who is answered leaves it."""
         waiting = self._to_acknowledge
-        while waiting and waiting[0][0] <= now:
-            incoming = waiting.popleft()[1]
+        self._will_acknowledge = False
+        while waiting:
+            incoming, due = next(iter(waiting.items()))
+            if due > now:
+                self._will_acknowledge = True
+                self._shared.timers.at(due, self._acknowledge)
+                return
+            del waiting[incoming]
             # An unproven address gets one answer to each datagram; a separate one would be repeated.
-            if incoming.stage is Stage.DEFERRED and incoming.link.base and incoming.link.proven:
+            if incoming.link.base and incoming.link.proven:
                 self._acknowledge_only(incoming, now)
                 incoming.stage = Stage.ACKNOWLEDGED
-        if waiting:
-            self._shared.timers.at(waiting[0][0], self._acknowledge)
+
+    def _no_longer_deferred(self, incoming: Incoming) -> None:
+        incoming.link.deferred -= 1
+        self._to_acknowledge.pop(incoming, None)
 
     # --- answers ---
 
@@ -172,7 +182,7 @@ class DatagramServer(ServerRole):
             self._outbox.append((link, answer))
             self._remember(incoming, answer, now)
         if stage:
-            link.deferred -= 1
+            self._no_longer_deferred(incoming)
         incoming.stage = Stage.ANSWERED
 
     def _stay_silent(self, incoming: Incoming, now: float) -> None:
@@ -181,7 +191,7 @@ class DatagramServer(ServerRole):
         elif incoming.stage is not Stage.ACKNOWLEDGED:
             self._acknowledge_only(incoming, now)
         if incoming.stage:
-            incoming.link.deferred -= 1
+            self._no_longer_deferred(incoming)
         incoming.stage = Stage.ANSWERED
 
     def _acknowledge_only(self, incoming: Incoming, now: float) -> None:
