@@ -134,6 +134,8 @@ def encode_body(options: Iterable[tuple[int, bytes]], payload: bytes) -> bytes:
         delta, length = number - previous, len(value)
         if 0 <= delta < 13 and length < 13:
             out.append(delta << 4 | length)
+        elif 0 <= delta < 13 and length < 269:
+            out += bytes((delta << 4 | 13, length - 13))
         else:
             out += _option_header(delta, length, number)
         out += value

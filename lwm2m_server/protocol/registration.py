@@ -39,6 +39,9 @@ VERSIONS: Final = frozenset({"1.0", "1.1", "1.2"})
 _BINDING: Final = re.compile(r"[UMHTSNQ]{1,8}")
 _KINDS_KEPT: Final = 1024
 """Different parameter and link lists remembered."""
+# Bound once: looking a member up in its enum is a call, several times for each request.
+_POST: Final = Code.POST
+_LINK_FORMATS: Final = frozenset((None, ContentFormat.LINK_FORMAT))
 
 
 class Register(NamedTuple):
@@ -91,14 +94,14 @@ def parse(request: Request) -> Register | Update | Deregister:
     """Tell what a request to the registration interface asks for; raises a `CoapError` that says what is wrong."""
     path = request.path
     if len(path) == 2 and path[0] == PATH:
-        if request.method is Code.POST:
+        if request.method is _POST:
             return _update(path[1], request)
         if request.method is Code.DELETE:
             return Deregister(path[1])
         raise MethodNotAllowed("update with POST, deregister with DELETE")
     if len(path) != 1 or path[0] != PATH:
         raise NotFound("the registration interface is /rd")
-    if request.method is not Code.POST:
+    if request.method is not _POST:
         raise MethodNotAllowed("register with POST /rd")
     return _register(request)
 
@@ -172,7 +175,7 @@ def _binding(text: str | None) -> tuple[str | None, bool | None]:
 def _links(request: Request) -> str | None:
     if not request.payload:
         return None
-    if request.content_format not in {None, ContentFormat.LINK_FORMAT}:
+    if request.content_format not in _LINK_FORMATS:
         raise UnsupportedContentFormat("the objects are listed in application/link-format (40)")
     if len(request.payload) > MAX_BODY:
         raise RequestEntityTooLarge(f"at most {MAX_BODY} bytes of links")

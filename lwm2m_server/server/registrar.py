@@ -30,6 +30,7 @@ from secure_coap.numbers.codes import Code
 
 RETRY_AFTER: Final = 60
 """Seconds a device that met a limit is asked to wait (Max-Age)."""
+_CREATED: Final = Code.CREATED
 _CHANGED: Final = Response(Code.CHANGED)
 _DELETED: Final = Response(Code.DELETED)
 
@@ -131,7 +132,7 @@ class Registrar:
         self._table.put(registration)
         self.counters.registered += 1
         answer, stored = self._when_stored(
-            Response(Code.CREATED, location_path=(interface.PATH, registration.handle)),
+            Response(_CREATED, location_path=(interface.PATH, registration.handle)),
             registration,
             association,
             Registered,

@@ -14,29 +14,18 @@ _LOOKED_AT: Final = 16
 
 
 class PlainAssociation(LinkState):
-    """An anonymous peer."""
+    """An anonymous peer: nobody was verified, and there is no channel to bind to."""
 
     __slots__ = ("opened_at", "remote")
+
+    transport: Final = Transport.UDP
+    peer: Final = None
+    channel_binding: Final = b""
 
     def __init__(self, remote: Address, now: float) -> None:
         super().__init__()
         self.remote = remote
         self.opened_at = self.heard_at = now
-
-    @property
-    def peer(self) -> None:
-        """Nobody in particular."""
-        return None
-
-    @property
-    def transport(self) -> Transport:
-        """UDP."""
-        return Transport.UDP
-
-    @property
-    def channel_binding(self) -> bytes:
-        """There is no channel to bind to."""
-        return b""
 
 
 class PlainAssociations:

@@ -21,6 +21,7 @@ from secure_coap.numbers.codes import CODES, Code
 from secure_coap.numbers.options import Option
 
 _NEW: Final = Stage.NEW
+_DEFERRED: Final = Stage.DEFERRED
 _ANSWERED: Final = Stage.ANSWERED
 _NON: Final = MessageType.NON << 4
 _LONGEST_HEAD: Final = HEADER + MAX_TOKEN
@@ -119,7 +120,7 @@ class DatagramServer(ServerRole):
 
     def defer(self, incoming: Incoming, now: float) -> None:
         """The application answers later: acknowledge before the peer repeats itself."""
-        incoming.stage = Stage.DEFERRED
+        incoming.stage = _DEFERRED
         incoming.link.deferred += 1
         self._answers.keep(incoming.link, incoming.key, NOTHING, now)
         if incoming.is_confirmable:
@@ -153,14 +154,16 @@ class DatagramServer(ServerRole):
     def respond(self, incoming: Incoming, response: Response, now: float) -> None:
         """Send the application's response. Raises ValueError for one that cannot be sent."""
         link, datagram, start = incoming.link, incoming.datagram, incoming.start
-        if incoming.simple and incoming.stage is _NEW and len(response.payload) <= self._block_size and link.base:
+        stage = incoming.stage
+        if incoming.simple and stage <= _DEFERRED and len(response.payload) <= self._block_size and link.base:
             body = encode_body(response_options(response), response.payload)
             answer = _ACK_HEADS[start - HEADER][response.code] + datagram[2:start] + body
             if link.proven or len(answer) <= AMPLIFICATION * len(datagram):
                 self._outbox.append((link, answer))
+                self._remember(incoming, answer, now)
+                if stage:
+                    self._no_longer_deferred(incoming)
                 incoming.stage = _ANSWERED
-                if len(answer) <= _COMPUTED_AGAIN or datagram[1] not in SAFE:
-                    self._answers.keep(link, incoming.key, answer, now)
                 if response.download is not None:
                     response.download.sent = len(response.payload)
                 return
