@@ -50,6 +50,19 @@ def test_slow_handler_gets_an_early_acknowledgement_and_a_separate_response() ->
     assert bench.feed(GET) == [Message.empty(ACK, 7)]
 
 
+def test_each_slow_request_is_acknowledged_in_its_time_and_none_that_was_answered() -> None:
+    bench = Bench()
+    bench.feed(GET)
+    first, _ = bench.arrived()
+    bench.wait(0.5)
+    bench.feed(replace(GET, mid=8))
+    bench.arrived()
+    (answer,) = bench.respond(first, Response(Code.CONTENT, b"hi"))
+    assert (answer.type, answer.mid) == (ACK, 7)
+    assert bench.wait(0.9) == []
+    assert bench.wait(0.1) == [Message.empty(ACK, 8)]
+
+
 def test_repeated_requests_get_the_same_bytes_and_are_handled_once() -> None:
     bench = Bench()
     bench.feed(GET)
