@@ -36,7 +36,7 @@ def serve(
     from lwm2m_server.roles.process import serve_for_development, serve_until_signal
 
     if dev == (config is not None):
-        fail(Exit.USAGE, "name a settings file by --config, or give --dev and none")
+        fail(Exit.USAGE, "name a settings file by --config or LWM2M_SERVER_CONFIG, or give --dev and neither")
     raise typer.Exit(serve_for_development(Path("data")) if config is None else serve_until_signal(config))
 
 

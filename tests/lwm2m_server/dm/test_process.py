@@ -133,3 +133,4 @@ async def test_settings_or_development(tmp_path: Path, arguments: tuple[str, ...
     code, output = await command(tmp_path, *arguments)
     assert code == Exit.USAGE
     assert "--dev" in output
+    assert "LWM2M_SERVER_CONFIG" in output, "it may be set where nobody looks"
