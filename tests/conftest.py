@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
 from collections.abc import Iterator
 
@@ -21,9 +22,19 @@ structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 
 @pytest.fixture(scope="session")
-def token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Token]:
+def _token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Token]:
     with made_token(tmp_path_factory.mktemp("token")) as made:
         yield made
+
+
+@pytest.fixture
+def token(_token: Token) -> Iterator[Token]:
+    """A PKCS#11 token with keys; see `tests.tokens`."""
+    yield _token
+    # SoftHSM and `ssl` use one OpenSSL. What went wrong in the one stays in the thread's queue of errors, and the other
+    # would take it for its own; this failure empties the queue.
+    with pytest.raises(ssl.SSLError):
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).set_ciphers("none")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
