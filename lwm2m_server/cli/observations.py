@@ -49,7 +49,7 @@ def observe(  # noqa: PLR0917 - one parameter per argument and option
 
 def observations(endpoint: Endpoint, config: Config, output: Format = Output.TABLE) -> None:
     """List the observations of a device."""
-    columns = ("observation", "paths", "attributes", "state")
+    columns = ("observation", "paths", "composite", "attributes", "state")
     show(output, Server(config).get(f"devices/{segment(endpoint)}/observations"), columns)
 
 

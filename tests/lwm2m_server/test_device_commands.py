@@ -245,6 +245,7 @@ async def test_observing_until_ctrl_c(desk: Desk) -> None:
         assert b"30.0" in await process.stdout.readline()
         (standing,) = await desk.command("observations", "dev-1")
         assert standing["attributes"] == ["pmin=1"]
+        assert "composite" in await desk.command("observations", "dev-1", table=True)
         process.send_signal(signal.SIGINT)
         assert await process.wait() == 0
     assert await desk.command("observations", "dev-1") == []
