@@ -66,10 +66,10 @@ async def test_an_update_by_commands(tmp_path: Path, unused_tcp_port_factory: An
         image = await one.command("images", "add", str(tmp_path / "modem.bin"), "--name", "modem 2")
         assert await one.command("images", "list") == [image]
         assert await one.command("images", "show", image["digest"]) == image
+        await one.command("firmware", "push", image["digest"], "--device", "sensor", "--severity", "0")
+        await one.command("images", "remove", image["digest"], exit_code=Exit.CONFLICT)
         assert one.dm.nosec is not None
         async with client(one.dm.nosec[1]):
-            await one.command("firmware", "push", image["digest"], "--device", "sensor", "--severity", "0")
-            await one.command("images", "remove", image["digest"], exit_code=Exit.CONFLICT)
             (update,) = await one.command("firmware", "status", "--follow")
             assert (update["state"], update["percent"], update["meaning"]) == ("installed", 100, "success")
             parts = [f"/33629/{number}={image['digest']}" for number in (0, 1)]
