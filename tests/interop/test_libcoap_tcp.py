@@ -49,9 +49,19 @@ async def test_its_client_with_our_server(tmp_path: Path) -> None:
     await server.close()
 
 
+async def connected(port: int) -> CoapTcpClient:
+    """A client of the server at this port, as soon as that one listens."""
+    async with asyncio.timeout(libcoap.WAIT):
+        while True:
+            try:
+                return await CoapTcpClient.connect(HOST, port, tls=None)
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.02)
+
+
 async def test_our_client_with_its_server(port: int) -> None:
     async with libcoap.server(port, "-d", "10"):
-        client = await CoapTcpClient.connect(HOST, port, tls=None)
+        client = await connected(port)
         assert b"libcoap" in (await client.request(Request(Code.GET))).payload
         created = await client.request(Request(Code.PUT, ("new",), payload=LARGE))
         assert created.code == Code.CREATED
