@@ -37,6 +37,11 @@ class Curve(Protocol):
         """The shared secret. Raises `EdhocError` KEY for a point of low order."""
 
 
+def fresh_key(curve: Curve) -> DhPrivateKey:
+    """An ephemeral key of the operating system's randomness."""
+    return curve.generate()
+
+
 class _X25519:
     """RFC 7748."""
 

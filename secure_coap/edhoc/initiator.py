@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from secure_coap.edhoc.credentials import CredentialLookup, OwnCredential
-from secure_coap.edhoc.curves import Curve, DhPrivateKey
+from secure_coap.edhoc.curves import Curve, DhPrivateKey, fresh_key
 from secure_coap.edhoc.errors import EdhocError, EdhocReason
 from secure_coap.edhoc.kdf import (
     aad,
@@ -39,11 +39,6 @@ from secure_coap.edhoc.numbers import CipherSuite, KdfLabel, Method
 from secure_coap.edhoc.proof import Proof, static_secret
 from secure_coap.edhoc.session import Session, key_3, look_up
 from secure_coap.edhoc.suites import SUITES, Suite
-
-
-def fresh_key(curve: Curve) -> DhPrivateKey:
-    """An ephemeral key of the operating system's randomness."""
-    return curve.generate()
 
 
 @dataclass(frozen=True, slots=True)

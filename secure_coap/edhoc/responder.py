@@ -11,9 +11,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from secure_coap.edhoc.credentials import CredentialLookup, OwnCredential
-from secure_coap.edhoc.curves import Curve, DhPrivateKey, DhPublicKey
+from secure_coap.edhoc.curves import Curve, DhPrivateKey, DhPublicKey, fresh_key
 from secure_coap.edhoc.errors import EdhocError, EdhocReason
-from secure_coap.edhoc.initiator import fresh_key
 from secure_coap.edhoc.kdf import (
     aad,
     expand,
