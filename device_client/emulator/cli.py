@@ -118,6 +118,7 @@ def run(
     retry_min: Annotated[float, typer.Option("--retry-min", help="First pause between attempts, seconds.")] = 0.2,
     retry_max: Annotated[float, typer.Option("--retry-max", help="Longest pause between attempts, seconds.")] = 60.0,
     lifetime: Annotated[int | None, typer.Option("--lifetime", min=1, help="LwM2M lifetime, seconds.")] = None,
+    renew_at: Annotated[float, typer.Option("--renew-at", help="Share of a certificate's lifetime.")] = 2 / 3,
     uvloop: Annotated[bool, typer.Option("--uvloop", help="Use uvloop's event loop.")] = False,
     server: Annotated[str | None, typer.Option("--server", help="Any LwM2M server: run standard clients.")] = None,
     bootstrap: Annotated[str | None, typer.Option("--bootstrap", help="Bootstrap server's URI.")] = None,
@@ -160,6 +161,7 @@ def run(
             retry_min=retry_min,
             retry_max=retry_max,
             lifetime=lifetime,
+            renew_at=renew_at,
         )
         if server is None and bootstrap is None:
             if data is None or endpoint is not None:

@@ -20,6 +20,8 @@ class RunSettings:
     retry_max: float = 60.0
     lifetime: int | None = None
     """LwM2M lifetime that overrides the one installed at the factory."""
+    renew_at: float = 2 / 3
+    """Share of a certificate's lifetime after which the device asks for the next one."""
 
     def __post_init__(self) -> None:
         if self.ack_timeout <= 0 or self.max_retransmit < 0 or self.handshake_timeout <= 0:
@@ -28,6 +30,8 @@ class RunSettings:
             raise ValueError("pauses are seconds above 0, and retry-min is at most retry-max")
         if self.lifetime is not None and self.lifetime <= 0:
             raise ValueError("a lifetime is seconds above 0")
+        if not 0 < self.renew_at < 1:
+            raise ValueError("renewal begins at a share of the lifetime between 0 and 1")
 
 
 class Pauses:

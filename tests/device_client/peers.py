@@ -24,7 +24,7 @@ from lwm2m_server.store.enrollment_register import SqlEnrollmentRegister
 from secure_coap.association import Association
 from secure_coap.channels.dtls import DtlsServerConfig
 from secure_coap.endpoint import CoapServer
-from secure_coap.errors import CoapError, NotFound, TransportError
+from secure_coap.errors import CoapError, Forbidden, NotFound, TransportError
 from secure_coap.exchange import Request, Response
 from secure_coap.numbers.codes import Code
 from secure_coap.numbers.parameters import TransmissionParameters
@@ -35,14 +35,23 @@ PATIENCE = 60.0
 """Seconds after which a wait ends that will never be fulfilled, however busy the machine."""
 
 
-def verifier(*classes: tuple[Role, x509.Certificate]) -> Callable[[Sequence[x509.Certificate]], PeerIdentity]:
+Now = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def verifier(
+    *classes: tuple[Role, x509.Certificate], now: Now = utc_now
+) -> Callable[[Sequence[x509.Certificate]], PeerIdentity]:
     """Accepts a peer of any of these classes; the last refusal counts."""
 
     def verify(chain: Sequence[x509.Certificate]) -> PeerIdentity:
         refusal: PathError | None = None
         for role, anchor in classes:
             try:
-                path = verify_path(chain[0], chain[1:], anchors=[anchor], role=role, now=datetime.now(UTC))
+                path = verify_path(chain[0], chain[1:], anchors=[anchor], role=role, now=now())
                 return PeerIdentity.of(path)
             except PathError as error:
                 refusal = error
@@ -52,8 +61,10 @@ def verifier(*classes: tuple[Role, x509.Certificate]) -> Callable[[Sequence[x509
     return verify
 
 
-def server_config(identity: Identified, *classes: tuple[Role, x509.Certificate]) -> DtlsServerConfig:
-    return DtlsServerConfig([identity.certificate], identity.key, verifier(*classes))
+def server_config(
+    identity: Identified, *classes: tuple[Role, x509.Certificate], now: Now = utc_now
+) -> DtlsServerConfig:
+    return DtlsServerConfig([identity.certificate], identity.key, verifier(*classes, now=now))
 
 
 @dataclass
@@ -65,6 +76,9 @@ class EstPeer:
     outcomes: list[EstEvent]
     port: int
     """Where devices find it: its own port, or that of a relay before it."""
+    refuse: CoapError | None = None
+    """What every request is answered with while it is set."""
+    requests: int = 0
 
     async def label(self, certificates: Sequence[x509.Certificate]) -> str:
         """Register factory certificates; returns the CA-URI."""
@@ -84,7 +98,11 @@ class EstPeer:
 
 @asynccontextmanager
 async def est_peer(
-    folder: Path, pki: Pki, provider: Provider, certificate_lifetime: timedelta = timedelta(days=30)
+    folder: Path,
+    pki: Pki,
+    provider: Provider,
+    certificate_lifetime: timedelta = timedelta(days=30),
+    now: Now = utc_now,
 ) -> AsyncIterator[EstPeer]:
     database = await Database.open(folder / f"{provider.name}-ca.sqlite")
     register = SqlEnrollmentRegister(database)
@@ -94,15 +112,24 @@ async def est_peer(
     def observe(event: EstEvent) -> None:
         outcomes.append(event)
 
-    est = EstServer(register, ca, clock=lambda: datetime.now(UTC), observe=observe)
+    est = EstServer(register, ca, clock=now, observe=observe)
     config = server_config(
         provider.est,
         (Role.OPERATIONAL_DEVICE, provider.ca.certificate),
         (Role.FACTORY_DEVICE, pki.permanent.certificate),
+        now=now,
     )
-    server = await CoapServer.bind(HOST, 0, dtls=config, handler=est.handle, parameters=FAST)
+
+    async def handle(request: Request, association: Association) -> Response:
+        peer.requests += 1
+        if peer.refuse is not None:
+            raise peer.refuse
+        return await est.handle(request, association)
+
+    server = await CoapServer.bind(HOST, 0, dtls=config, handler=handle, parameters=FAST)
+    peer = EstPeer(server, register, outcomes, server.address[1])
     try:
-        yield EstPeer(server, register, outcomes, server.address[1])
+        yield peer
     finally:
         await server.close()
         await database.close()
@@ -124,8 +151,11 @@ class ServerPeer:
 
     server: CoapServer = field(init=False)
     refuse: CoapError | None = None
+    refuse_keys_but: Collection[bytes] | None = None
+    """The only operational keys (thumbprints) taken; None: all."""
     registrations: list[Seen] = field(default_factory=list)
     updates: list[Seen] = field(default_factory=list)
+    refused_keys: list[bytes] = field(default_factory=list)
     departures: int = 0
     links: str = ""
     heard: asyncio.Event = field(default_factory=asyncio.Event)
@@ -149,6 +179,9 @@ class ServerPeer:
         seen = Seen(peer.endpoint, peer.role, peer.key_thumbprint, association)
         if self.refuse is not None:
             raise self.refuse
+        if self.refuse_keys_but is not None and seen.key not in self.refuse_keys_but:
+            self.refused_keys.append(seen.key)
+            raise Forbidden("not this key")
         if request.method is Code.DELETE:
             self.departures += 1
             return Response(Code.DELETED)
@@ -208,12 +241,13 @@ class ServerPeer:
 
 
 @asynccontextmanager
-async def server_peer(pki: Pki, provider: Provider, port: int = 0) -> AsyncIterator[ServerPeer]:
+async def server_peer(pki: Pki, provider: Provider, port: int = 0, now: Now = utc_now) -> AsyncIterator[ServerPeer]:
     peer = ServerPeer()
     config = server_config(
         provider.server,
         (Role.OPERATIONAL_DEVICE, provider.ca.certificate),
         (Role.FACTORY_DEVICE, pki.permanent.certificate),
+        now=now,
     )
     peer.server = await CoapServer.bind(HOST, port, dtls=config, handler=peer.handle, parameters=FAST)
     peer.port = peer.server.address[1]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 
 from device_pki.roles import Role
 from secure_coap.numbers.codes import Code
 from tests.device_client.pki import Pki
-from tests.device_client.world import ENROLLMENT, FIRMWARE, TRANSFER, execute, read, world, write
+from tests.device_client.world import FIRMWARE, TRANSFER, execute, read, world, write
 
 
 async def test_a_new_device_enrolls_and_registers_with_its_operational_certificate(tmp_path: Path, pki: Pki) -> None:
@@ -70,24 +69,6 @@ async def test_firmware_of_a_stranger_and_an_old_one_are_refused(tmp_path: Path,
         await scene.until(lambda _: scene.sp1.registrations != [])
         assert await scene.value(scene.sp1, FIRMWARE["Update Result"]) == 8
         assert scene.status()["running"] == before
-
-
-async def test_an_ordered_renewal_breaks_nothing_before_it_is_made(tmp_path: Path, pki: Pki) -> None:
-    async with world(tmp_path, pki) as scene:
-        scene.switch_on()
-        first = await scene.sp1.registered()
-        await scene.ok(scene.sp1, execute(ENROLLMENT["Enroll"]))
-        second = await scene.sp1.registered(2)
-        assert second.key != first.key
-        await scene.until(lambda s: len(s["secrets"]) == 2 and "left over" not in s["secrets"])  # type: ignore[arg-type, operator]
-        assert [o.operation.value for o in scene.ca1.outcomes] == ["crts", "sen", "crts", "sren"]
-
-
-async def test_a_certificate_is_renewed_by_its_age(tmp_path: Path, pki: Pki) -> None:
-    async with world(tmp_path, pki, certificate_lifetime=timedelta(seconds=155)) as scene:
-        scene.switch_on()
-        first = await scene.sp1.registered()
-        assert (await scene.sp1.registered(2)).key != first.key
 
 
 async def test_a_device_whose_certificate_is_no_longer_taken_asks_its_ca_again(tmp_path: Path, pki: Pki) -> None:

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from device_client.emulator.life.renewal import Renewal
+from device_client.emulator.life.renewal import MAX_WAIT, Renewal, Validity
 from device_client.emulator.life.updates import Updates
 from device_client.emulator.settings import Pauses, RunSettings
 
@@ -70,8 +70,45 @@ def test_a_failed_renewal_rests_and_an_order_ends_the_rest() -> None:
     assert Renewal(lambda: None, pauses(), clock).due_in() is None
 
 
+def test_a_ca_that_asks_for_time_gets_it_within_reason() -> None:
+    clock = Clock()
+    renewal = Renewal(lambda: 0.0, pauses(), clock)
+    renewal.failed(30.0)
+    assert renewal.due_in() == 30.0
+    renewal.failed(1e9)
+    assert renewal.due_in() == MAX_WAIT
+    renewal.done()
+    assert renewal.due_in() == 0.0
+
+
+DAY = 86400
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 2 / 3, 0.9])
+def test_renewal_begins_at_its_share_of_the_lifetime_at_most_a_sixteenth_earlier(share: float) -> None:
+    times = {Validity(1000, 1000 + 90 * DAY, bytes([n])).renewal_time(share, None) for n in range(64)}
+    latest = 1000 + int(90 * DAY * share)
+    earliest = 1000 + max(90 * DAY // 4, int(90 * DAY * share) - 90 * DAY // 16)
+    assert all(earliest - 1 <= time <= max(latest, earliest) for time in times)
+    assert len(times) > 32 or share == 0.1
+
+
+def test_the_server_may_say_how_long_before_the_end_but_not_all_the_time() -> None:
+    validity = Validity(0, 90 * DAY, b"a device")
+    assert 70 * DAY <= validity.renewal_time(2 / 3, 10 * DAY) <= 80 * DAY
+    assert validity.renewal_time(2 / 3, 0) <= 90 * DAY
+    assert validity.renewal_time(2 / 3, 10**9) == 90 * DAY // 4
+
+
 @pytest.mark.parametrize(
-    "wrong", [{"ack_timeout": 0}, {"max_retransmit": -1}, {"retry_min": 2.0, "retry_max": 1.0}, {"lifetime": 0}]
+    "wrong",
+    [
+        {"ack_timeout": 0},
+        {"max_retransmit": -1},
+        {"retry_min": 2.0, "retry_max": 1.0},
+        {"lifetime": 0},
+        {"renew_at": 1.0},
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError):

@@ -74,6 +74,19 @@ def execute(resource: ResourceDefinition, *arguments: int) -> Request:
 
 
 @dataclass
+class WallClock:
+    """The time everybody of a world agrees on; moved ahead, days pass at once."""
+
+    ahead: timedelta = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def seconds(self) -> int:
+        return int(self().timestamp())
+
+
+@dataclass
 class World:
     """One device between two providers."""
 
@@ -88,6 +101,7 @@ class World:
     ca1_uri: str
     ca2_uri: str
     settings: RunSettings = SETTINGS
+    clock: WallClock = field(default_factory=lambda: WallClock())
     running: list[Device] = field(default_factory=list)
 
     def status(self) -> dict[str, object]:
@@ -97,7 +111,7 @@ class World:
         return factory.device_files(self.data, self.endpoint)
 
     def switch_on(self, files: DeviceFiles | None = None) -> Device:
-        device = Device.start(files or self.files(), self.settings, self.endpoint)
+        device = Device.start(files or self.files(), self.settings, self.endpoint, self.clock)
         self.running.append(device)
         return device
 
@@ -219,9 +233,9 @@ class Device:
     task: asyncio.Task[None]
 
     @classmethod
-    def start(cls, files: DeviceFiles, settings: RunSettings, endpoint: str) -> Device:
+    def start(cls, files: DeviceFiles, settings: RunSettings, endpoint: str, clock: WallClock) -> Device:
         off = asyncio.Event()
-        outside = Surroundings(settings, device_logger(endpoint), random.Random(1))
+        outside = Surroundings(settings, device_logger(endpoint), random.Random(1), clock.seconds)
         return cls(off, asyncio.create_task(EmulatedDevice(files, outside).run(off)))
 
     async def switch_off(self) -> None:
@@ -271,11 +285,12 @@ async def world(
     seed: int = 1,
 ) -> AsyncIterator[World]:
     """Servers up, one device made and installed, not yet switched on; `loss`: disturbed links to all servers."""
+    clock = WallClock()
     async with AsyncExitStack() as stack:
-        ca1 = await stack.enter_async_context(est_peer(folder, pki, pki.sp1, certificate_lifetime))
-        ca2 = await stack.enter_async_context(est_peer(folder, pki, pki.sp2))
-        sp1 = await stack.enter_async_context(server_peer(pki, pki.sp1))
-        sp2 = await stack.enter_async_context(server_peer(pki, pki.sp2))
+        ca1 = await stack.enter_async_context(est_peer(folder, pki, pki.sp1, certificate_lifetime, clock))
+        ca2 = await stack.enter_async_context(est_peer(folder, pki, pki.sp2, now=clock))
+        sp1 = await stack.enter_async_context(server_peer(pki, pki.sp1, now=clock))
+        sp2 = await stack.enter_async_context(server_peer(pki, pki.sp2, now=clock))
         for peer in (ca1, ca2, sp1, sp2) if loss else ():
             relay = await stack.enter_async_context(relay_to(peer.server.address, loss, seed))
             peer.port = relay.port
@@ -284,7 +299,7 @@ async def world(
         certificate = factory_certificate(pki, csr)
         ca1_uri, ca2_uri = await ca1.label([certificate]), await ca2.label([certificate])
         endpoint = factory.install(data, installed(pki, certificate, ca1_uri, sp1.uri, form), FIRMWARE_IMAGE)
-        scene = World(data, pki, endpoint, certificate, ca1, ca2, sp1, sp2, ca1_uri, ca2_uri, settings)
+        scene = World(data, pki, endpoint, certificate, ca1, ca2, sp1, sp2, ca1_uri, ca2_uri, settings, clock)
         try:
             yield scene
         finally:

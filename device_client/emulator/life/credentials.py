@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cose.keys import PrivateKey, thumbprint
 from device_client.emulator.life.enrolling import Enroller
 from device_client.emulator.life.host import TransferHost
+from device_client.emulator.life.renewal import Validity
 from device_client.emulator.life.trust import Identity, Peer, Trust, beneath_permanent
 from device_client.emulator.storage.identity import FactoryRecord
 from device_client.emulator.storage.preferences import PreferencesFile
@@ -22,8 +22,8 @@ from device_pki.roles import Role
 from trust_transfer.device.events import CredentialRenewed
 from trust_transfer.messages.numbers import AnchorRole, Result
 
-JITTER_PARTS = 16
-"""Renewal is spread over this part of a certificate's lifetime, before two thirds of it have passed."""
+REFUSALS_OF_A_KEY = 3
+"""Times the server may refuse a key's new certificate before the device asks for one for another key."""
 
 
 class EnrollmentState(IntEnum):
@@ -59,6 +59,7 @@ class Credentials:
         enroller: Enroller,
         preferences: PreferencesFile,
         now: Callable[[], int],
+        renew_at: float,
     ) -> None:
         self._factory = factory
         self._host = host
@@ -67,6 +68,8 @@ class Credentials:
         self._enroller = enroller
         self._preferences = preferences
         self._now = now
+        self._renew_at = renew_at
+        self._refusals = 0
         self.state = EnrollmentState.IDLE
         self.result = Result.NONE
 
@@ -94,7 +97,10 @@ class Credentials:
     def renewal_in(self) -> float | None:
         """Seconds until the operational certificate is due for renewal (0: now); None without one."""
         certificate = self.certificate()
-        return None if certificate is None else max(0.0, self._renewal_time(certificate) - self._now())
+        if certificate is None:
+            return None
+        due = _validity(certificate).renewal_time(self._renew_at, self._preferences.now.renew_before)
+        return max(0.0, due - self._now())
 
     async def obtain(self, identity: Identity, *, renew: bool) -> Issued:
         """A certificate from the present provider's CA for a fresh key; a repeated try asks for the same key.
@@ -125,6 +131,19 @@ class Credentials:
                 replaces=issued.replaces,
             )
         )
+        self._forget_candidate()
+
+    def refused(self) -> None:
+        """The server took neither the fresh certificate nor its key: after some times of it the next one gets another
+        key. The one in use is not touched.
+        """
+        self._refusals += 1
+        if self._refusals >= REFUSALS_OF_A_KEY:
+            self._forget_candidate()
+
+    def _forget_candidate(self) -> None:
+        """What became of the key is decided; one that is not in use is erased at the next start or adoption."""
+        self._refusals = 0
         self._preferences.change(candidate=None)
 
     def _candidate(self) -> tuple[bytes, PrivateKey]:
@@ -141,11 +160,10 @@ class Credentials:
         anchors = account.anchors_for(AnchorRole.ENROLL)
         return Peer(account.enroll_uri, Role.EST_SERVER, anchors, beneath_permanent(account.anchors))
 
-    def _renewal_time(self, certificate: x509.Certificate) -> int:
-        begin = int(certificate.not_valid_before_utc.timestamp())
-        end = int(certificate.not_valid_after_utc.timestamp())
-        if self._preferences.now.renew_before is not None:
-            return end - self._preferences.now.renew_before
-        spread = max(1, (end - begin) // JITTER_PARTS)
-        seed = hashlib.sha256(certificate.public_bytes(Encoding.DER)).digest()
-        return begin + (end - begin) * 2 // 3 - int.from_bytes(seed[:8]) % spread
+
+def _validity(certificate: x509.Certificate) -> Validity:
+    return Validity(
+        begin=int(certificate.not_valid_before_utc.timestamp()),
+        end=int(certificate.not_valid_after_utc.timestamp()),
+        seed=certificate.public_bytes(Encoding.DER),
+    )

@@ -12,8 +12,8 @@ from device_client.emulator.life.credentials import Issued
 from device_client.emulator.life.housekeeping import erase_left_behind
 from device_client.emulator.life.links import Link, Relation
 from device_client.emulator.life.parts import Parts
-from device_client.emulator.life.renewal import Renewal
-from device_client.emulator.life.sessions import TEMPORARY
+from device_client.emulator.life.renewal import MAX_WAIT, Renewal
+from device_client.emulator.life.sessions import TEMPORARY, wait_of
 from device_client.emulator.life.trust import Identity, Peer, beneath_permanent
 from device_client.emulator.life.updates import Updates
 from device_client.emulator.orders import Order
@@ -32,6 +32,8 @@ REFUSALS_BEFORE_RENEWAL = 3
 
 FAILURES: tuple[type[Exception], ...] = (*TEMPORARY, CoapError, EstAnswerError, PathError)
 """What a try can end with; anything else is a defect and restarts the device."""
+REFUSALS: tuple[type[Exception], ...] = (HandshakeRefused, Unauthorized, Forbidden)
+"""Those that say that a server does not take the device's certificate."""
 
 
 class Management:
@@ -79,11 +81,11 @@ class Management:
             async with self._parts.conversation:
                 await self._stay_managed()
         except FAILURES as failure:
-            if isinstance(failure, HandshakeRefused | Unauthorized | Forbidden):
+            if isinstance(failure, REFUSALS):
                 self._refusals += 1
             self._parts.log.warning("connection_failed", problem=str(failure), refusals=self._refusals)
             await self._parts.links.drop()
-            await self._parts.host.changed.wait(self._pauses.next())
+            await self._parts.host.changed.wait(max(self._pauses.next(), min(wait_of(failure), MAX_WAIT)))
 
     async def _stay_managed(self) -> None:
         """One look at what is to be done, and doing it."""
@@ -114,9 +116,9 @@ class Management:
         elif identity is None or identity.expired(parts.outside.now()):
             await self._become_certified(came_back=identity is None and record.burned > 0)
         elif self._refusals >= REFUSALS_BEFORE_RENEWAL:
-            # The next refusal counts again, so that server and CA are tried in turn.
-            self._refusals = REFUSALS_BEFORE_RENEWAL - 1
-            self._adopt(await self._obtain(parts.credentials.factory(), renew=False))
+            # A refusal of the new certificate is one, that of the old one the next: they are tried in turn.
+            self._refusals = REFUSALS_BEFORE_RENEWAL - 2
+            await self._replace(parts.credentials.factory(), renew=False)
         else:
             await self._register(identity, record.account.credential, record.account.server_uri)
 
@@ -143,18 +145,29 @@ class Management:
         self._refusals = 0
 
     async def _renew(self) -> None:
-        """A new certificate for a new key; the old one stays until the new one has registered (make before break)."""
+        """A new certificate for a new key, while the link that works stays as it is."""
         current = self._parts.credentials.operational()
         try:
             if current is None or current.expired(self._parts.outside.now()):
-                issued = await self._obtain(self._parts.credentials.factory(), renew=False)
+                await self._replace(self._parts.credentials.factory(), renew=False)
             else:
-                issued = await self._obtain(current, renew=True)
-            await self._register(issued.identity, issued.key, self._parts.host.record.account.server_uri)
+                await self._replace(current, renew=True)
         except FAILURES as failure:
             self._parts.log.warning("renewal_failed", problem=str(failure))
-            self._renewal.failed()
-            return
+            self._renewal.failed(wait_of(failure))
+
+    async def _replace(self, identity: Identity, *, renew: bool) -> None:
+        """Make before break: the old key and certificate stay until the server has taken the new ones.
+
+        A server that refuses them leaves the device with what it has; the next try asks for the same key again, and
+        after some refusals for another one.
+        """
+        issued = await self._obtain(identity, renew=renew)
+        try:
+            await self._register(issued.identity, issued.key, self._parts.host.record.account.server_uri)
+        except REFUSALS:
+            self._parts.credentials.refused()
+            raise
         self._adopt(issued)
 
     async def _obtain(self, identity: Identity, *, renew: bool) -> Issued:

@@ -144,6 +144,7 @@ def assemble(files: DeviceFiles, outside: Surroundings) -> Parts:
         enroller=enroller,
         preferences=preferences,
         now=no_earlier_than_known,
+        renew_at=outside.settings.renew_at,
     )
     firmware = Firmware(
         store, software, lambda: firmware_authority(host), lambda: orders.give(Order.FIRMWARE), outside.log

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,7 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from device_client.emulator.life.housekeeping import erase_for_reset, erase_left_behind
 from device_client.emulator.life.links import Relation
 from device_client.emulator.life.parts import Parts
-from device_client.emulator.life.sessions import TEMPORARY, is_final
+from device_client.emulator.life.renewal import MAX_WAIT
+from device_client.emulator.life.sessions import TEMPORARY, is_final, wait_of
 from device_client.emulator.life.trust import Peer, beneath_permanent
 from device_client.emulator.orders import Order
 from device_client.emulator.transport.coap import SessionLost
@@ -129,6 +131,8 @@ class Performer:
             key = parts.vault.key(action.key)
             certificate = await parts.enroller.enroll(authority, key, parts.credentials.factory())
         except CoapError as error:
+            # A CA that wants to be asked later is; the deadline and Fall Back end this wait like any action.
+            await asyncio.sleep(min(wait_of(error), MAX_WAIT))
             return self._failed(State.ENROLLING, error, Result.ENROLLMENT_REFUSED, final=is_final(error.code))
         except (EstAnswerError, PathError) as error:
             return self._failed(State.ENROLLING, error, Result.CERTIFICATE_INVALID)

@@ -26,6 +26,11 @@ def is_final(code: Code) -> bool:
     return code.code_class == 4 and code not in _TRY_AGAIN
 
 
+def wait_of(failure: Exception) -> float:
+    """Seconds a peer asked to wait before the next try: Max-Age of 5.03 and 4.29; 0 when it said nothing."""
+    return float(failure.max_age or 0) if isinstance(failure, CoapError) else 0.0
+
+
 def error_of(response: Response) -> CoapError | None:
     """The error a response carries, None for a success."""
     try:
