@@ -17,15 +17,9 @@ from hypothesis import strategies as st
 from device_client.emulator.transport import wire
 from device_client.emulator.transport.bodies import MAX_BODIES, Bodies
 from device_client.emulator.transport.bounded import BoundedDict
-from device_client.emulator.transport.channel import PlainChannel
+from device_client.emulator.transport.channel import HandshakeRefused, PlainChannel, ServerNotTrusted
 from device_client.emulator.transport.coap import MAX_ANSWERS, CoapSession, Origin, SessionLost, Tuning
-from device_client.emulator.transport.dtls import (
-    DtlsClient,
-    DtlsCredentials,
-    HandshakeRefused,
-    ServerNotTrusted,
-    VerifyServer,
-)
+from device_client.emulator.transport.dtls import DtlsClient, DtlsCredentials, VerifyServer
 from device_pki import issue
 from device_pki.roles import Role
 from secure_coap.association import Association

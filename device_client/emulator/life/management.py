@@ -18,7 +18,7 @@ from device_client.emulator.life.trust import Identity, Peer, beneath_permanent
 from device_client.emulator.life.updates import Updates
 from device_client.emulator.orders import Order
 from device_client.emulator.settings import Pauses
-from device_client.emulator.transport.dtls import HandshakeRefused
+from device_client.emulator.transport.channel import HandshakeRefused
 from device_pki.path import PathError
 from device_pki.roles import Role
 from enrollment.est.client import EstAnswerError

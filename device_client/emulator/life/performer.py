@@ -15,8 +15,8 @@ from device_client.emulator.life.renewal import MAX_WAIT
 from device_client.emulator.life.sessions import TEMPORARY, is_final, wait_of
 from device_client.emulator.life.trust import Peer, beneath_permanent
 from device_client.emulator.orders import Order
+from device_client.emulator.transport.channel import ServerNotTrusted
 from device_client.emulator.transport.coap import SessionLost
-from device_client.emulator.transport.dtls import ServerNotTrusted
 from device_pki.path import PathError
 from device_pki.roles import Role
 from enrollment.est.client import EstAnswerError

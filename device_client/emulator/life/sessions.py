@@ -5,8 +5,9 @@ from __future__ import annotations
 from device_client.emulator.life.trust import Identity, Peer, Trust
 from device_client.emulator.log import Logger
 from device_client.emulator.settings import RunSettings
+from device_client.emulator.transport.channel import ChannelError
 from device_client.emulator.transport.coap import CoapSession, RequestHandler, SessionLost, Tuning
-from device_client.emulator.transport.dtls import DtlsClient, DtlsCredentials, DtlsError
+from device_client.emulator.transport.dtls import DtlsClient, DtlsCredentials
 from device_client.emulator.transport.wire import WireMeter
 from secure_coap.errors import CoapError
 from secure_coap.exchange import Response
@@ -15,7 +16,7 @@ from trust_transfer.device.policy import DEVICE_SCHEMES
 from trust_transfer.messages.errors import MessageError
 from trust_transfer.messages.uri import Origin, check_uri
 
-TEMPORARY: tuple[type[Exception], ...] = (DtlsError, SessionLost, OSError)
+TEMPORARY: tuple[type[Exception], ...] = (ChannelError, SessionLost, OSError)
 """What says nothing about the step itself: alerts, time-outs, an untrusted server, a lost session."""
 
 _TRY_AGAIN = frozenset({Code.REQUEST_ENTITY_INCOMPLETE, Code.TOO_MANY_REQUESTS})

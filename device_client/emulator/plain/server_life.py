@@ -25,8 +25,8 @@ from device_client.emulator.plain.settings import ClientSettings
 from device_client.emulator.requests import ServerRequests
 from device_client.emulator.settings import Pauses
 from device_client.emulator.signal import Signal
+from device_client.emulator.transport.channel import ChannelError
 from device_client.emulator.transport.coap import CoapSession, Origin, SessionLost
-from device_client.emulator.transport.dtls import DtlsError
 from device_client.emulator.transport.wire import WireMeter
 from objects.attributes import Attributes
 from objects.formats.link_format import Link
@@ -34,7 +34,7 @@ from secure_coap.errors import CoapError
 from secure_coap.exchange import Request, Response
 from secure_coap.numbers.codes import Code
 
-FAILURES: Final = (DtlsError, SessionLost, OSError, CoapError)
+FAILURES: Final = (ChannelError, SessionLost, OSError, CoapError)
 """What a try can end with; anything else is a defect and restarts the device."""
 _TRY_AGAIN: Final = frozenset({Code.REQUEST_ENTITY_INCOMPLETE, Code.TOO_MANY_REQUESTS})
 FOREVER: Final = 1e9

@@ -35,7 +35,7 @@ async def open_session(
     *,
     insecure: bool,
 ) -> CoapSession:
-    """A session with this account's server. Raises DtlsError or OSError; what the account lacks is an OSError too."""
+    """A session with this account's server. Raises ChannelError or OSError, also for what the account lacks."""
     try:
         check_account(account, insecure=insecure)
         channel = _channel(account)

@@ -5,19 +5,32 @@ from __future__ import annotations
 from typing import Protocol
 
 
+class ChannelError(ConnectionError):
+    """The association failed or is over: a new handshake is needed."""
+
+
+class HandshakeRefused(ChannelError):
+    """The server ended the handshake: most often it does not accept the device's certificate."""
+
+
+class ServerNotTrusted(ChannelError):
+    """The server's certificate or key fails the check this step demands; `__cause__` says why."""
+
+
 class Channel(Protocol):
     """One association from its first datagram to its end; never reused."""
 
     established: bool
     closed: bool
     channel_binding: bytes
-    """tls-unique of a DTLS session (RFC 5929); empty without one."""
+    """What ties a certificate request to this association: tls-unique of a DTLS session (RFC 5929), an exported key of
+    EDHOC; empty without either."""
 
     def start(self) -> None:
         """Produce the first datagram, if the client speaks first."""
 
     def receive(self, datagram: bytes) -> list[bytes]:
-        """The messages in a datagram. Raises DtlsError when the association failed or has ended."""
+        """The messages in a datagram. Raises ChannelError when the association failed or has ended."""
 
     def send(self, plaintext: bytes) -> None:
         """Protect one message; take the datagram with `datagrams`."""
@@ -29,7 +42,7 @@ class Channel(Protocol):
         """Seconds until `handle_timeout` is due; None when nothing waits for an answer."""
 
     def handle_timeout(self) -> None:
-        """Repeat what was not answered. Raises DtlsError when there is no use in it any more."""
+        """Repeat what was not answered. Raises ChannelError when there is no use in it any more."""
 
     def close(self) -> None:
         """End the association; idempotent."""

@@ -28,8 +28,7 @@ from aiocoap.tokenmanager import TokenManager  # type: ignore[import-untyped]
 from device_client.emulator.transport import translation, wire
 from device_client.emulator.transport.bodies import Bodies
 from device_client.emulator.transport.bounded import BoundedDict
-from device_client.emulator.transport.channel import Channel
-from device_client.emulator.transport.dtls import DtlsError
+from device_client.emulator.transport.channel import Channel, ChannelError
 from secure_coap.exchange import Request, Response
 
 BLOCK_SIZE = 1024
@@ -126,7 +125,7 @@ class CoapSession:
     ) -> CoapSession:
         """Reach host:port over a fresh `channel`, and shake hands within `handshake_timeout` seconds.
 
-        Raises DtlsError (refused, not trusted, no answer) or OSError.
+        Raises ChannelError (refused, not trusted, no answer) or OSError.
         """
         session = cls(channel, tuning, handler, meter)
         try:
@@ -135,7 +134,7 @@ class CoapSession:
         except BaseException as failure:
             await session.close()
             if isinstance(failure, TimeoutError):
-                raise DtlsError("the server does not answer the handshake") from failure
+                raise ChannelError("the server does not answer the handshake") from failure
             raise
         return session
 
@@ -166,7 +165,7 @@ class CoapSession:
             # Not `wait_for`: until Python 3.12 that loses a cancellation which comes together with the answer.
             async with asyncio.timeout(RESPONSE_TIMEOUT):
                 answer = await self._context.request(message, handle_blockwise=whole).response
-        except (error.Error, DtlsError, TimeoutError) as failure:
+        except (error.Error, ChannelError, TimeoutError) as failure:
             self._lose(failure)
             raise SessionLost(f"no answer: {self._end}") from failure
         if answer.code == AioCode.UNAUTHORIZED and answer.opt.echo is not None and echo is None:
@@ -329,7 +328,7 @@ class _Remote(interfaces.EndpointAddress, asyncio.DatagramProtocol):  # type: ig
         established = self._channel.established
         try:
             messages = self._channel.receive(data)
-        except DtlsError as failure:
+        except ChannelError as failure:
             self._meter.received(wire.HANDSHAKE, len(data))
             self._flush(wire.HANDSHAKE)
             self._lose(failure)
@@ -381,7 +380,7 @@ class _Remote(interfaces.EndpointAddress, asyncio.DatagramProtocol):  # type: ig
     def _expired(self) -> None:
         try:
             self._channel.handle_timeout()
-        except DtlsError as failure:
+        except ChannelError as failure:
             self._lose(failure)
             return
         self._flush(wire.HANDSHAKE)

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from OpenSSL import SSL
 from OpenSSL.SSL import _ffi, _lib  # type: ignore[attr-defined]
 
+from device_client.emulator.transport.channel import ChannelError, HandshakeRefused, ServerNotTrusted
+
 if TYPE_CHECKING:
     from cryptography import x509
 
@@ -32,18 +34,6 @@ PSK_CIPHERS = b"PSK-AES128-CCM8:PSK-AES128-CCM:PSK-AES128-GCM-SHA256:@SECLEVEL=0
 _RECORD_HEADER = 13
 _ALERT, _FATAL, _BAD_CERTIFICATE = 21, 2, 42
 _DTLS12 = 0xFEFD
-
-
-class DtlsError(ConnectionError):
-    """The association failed or is over: a new handshake is needed."""
-
-
-class HandshakeRefused(DtlsError):
-    """The server ended the handshake with an alert: most often it does not accept the device's certificate."""
-
-
-class ServerNotTrusted(DtlsError):
-    """The server's certificate fails the check this step demands; `__cause__` says why."""
 
 
 VerifyServer = Callable[["Sequence[x509.Certificate]"], object]
@@ -139,7 +129,7 @@ class DtlsClient:
     def receive(self, datagram: bytes) -> list[bytes]:
         """Take one datagram; return the application messages in it, in order.
 
-        Raises DtlsError when the association failed or the server closed it. Records that do not authenticate are
+        Raises ChannelError when the association failed or the server closed it. Records that do not authenticate are
         dropped silently (RFC 6347 section 4.1.2.7).
         """
         if self.closed or not 0 < len(datagram) <= MAX_DATAGRAM:
@@ -152,7 +142,7 @@ class DtlsClient:
     def send(self, plaintext: bytes) -> None:
         """Protect one application message; take the datagram with `datagrams`."""
         if self.closed or not self.established:
-            raise DtlsError("no DTLS association: connect first")
+            raise ChannelError("no DTLS association: connect first")
         self._connection.send(plaintext)
         self._collect()
 
@@ -166,13 +156,13 @@ class DtlsClient:
         return None if self.closed else self._connection.DTLSv1_get_timeout()
 
     def handle_timeout(self) -> None:
-        """Repeat the last flight. Raises DtlsError when OpenSSL has given up."""
+        """Repeat the last flight. Raises ChannelError when OpenSSL has given up."""
         if self.closed:
             return
         try:
             self._connection.DTLSv1_handle_timeout()
         except SSL.Error as error:
-            self._fail(DtlsError("the server does not answer the handshake"), error)
+            self._fail(ChannelError("the server does not answer the handshake"), error)
         self._collect()
 
     def close(self) -> None:
@@ -222,9 +212,9 @@ class DtlsClient:
         except SSL.WantReadError:
             self._collect()
         except SSL.ZeroReturnError as error:
-            self._fail(DtlsError("the server closed the association"), error)
+            self._fail(ChannelError("the server closed the association"), error)
         except SSL.Error as error:
-            self._fail(DtlsError(f"the association failed: {_reason(error)}"), error)
+            self._fail(ChannelError(f"the association failed: {_reason(error)}"), error)
         return messages
 
     def _collect(self) -> None:
@@ -251,7 +241,7 @@ class DtlsClient:
         header = bytes([_ALERT]) + _DTLS12.to_bytes(2, "big") + b"\0\0" + self._next_plain_record.to_bytes(6, "big")
         return header + b"\0\2" + bytes([_FATAL, _BAD_CERTIFICATE])
 
-    def _fail(self, error: DtlsError, cause: Exception) -> None:
+    def _fail(self, error: ChannelError, cause: Exception) -> None:
         self.closed = True
         raise error from cause
 

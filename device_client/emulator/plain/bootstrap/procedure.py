@@ -60,7 +60,7 @@ class Bootstrap:
     async def run(self, account: Account) -> None:
         """Once. The accounts are new when it returns, and as they were when it raises.
 
-        Raises DtlsError, SessionLost, OSError, or the CoapError of a refusal.
+        Raises ChannelError, SessionLost, OSError, or the CoapError of a refusal.
         """
         settings = self._settings
         interface = BootstrapInterface(self._accounts, self._tree, settings.version, insecure=settings.insecure)
