@@ -9,7 +9,8 @@ from __future__ import annotations
 import enum
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Final
 from uuid import UUID
@@ -21,6 +22,7 @@ from cose.cbor import encode
 from device_pki.bag import BagError, decode_x5bag
 from device_pki.revocation import MAX_CRL_SIZE
 from enrollment.bounded_http import bounded_request
+from enrollment.register import LabelPolicy
 
 MAX_BATCH: Final = 1000
 """Requests in the largest batch, certificates in the largest bag."""
@@ -100,6 +102,16 @@ class CaClient:
         response = await self._call("PUT", f"/ca/v1/labels/{label}", bag)
         return _label_result(response)
 
+    async def set_policy(self, label: UUID, policy: LabelPolicy) -> None:
+        """Set what the provider's label allows from now on; a label not yet known is made."""
+        body = asdict(policy) | {"not_after": None if policy.not_after is None else policy.not_after.isoformat()}
+        _check(await bounded_request(self._http, "PUT", f"/ca/v1/labels/{label}/policy", limit=MAX_ANSWER, json=body))
+
+    async def policy(self, label: UUID) -> LabelPolicy:
+        """Return what the provider's label allows."""
+        path = f"/ca/v1/labels/{label}/policy"
+        return _label_policy(_check(await bounded_request(self._http, "GET", path, limit=MAX_ANSWER)))
+
     async def set_device(
         self, label: UUID, fingerprint: bytes, *, enroll: Enroll, revoke: str | bytes = REVOKE_NONE
     ) -> None:
@@ -154,6 +166,15 @@ def _label_result(response: httpx.Response) -> LabelResult:
                 RefusedCertificate(bytes.fromhex(item["fingerprint"]), str(item["reason"])) for item in body["refused"]
             ),
         )
+    except (ValueError, KeyError, TypeError) as error:
+        raise CaApiError(502, "the answer is not that of a CA API") from error
+
+
+def _label_policy(response: httpx.Response) -> LabelPolicy:
+    try:
+        body: dict[str, Any] = response.json()
+        end = body["not_after"]
+        return LabelPolicy(**body | {"not_after": None if end is None else datetime.fromisoformat(end)})
     except (ValueError, KeyError, TypeError) as error:
         raise CaApiError(502, "the answer is not that of a CA API") from error
 

@@ -21,11 +21,36 @@ MAX_KEYS: Final = 16
 """Keys with an unexpired certificate, per device and label (security rule 23)."""
 
 
+@dataclass(frozen=True, slots=True)
+class LabelPolicy:
+    """What a label allows; the defaults are those of a label nobody said anything about."""
+
+    max_devices: int | None = None
+    """Entries, open or closed; None: any number."""
+    max_keys: int = MAX_KEYS
+    """Keys of one device with an unexpired certificate, 1 to `MAX_KEYS`."""
+    not_after: datetime | None = None
+    """From then on nothing is issued under the label; None: no end."""
+    server_keys: bool = False
+    """May devices have their keys made by the CA?"""
+    device_rate: int = 60
+    """Requests for certificates of one device in a minute; 0: any number."""
+    label_rate: int = 0
+    """Requests for certificates under the label in a minute; 0: any number."""
+
+    def __post_init__(self) -> None:
+        bounded = 1 <= self.max_keys <= MAX_KEYS and min(self.device_rate, self.label_rate, self.max_devices or 0) >= 0
+        if not bounded:
+            raise ValueError(f"a label has 1 to {MAX_KEYS} keys per device, and no negative numbers")
+
+
 class RefusalReason(enum.Enum):
     """Why the register lets a request not pass. A device is never told which."""
 
     UNKNOWN = "unknown label or certificate"
     CLOSED = "entry closed"
+    EXPIRED = "label expired"
+    SERVER_KEYS = "label without server-made keys"
     RELEASED = "key released"
     TOO_MANY_KEYS = "too many keys"
     REVOKED = "certificate revoked"
@@ -37,6 +62,13 @@ class EnrollmentRefused(Exception):
     def __init__(self, reason: RefusalReason) -> None:
         super().__init__(reason.value)
         self.reason = reason
+
+
+class LabelFull(Exception):
+    """The label holds no more devices; nothing was registered."""
+
+    def __init__(self, policy: LabelPolicy) -> None:
+        super().__init__(f"the label holds at most {policy.max_devices} devices")
 
 
 class UnknownEntry(LookupError):
@@ -69,6 +101,8 @@ class DeviceEntry:
     certificate: bytes
     """The factory certificate, DER."""
     open: bool
+    policy: LabelPolicy = LabelPolicy()
+    """The label's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +157,22 @@ class EnrollmentRegister(Protocol):
     async def add_devices(
         self, provider: str, uuid: UUID, certificates: Sequence[x509.Certificate], now: datetime
     ) -> Label:
-        """Create the provider's label if it is new and add devices with open entries; known ones stay as they are."""
+        """Create the provider's label if it is new and add devices with open entries; known ones stay as they are.
+
+        Raises `LabelFull` when they would be more than the label's policy allows.
+        """
 
     async def label(self, provider: str, uuid: UUID) -> Label:
         """Return the provider's label; raise `UnknownEntry`."""
+
+    async def set_policy(self, provider: str, uuid: UUID, policy: LabelPolicy, now: datetime) -> Label:
+        """Set what the provider's label allows from now on, and create it if it is new. What was issued stays."""
+
+    async def policy(self, label: str) -> LabelPolicy:
+        """Return what a label allows; raise `UnknownEntry`."""
+
+    async def open_labels(self, fingerprint: bytes) -> list[str]:
+        """Return the labels in which the device with this factory certificate has an open entry, the newest first."""
 
     async def entry(self, label: str, fingerprint: bytes) -> DeviceEntry:
         """Return a device's entry; raise `EnrollmentRefused(UNKNOWN)`."""

@@ -8,7 +8,7 @@ after everything it changed is stored.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Final, Literal, Protocol
@@ -29,8 +29,9 @@ from enrollment.ca_client import BAG_CONTENT_TYPE, MAX_BATCH
 from enrollment.csr import MAX_CSR_SIZE
 from enrollment.factory_bags import RegisteredBag, register_bag
 from enrollment.factory_batches import BatchRefused, certify_batch
-from enrollment.register import ALL, EndpointTaken, EnrollmentRegister, RevokeAll, UnknownEntry
+from enrollment.register import ALL, EndpointTaken, EnrollmentRegister, LabelFull, RevokeAll, UnknownEntry
 from lwm2m_server.api.body import bounded_body
+from lwm2m_server.api.label_policy import PolicyBody, read_policy
 from lwm2m_server.api.mutual_tls import peer_fingerprint
 from lwm2m_server.problem import MEDIA_TYPE, Problem, conflict, install, invalid, not_found
 
@@ -114,17 +115,39 @@ _router = APIRouter(prefix="/ca/v1")
 async def put_label(uuid: UUID, request: Request, service: Service, provider: Caller) -> Response:
     """Register the factory certificates of an x5bag under the caller's label; 200 with what became of each."""
     certificates = _bag(await _cbor_body(request))
-    bag = await register_bag(
-        service.register,
-        certificates,
-        provider=provider,
-        uuid=uuid,
-        anchors=service.permanent_anchors,
-        now=service.clock(),
-    )
+    try:
+        bag = await register_bag(
+            service.register,
+            certificates,
+            provider=provider,
+            uuid=uuid,
+            anchors=service.permanent_anchors,
+            now=service.clock(),
+        )
+    except LabelFull as error:
+        raise conflict(str(error), code="label-full") from error
     counts = {"accepted": len(bag.accepted), "refused": len(bag.refused)}
     log.info("bag_registered", provider=provider, label=bag.label.log_name, **counts)
     return JSONResponse(_label_answer(service, bag))
+
+
+@_router.put("/labels/{uuid}/policy")
+async def put_policy(uuid: UUID, request: Request, service: Service, provider: Caller) -> PolicyBody:
+    """Set what the caller's label allows from now on, and make the label if it is new; 200 with what it allows."""
+    policy = read_policy(await bounded_body(request, MAX_ORDER))
+    label = await service.register.set_policy(provider, uuid, policy, service.clock())
+    log.info("label_policy_set", provider=provider, label=label.log_name, policy=asdict(policy))
+    return PolicyBody.of(policy)
+
+
+@_router.get("/labels/{uuid}/policy")
+async def get_policy(uuid: UUID, service: Service, provider: Caller) -> PolicyBody:
+    """Return what the caller's label allows."""
+    try:
+        label = await service.register.label(provider, uuid)
+        return PolicyBody.of(await service.register.policy(label.text))
+    except UnknownEntry as error:
+        raise not_found("this label") from error
 
 
 @_router.put("/labels/{uuid}/devices/{device}", status_code=HTTPStatus.NO_CONTENT)

@@ -24,6 +24,12 @@ labels = Table(
     Column("provider", String(64), nullable=False),
     Column("uuid", String(36), nullable=False),
     Column("created_at", Integer, nullable=False),
+    Column("max_devices", Integer),
+    Column("max_keys", Integer, nullable=False, server_default="16"),
+    Column("not_after", Integer),
+    Column("server_keys", Boolean, nullable=False, server_default="0"),
+    Column("device_rate", Integer, nullable=False, server_default="60"),
+    Column("label_rate", Integer, nullable=False, server_default="0"),
     UniqueConstraint("provider", "uuid"),
 )
 
@@ -36,6 +42,8 @@ entries = Table(
     Column("certificate", LargeBinary, nullable=False),
     Column("open", Boolean, nullable=False),
     Column("changed_at", Integer, nullable=False),
+    Index(None, "fingerprint"),
+    Index(None, "endpoint"),
 )
 
 keys = Table(
@@ -64,6 +72,8 @@ certificates = Table(
     Column("not_after", Integer, nullable=False),
     ForeignKeyConstraint(["label", "device"], [entries.c.label, entries.c.fingerprint]),
     Index(None, "label", "device"),
+    Index(None, "device"),
+    Index(None, "issued_at", "fingerprint"),
 )
 
 revocations = Table(

@@ -17,6 +17,7 @@ from enrollment.register import (
     EnrollmentRefused,
     IssuedCertificate,
     Label,
+    LabelPolicy,
     PublishedList,
     RefusalReason,
     Revocations,
@@ -53,6 +54,7 @@ class SqlEnrollmentRegister:
             if rows:
                 statement = upsert(entries).on_conflict_do_nothing()
                 await connection.execute(statement, [row | common for row in rows])
+                await rules.check_room(connection, label.text)
         return label
 
     async def label(self, provider: str, uuid: UUID) -> Label:
@@ -62,6 +64,30 @@ class SqlEnrollmentRegister:
         if text is None:
             raise UnknownEntry
         return Label(text, provider, uuid)
+
+    async def set_policy(self, provider: str, uuid: UUID, policy: LabelPolicy, now: datetime) -> Label:
+        """Set what a label allows, and create it if it is new."""
+        async with self._database.transaction() as connection:
+            label = await rules.ensure_label(connection, provider, uuid, now)
+            where = labels.c.label == label.text
+            await connection.execute(update(labels).where(where).values(rules.policy_row(policy)))
+        return label
+
+    async def policy(self, label: str) -> LabelPolicy:
+        """Return what a label allows; raise `UnknownEntry`."""
+        async with self._database.reading() as connection:
+            return await rules.policy_of(connection, label)
+
+    async def open_labels(self, device: bytes) -> list[str]:
+        """Return the labels in which a device has an open entry, the newest first."""
+        statement = (
+            select(labels.c.label)
+            .join_from(labels, entries, entries.c.label == labels.c.label)
+            .where(entries.c.fingerprint == device, entries.c.open)
+            .order_by(labels.c.created_at.desc(), labels.c.label)
+        )
+        async with self._database.reading() as connection:
+            return list((await connection.execute(statement)).scalars())
 
     async def all_labels(self) -> list[tuple[Label, int, int]]:
         """Return every label with the number of its entries and of the open ones among them."""
@@ -78,9 +104,8 @@ class SqlEnrollmentRegister:
 
     async def entries(self, label: str) -> list[DeviceEntry]:
         """Return the entries of a label, by endpoint name."""
-        statement = select(entries).where(entries.c.label == label).order_by(entries.c.endpoint)
         async with self._database.reading() as connection:
-            return [rules.entry_of(row) for row in (await connection.execute(statement)).all()]
+            return await rules.entries_of(connection, label)
 
     async def entry(self, label: str, device: bytes) -> DeviceEntry:
         """Return a device's entry; raise `EnrollmentRefused`."""

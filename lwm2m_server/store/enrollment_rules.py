@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
+from typing import Final
 from uuid import UUID
 
 from cryptography import x509
@@ -18,16 +20,22 @@ from device_pki.keys import public_key
 from device_pki.names import endpoint_name
 from enrollment.est.paths import new_label
 from enrollment.register import (
-    MAX_KEYS,
     DeviceEntry,
     EndpointTaken,
     EnrollmentRefused,
     IssuedCertificate,
     Label,
+    LabelFull,
+    LabelPolicy,
     RefusalReason,
     RevokeAll,
+    UnknownEntry,
 )
 from lwm2m_server.store.ca_tables import certificates, entries, factory_certificates, keys, labels, revocations
+
+_POLICY: Final = tuple(labels.c[field.name] for field in fields(LabelPolicy))
+"""The columns of a label's policy."""
+_ENTRIES: Final = select(entries, *_POLICY).join_from(entries, labels, entries.c.label == labels.c.label)
 
 
 def to_seconds(time: datetime) -> int:
@@ -62,20 +70,45 @@ async def label_text(connection: AsyncConnection, provider: str, uuid: UUID) -> 
     return (await connection.execute(statement)).scalar_one_or_none()
 
 
+async def policy_of(connection: AsyncConnection, label: str) -> LabelPolicy:
+    """Return what a label allows; raise `UnknownEntry`."""
+    row = (await connection.execute(select(*_POLICY).where(labels.c.label == label))).one_or_none()
+    if row is None:
+        raise UnknownEntry
+    return policy_in(row)
+
+
+async def check_room(connection: AsyncConnection, label: str) -> None:
+    """Raise `LabelFull` when a label has more entries than its policy allows."""
+    policy = await policy_of(connection, label)
+    if policy.max_devices is not None:
+        count = select(func.count()).select_from(entries).where(entries.c.label == label)
+        if (await connection.execute(count)).scalar_one() > policy.max_devices:
+            raise LabelFull(policy)
+
+
 async def find_entry(connection: AsyncConnection, label: str, device: bytes) -> DeviceEntry | None:
-    """Return a device's entry, or None."""
-    statement = select(entries).where(entries.c.label == label, entries.c.fingerprint == device)
+    """Return a device's entry with its label's policy, or None."""
+    statement = _ENTRIES.where(entries.c.label == label, entries.c.fingerprint == device)
     row = (await connection.execute(statement)).one_or_none()
     return None if row is None else entry_of(row)
 
 
+async def entries_of(connection: AsyncConnection, label: str) -> list[DeviceEntry]:
+    """Return the entries of a label, by endpoint name."""
+    statement = _ENTRIES.where(entries.c.label == label).order_by(entries.c.endpoint)
+    return [entry_of(row) for row in (await connection.execute(statement)).all()]
+
+
 async def certificate_for(connection: AsyncConnection, entry: DeviceEntry, key: bytes, now: datetime) -> bytes | None:
-    """The rules of the register, in one place: an open entry, a key not released, at most `MAX_KEYS` live keys."""
+    """The rules of the register, in one place: an open entry and label, a key not released, few enough live keys."""
     current = await find_entry(connection, entry.label, entry.fingerprint)
     if current is None:
         raise EnrollmentRefused(RefusalReason.UNKNOWN)
     if not current.open:
         raise EnrollmentRefused(RefusalReason.CLOSED)
+    if current.policy.not_after is not None and now >= current.policy.not_after:
+        raise EnrollmentRefused(RefusalReason.EXPIRED)
     own = and_(keys.c.label == entry.label, keys.c.fingerprint == entry.fingerprint)
     known = (await connection.execute(select(keys).where(own, keys.c.thumbprint == key))).one_or_none()
     if known is not None and known.released:
@@ -84,7 +117,7 @@ async def certificate_for(connection: AsyncConnection, entry: DeviceEntry, key: 
         statement = select(certificates.c.der).where(certificates.c.fingerprint == known.certificate)
         return bytes((await connection.execute(statement)).scalar_one())
     live = select(func.count()).select_from(keys).where(own, keys.c.not_after >= to_seconds(now))
-    if (await connection.execute(live)).scalar_one() >= MAX_KEYS:
+    if (await connection.execute(live)).scalar_one() >= current.policy.max_keys:
         raise EnrollmentRefused(RefusalReason.TOO_MANY_KEYS)
     return None
 
@@ -148,8 +181,25 @@ async def record_factory(connection: AsyncConnection, certificate: x509.Certific
 
 
 def entry_of(row: Row[tuple[object, ...]]) -> DeviceEntry:
-    """Return the entry in a row."""
-    return DeviceEntry(row.label, row.fingerprint, row.endpoint, row.certificate, row.open)
+    """Return the entry in a row joined with its label's policy."""
+    return DeviceEntry(row.label, row.fingerprint, row.endpoint, row.certificate, row.open, policy_in(row))
+
+
+def policy_in(row: Row[tuple[object, ...]]) -> LabelPolicy:
+    """Return the policy in a row of labels."""
+    return LabelPolicy(
+        max_devices=row.max_devices,
+        max_keys=row.max_keys,
+        not_after=None if row.not_after is None else time_of(row.not_after),
+        server_keys=row.server_keys,
+        device_rate=row.device_rate,
+        label_rate=row.label_rate,
+    )
+
+
+def policy_row(policy: LabelPolicy) -> dict[str, object]:
+    """Return a policy as columns."""
+    return asdict(policy) | {"not_after": None if policy.not_after is None else to_seconds(policy.not_after)}
 
 
 def issued_of(row: Row[tuple[object, ...]]) -> IssuedCertificate:

@@ -26,6 +26,8 @@ from enrollment.register import (
     EnrollmentRefused,
     EnrollmentRegister,
     Label,
+    LabelFull,
+    LabelPolicy,
     PublishedList,
     RefusalReason,
     UnknownEntry,
@@ -118,6 +120,54 @@ class EnrollmentRegisterContract:
         label, _ = await self._added(register)
         with pytest.raises(UnknownEntry):
             await register.set_entry(label.text, fingerprint(OTHER), open_=False, revoke=ALL, now=NOW)
+
+    async def test_a_policy_belongs_to_its_label(self, register: EnrollmentRegister) -> None:
+        """Set before or after the devices come, and seen with every entry."""
+        label, _ = await self._added(register)
+        assert await register.policy(label.text) == LabelPolicy()
+        policy = LabelPolicy(max_devices=5, max_keys=2, not_after=LATER, server_keys=True, device_rate=1, label_rate=9)
+        assert await register.set_policy("sp1", UUIDS[0], policy, NOW) == label
+        other = await register.set_policy("sp1", UUIDS[1], LabelPolicy(max_keys=1), NOW)
+        assert await register.add_devices("sp1", UUIDS[1], [DEVICE], NOW) == other
+        assert await register.policy(label.text) == policy
+        assert (await register.entry(label.text, fingerprint(DEVICE))).policy == policy
+        assert (await register.entry(other.text, fingerprint(DEVICE))).policy.max_keys == 1
+        with pytest.raises(UnknownEntry):
+            await register.policy("x" * 22)
+
+    async def test_a_full_label_takes_nothing_more(self, register: EnrollmentRegister) -> None:
+        """All of a bag or nothing; known devices are no news."""
+        await register.set_policy("sp1", UUIDS[0], LabelPolicy(max_devices=1), NOW)
+        label, _ = await self._added(register)
+        with pytest.raises(LabelFull):
+            await register.add_devices("sp1", UUIDS[0], [DEVICE, OTHER], NOW)
+        with pytest.raises(EnrollmentRefused):
+            await register.entry(label.text, fingerprint(OTHER))
+        assert await register.add_devices("sp1", UUIDS[0], [DEVICE], NOW) == label
+
+    async def test_an_expired_label_gives_no_certificates(self, register: EnrollmentRegister) -> None:
+        """Not even the ones it gave before."""
+        _, entry = await self._added(register)
+        certificate = await self._issue(register, entry, days=200)
+        await register.set_policy("sp1", UUIDS[0], LabelPolicy(not_after=LATER), NOW)
+        assert await register.certificate_for(entry, key_of(certificate), NOW) == der(certificate)
+        assert await _refused(register, entry, key_of(certificate), LATER) is RefusalReason.EXPIRED
+
+    async def test_a_label_may_allow_fewer_keys(self, register: EnrollmentRegister) -> None:
+        """Than sixteen."""
+        _, entry = await self._added(register)
+        await register.set_policy("sp1", UUIDS[0], LabelPolicy(max_keys=1), NOW)
+        await self._issue(register, entry)
+        assert await _refused(register, entry, bytes(32)) is RefusalReason.TOO_MANY_KEYS
+
+    async def test_a_device_finds_its_open_labels(self, register: EnrollmentRegister) -> None:
+        """The newest first, closed ones not at all."""
+        first, entry = await self._added(register)
+        second = await register.add_devices("sp2", UUIDS[1], [DEVICE], LATER)
+        assert await register.open_labels(entry.fingerprint) == [second.text, first.text]
+        await register.set_entry(second.text, entry.fingerprint, open_=False, revoke=None, now=NOW)
+        assert await register.open_labels(entry.fingerprint) == [first.text]
+        assert await register.open_labels(fingerprint(OTHER)) == []
 
     async def test_the_same_key_gets_the_same_certificate(self, register: EnrollmentRegister) -> None:
         """An earlier certificate of a key wins, also over one made meanwhile."""

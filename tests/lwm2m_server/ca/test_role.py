@@ -21,6 +21,7 @@ from device_pki.roles import Role
 from enrollment.ca_client import CaApiError, Enroll
 from enrollment.csr import build_csr
 from enrollment.est.client import crts_request, enroll_request, parse_certificate, parse_crts, reenroll_request
+from enrollment.register import LabelPolicy
 from lwm2m_server.ca.directory import CaDirectory
 from lwm2m_server.roles.ca import RunningCa
 from secure_coap.errors import Forbidden, HandshakeFailed, NotFound
@@ -147,6 +148,29 @@ async def test_another_providers_label_is_unknown(world: World) -> None:
         assert answers[0][0] == 404
 
 
+async def test_a_provider_sets_what_its_label_allows(world: World) -> None:
+    device = await world.device("dev-1")
+    label, bag = uuid4(), encode_x5bag([der(device.certificate)])
+    policy = LabelPolicy(
+        max_devices=0, max_keys=3, not_after=datetime(2030, 1, 1, tzinfo=UTC), server_keys=True, label_rate=5
+    )
+    async with (
+        world.providers[0].client(world.ca, world.running) as own,
+        world.providers[1].client(world.ca, world.running) as foreign,
+    ):
+        await own.set_policy(label, policy)
+        assert await own.policy(label) == policy
+        with pytest.raises(CaApiError, match="at most 0 devices") as full:
+            await own.put_label(label, bag)
+        assert full.value.status == 409
+        with pytest.raises(CaApiError) as unknown:
+            await foreign.policy(label)
+        assert unknown.value.status == 404
+        await own.set_policy(label, LabelPolicy())
+        assert await own.policy(label) == LabelPolicy()
+        assert (await own.put_label(label, bag)).accepted == (fingerprint(device.certificate),)
+
+
 async def test_a_bag_with_a_stranger_names_it(world: World, tmp_path: Path) -> None:
     device = await world.device("dev-1")
     stranger = make_ca(tmp_path / "other", "Other CA").chain()[0]
@@ -192,6 +216,13 @@ async def test_what_is_stored_is_there_after_a_restart(world: World, tmp_path: P
         ("PUT", "/ca/v1/labels/{uuid}", b"\xff", 422),
         ("PUT", "/ca/v1/labels/{uuid}", b"\x40", 422),
         ("PUT", "/ca/v1/labels/{uuid}", bytes(1024 * 1024 + 1), 413),
+        ("PUT", "/ca/v1/labels/{uuid}/policy", b'{"max_keys":17}', 422),
+        ("PUT", "/ca/v1/labels/{uuid}/policy", b'{"max_keys":true}', 422),
+        ("PUT", "/ca/v1/labels/{uuid}/policy", b'{"max_devices":-1}', 422),
+        ("PUT", "/ca/v1/labels/{uuid}/policy", b'{"not_after":"2030-01-01T00:00:00"}', 422),
+        ("PUT", "/ca/v1/labels/{uuid}/policy", b'{"not_after":"9999-12-31T23:59:59-10:00"}', 422),
+        ("PUT", "/ca/v1/labels/{uuid}/policy", b'{"servers":true}', 422),
+        ("PUT", "/ca/v1/labels/{uuid}/policy", b" " * 2000, 413),
         ("PUT", "/ca/v1/labels/{uuid}/devices/00", b"{}", 422),
         ("PUT", "/ca/v1/labels/{uuid}/devices/" + "00" * 32, b"{}", 422),
         ("PUT", "/ca/v1/labels/{uuid}/devices/" + "00" * 32, b'{"enroll":"open","revoke":"x"}', 422),
