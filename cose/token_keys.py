@@ -8,6 +8,8 @@ which other users of the machine may see.
 
 from __future__ import annotations
 
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, NoReturn, Self
 from urllib.parse import unquote, unquote_to_bytes
@@ -27,6 +29,10 @@ _PATH: Final = {"token": "token_label", "serial": "token_serial"}
 """What of the URI's path selects the token."""
 _PATH_KEYS: Final = frozenset({*_PATH, "object", "id", "type"})
 _QUERY_KEYS: Final = frozenset({"module-path", "pin-source"})
+_TOKENS: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokens")
+"""Tokens have one thread. A session signs one thing at a time; and a token in software, such as SoftHSM, shares OpenSSL
+with `ssl`, which would take the errors that the token left in a thread's queue for its own.
+"""
 
 
 class TokenKey(ec.EllipticCurvePrivateKey):
@@ -34,10 +40,14 @@ class TokenKey(ec.EllipticCurvePrivateKey):
 
     def __init__(self, session: pkcs11.Session, handle: Any, public: ec.EllipticCurvePublicKey) -> None:
         self._session, self._handle, self._public = session, handle, public
+        self._end = weakref.finalize(self, _TOKENS.submit, session.close)
+        self._end.atexit = False  # the session ends with the process anyway
 
     def close(self) -> None:
         """End the session; the key signs no more. A token logs out with the last session of a process."""
-        self._session.close()
+        ending = self._end()
+        if ending is not None:
+            ending.result()
 
     @property
     def curve(self) -> ec.EllipticCurve:
@@ -60,7 +70,7 @@ class TokenKey(ec.EllipticCurvePrivateKey):
             hashing.update(data)
             digest = hashing.finalize()
         try:
-            raw: bytes = self._handle.sign(digest, mechanism=pkcs11.Mechanism.ECDSA)
+            raw: bytes = _TOKENS.submit(self._handle.sign, digest, mechanism=pkcs11.Mechanism.ECDSA).result()
         except PKCS11Error as error:
             raise UnusableKey(f"the token does not sign ({_reason(error)}); allow the key to be used for it") from error
         half = len(raw) // 2
@@ -88,7 +98,7 @@ class TokenKey(ec.EllipticCurvePrivateKey):
 
 
 def load_token_key(uri: str) -> TokenKey:
-    """The private key a `pkcs11:` URI names. Its session stays open until `close`, or until the process ends.
+    """The private key a `pkcs11:` URI names. Its session is open until `close`, or until nobody has the key any more.
 
     Raises `UnusableKey` with the remedy: for a URI that is none, an unknown attribute, a PIN in the URI, a module that
     cannot be loaded, a token, PIN or key that is not there or not the only one; `OSError` for the PIN's file.
@@ -105,15 +115,20 @@ def load_token_key(uri: str) -> TokenKey:
         what["id"] = unquote_to_bytes(path["id"])
     if not where or not what:
         raise UnusableKey(f"{uri} does not say which key: name token= (or serial=) and object= (or id=)")
+    pin = _pin(query)
     try:
-        session = _session(pkcs11.lib(unquote(module)).get_token(**where), _pin(query))
-        try:
-            return _key(session, what)
-        except BaseException:
-            session.close()
-            raise
+        return _TOKENS.submit(_found, unquote(module), where, what, pin).result()
     except (PKCS11Error, RuntimeError) as error:
         raise UnusableKey(f"{uri} cannot be used: {_reason(error)}") from error
+
+
+def _found(module: str, where: dict[str, Any], what: dict[str, Any], pin: str | None) -> TokenKey:
+    session = _session(pkcs11.lib(module).get_token(**where), pin)
+    try:
+        return _key(session, what)
+    except BaseException:
+        session.close()
+        raise
 
 
 def _session(token: pkcs11.Token, pin: str | None) -> pkcs11.Session:

@@ -147,6 +147,10 @@ class RevocationIndex:
         self._issuers[parsed.issuer] = issuer
         return parsed
 
+    def newest(self, issuer: x509.Certificate) -> RevocationList | None:
+        """Return the list at hand of a CA, fresh or not; None without one."""
+        return self._lists.get(fingerprint(issuer))
+
     def objection(
         self, chain: Sequence[x509.Certificate], now: datetime
     ) -> tuple[x509.Certificate, RevocationStatus] | None:

@@ -55,6 +55,8 @@ class CheckedCsr:
     public_key: PublicKey
     key_thumbprint: bytes
     """SHA-256 of the SubjectPublicKeyInfo, 32 octets: the attempt key's name (protocol.md rule 11)."""
+    pkcs10: bytes | None = None
+    """The request itself (DER), for authorities that want to see it; None when it came in no such form."""
 
 
 def build_csr(key: PrivateKey, endpoint: str, channel_binding: bytes | None = None) -> bytes:
@@ -109,7 +111,7 @@ def _check_request(csr: x509.CertificateSigningRequest) -> CheckedCsr:
         name = endpoint_name(csr)
     except EndpointNameError as error:
         raise CsrError(CsrReason.NAME, str(error)) from error
-    return CheckedCsr(name, key, thumbprint(key))
+    return CheckedCsr(name, key, thumbprint(key), csr.public_bytes(Encoding.DER))
 
 
 def _is_self_signed(csr: x509.CertificateSigningRequest) -> bool:

@@ -41,9 +41,7 @@ async def certify_batch(
     checked = await _check(register, csrs)
     known = [await register.factory_certificate(csr.key_thumbprint) for csr in checked]
     issued: dict[int, x509.Certificate] = {
-        index: await ca.issue_factory(csr.public_key, csr.endpoint, now)
-        for index, csr in enumerate(checked)
-        if known[index] is None
+        index: await ca.issue_factory(csr, now) for index, csr in enumerate(checked) if known[index] is None
     }
     if issued:
         await register.record_factory_batch(list(issued.values()), now)

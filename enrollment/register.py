@@ -205,6 +205,9 @@ class EnrollmentRegister(Protocol):
     async def revoke_serial(self, serial_number: int, not_after: datetime, now: datetime) -> None:
         """Revoke any certificate of this CA by its serial number; a repetition changes nothing."""
 
+    async def mark(self) -> int:
+        """Return the mark of the newest revocation, 0 before the first."""
+
     async def revocations(self, now: datetime) -> Revocations:
         """Return the revocations of certificates that have not expired."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import sys
 from collections.abc import Iterator
 
@@ -22,19 +21,10 @@ structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 
 @pytest.fixture(scope="session")
-def _token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Token]:
+def token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Token]:
+    """A PKCS#11 token with keys; see `tests.tokens`."""
     with made_token(tmp_path_factory.mktemp("token")) as made:
         yield made
-
-
-@pytest.fixture
-def token(_token: Token) -> Iterator[Token]:
-    """A PKCS#11 token with keys; see `tests.tokens`."""
-    yield _token
-    # SoftHSM and `ssl` use one OpenSSL. What went wrong in the one stays in the thread's queue of errors, and the other
-    # would take it for its own; this failure empties the queue.
-    with pytest.raises(ssl.SSLError):
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).set_ciphers("none")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

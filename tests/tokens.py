@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,11 +38,17 @@ def made_token(folder: Path) -> Iterator[Token]:
     pin = folder / "signing.pin"
     pin.write_text("4321\n")
     pin.chmod(0o600)
+    # As in the product, tokens have a thread of their own: SoftHSM leaves errors there that `ssl` would find.
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        thread.submit(_make_keys).result()
+    yield Token(pin)
+    del os.environ["SOFTHSM2_CONF"]
+
+
+def _make_keys() -> None:
     with pkcs11.lib(MODULE).get_token(token_label="signing").open(user_pin="4321", rw=True) as session:
         for label, curve in (("firmware", "secp256r1"), ("large", "secp384r1")):
             parameters = {pkcs11.Attribute.EC_PARAMS: encode_named_curve_parameters(curve)}
             domain = session.create_domain_parameters(pkcs11.KeyType.EC, parameters, local=True)
             domain.generate_keypair(label=label, id=label.encode(), store=True)
         session.generate_keypair(pkcs11.KeyType.RSA, 2048, label="rsa", store=True)
-    yield Token(pin)
-    del os.environ["SOFTHSM2_CONF"]

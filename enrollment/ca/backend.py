@@ -8,7 +8,7 @@ from typing import Protocol
 
 from cryptography import x509
 
-from cose.keys import PublicKey
+from enrollment.csr import CheckedCsr
 
 
 class CaBackendError(Exception):
@@ -25,11 +25,15 @@ class CaBackend(Protocol):
     def chain(self) -> tuple[x509.Certificate, ...]:
         """The issuing CA's certificate first, then those above it as far as they are known."""
 
-    async def issue_operational(self, key: PublicKey, subject: x509.Name, now: datetime) -> x509.Certificate:
+    async def issue_operational(self, csr: CheckedCsr, subject: x509.Name, now: datetime) -> x509.Certificate:
         """Issue an operational certificate: the factory certificate's subject, clientAuth, a short lifetime."""
 
-    async def issue_factory(self, key: PublicKey, endpoint: str, now: datetime) -> x509.Certificate:
+    async def issue_factory(self, csr: CheckedCsr, now: datetime) -> x509.Certificate:
         """Issue a factory certificate: the endpoint name as serialNumber, hardwareModuleName, no end."""
 
     async def revocation_list(self, revoked: Mapping[int, datetime], number: int, now: datetime) -> bytes:
-        """Sign the DER of a complete revocation list: serial numbers and revocation times."""
+        """Return the DER of a complete revocation list that names all of `revoked`: serial numbers and times.
+
+        It gets `number`, unless the authority keeps a list of its own: that one has its own number, and what is not in
+        it yet is revoked there first.
+        """

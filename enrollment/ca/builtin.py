@@ -1,20 +1,26 @@
-"""The built-in authority: a key file, and nothing that needs a network."""
+"""The built-in authority: a key in a file or a token, and nothing that needs a network."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from cryptography import x509
 
-from cose.keys import PublicKey
+from cose.keys import UnusableKey
 from device_pki.issue import Issuer, Validity, factory_device, operational_device, revocation_list
+from enrollment.ca.backend import CaBackendError
+from enrollment.csr import CheckedCsr
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltinCa:
-    """Signs with a private key held in memory."""
+    """Signs with its own private key, in a thread: a token may be slow, and a long list takes a while to write."""
 
     issuer: Issuer
     above: tuple[x509.Certificate, ...]
@@ -29,18 +35,28 @@ class BuiltinCa:
         """The CA's own certificate, then those above."""
         return (self.issuer.certificate, *self.above)
 
-    async def issue_operational(self, key: PublicKey, subject: x509.Name, now: datetime) -> x509.Certificate:
+    async def issue_operational(self, csr: CheckedCsr, subject: x509.Name, now: datetime) -> x509.Certificate:
         """Issue an operational certificate that ends no later than the CA's own."""
         validity = Validity.lasting(now, self.certificate_lifetime)
         end = min(validity.not_after, self.issuer.certificate.not_valid_after_utc)
-        return operational_device(self.issuer, key, subject, Validity(validity.not_before, end))
+        shortened = Validity(validity.not_before, end)
+        return await _signed(lambda: operational_device(self.issuer, csr.public_key, subject, shortened))
 
-    async def issue_factory(self, key: PublicKey, endpoint: str, now: datetime) -> x509.Certificate:
+    async def issue_factory(self, csr: CheckedCsr, now: datetime) -> x509.Certificate:
         """Issue a factory certificate without an end: a device may lie in storage for years."""
-        validity = Validity.unlimited(now)
-        return factory_device(self.issuer, key, endpoint, validity, hardware_type=self.hardware_type)
+        validity, hardware = Validity.unlimited(now), self.hardware_type
+        return await _signed(
+            lambda: factory_device(self.issuer, csr.public_key, csr.endpoint, validity, hardware_type=hardware)
+        )
 
     async def revocation_list(self, revoked: Mapping[int, datetime], number: int, now: datetime) -> bytes:
         """Sign a list that is fresh for `crl_lifetime`."""
         start = now.replace(microsecond=0)
-        return revocation_list(self.issuer, revoked, number, start, start + self.crl_lifetime)
+        return await _signed(lambda: revocation_list(self.issuer, revoked, number, start, start + self.crl_lifetime))
+
+
+async def _signed(sign: Callable[[], T]) -> T:
+    try:
+        return await asyncio.to_thread(sign)
+    except UnusableKey as error:
+        raise CaBackendError(f"the CA's key: {error}") from error

@@ -3,61 +3,89 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from device_pki.revocation import RevocationIndex
-from enrollment.ca.backend import CaBackend
+from device_pki.revocation import CrlError, RevocationIndex, RevocationList, parse_crl
+from enrollment.ca.backend import CaBackend, CaBackendError
 from enrollment.register import EnrollmentRegister, PublishedList
 
 
+@dataclass(frozen=True, slots=True)
+class _Confirmation:
+    """What an authority with a list of its own last said about a list that it did not make anew."""
+
+    number: int
+    mark: int
+    at: datetime
+
+
 class RevocationPublisher:
-    """Signs a new list when something was revoked or `interval` has passed, and keeps an index of it.
+    """Has a new list signed when something was revoked or `interval` has passed, and keeps an index of it.
 
     Many revocations at a time share one list: whoever comes while a list is being signed gets the next one.
     """
 
     def __init__(
-        self,
-        register: EnrollmentRegister,
-        ca: CaBackend,
-        *,
-        interval: timedelta,
-        lifetime: timedelta,
-        clock: Callable[[], datetime],
+        self, register: EnrollmentRegister, ca: CaBackend, *, interval: timedelta, clock: Callable[[], datetime]
     ) -> None:
         self._register = register
         self._ca = ca
         self._interval = interval
-        self._lifetime = lifetime
         self._clock = clock
         self._signing = asyncio.Lock()
         self.index = RevocationIndex()
         """What this CA itself checks its clients against."""
-        self._indexed = 0
+        self._confirmed: _Confirmation | None = None
 
     async def current(self) -> bytes:
-        """Return the DER of a list that covers every revocation stored before this call."""
+        """Return the DER of a list that covers every revocation stored before this call. Raises `CaBackendError`."""
         async with self._signing:
             published = await self._register.published_list()
             while published is None or await self._is_due(published):
                 published = await self._publish(published)
-            if published.number != self._indexed:
-                self.index.add(published.der, self._ca.chain[0], self._clock())
-                self._indexed = published.number
+            await self._index(published)
             return published.der
 
     async def _is_due(self, published: PublishedList) -> bool:
-        now = self._clock()
-        if now >= min(published.this_update + self._interval, published.next_update):
-            return True
-        return (await self._register.revocations(now)).mark > published.mark
+        now, made, mark = self._clock(), published.this_update, published.mark
+        confirmed = self._confirmed
+        if confirmed is not None and confirmed.number == published.number:
+            made, mark = max(made, confirmed.at), max(mark, confirmed.mark)
+        return now >= min(made + self._interval, published.next_update) or await self._register.mark() > mark
 
     async def _publish(self, previous: PublishedList | None) -> PublishedList | None:
-        """Sign and store the next list; when another process was faster, return what it published."""
+        """Have the next list signed and store it; when another process was faster, return what it published."""
         now = self._clock().replace(microsecond=0)
         revocations = await self._register.revocations(now)
         number = 1 if previous is None else previous.number + 1
         der = await self._ca.revocation_list(revocations.entries, number, now)
-        published = PublishedList(number, revocations.mark, der, now, now + self._lifetime)
+        made = await self._checked(der, revocations.entries, now)
+        if previous is not None and made.number <= previous.number:
+            return self._unchanged(previous, made, revocations.mark, now)
+        published = PublishedList(made.number, revocations.mark, der, made.this_update, made.next_update)
         return published if await self._register.publish(published) else await self._register.published_list()
+
+    async def _checked(self, der: bytes, revoked: Mapping[int, datetime], now: datetime) -> RevocationList:
+        try:
+            made = await asyncio.to_thread(parse_crl, der, self._ca.chain[0], now)
+        except CrlError as error:
+            raise CaBackendError(f"the authority's revocation list cannot be used: {error}") from error
+        missing = len(revoked.keys() - made.serials)
+        if missing:
+            raise CaBackendError(f"the authority's revocation list lacks {missing} certificates that are revoked")
+        return made
+
+    def _unchanged(self, previous: PublishedList, made: RevocationList, mark: int, now: datetime) -> PublishedList:
+        """An authority that keeps its own list may have nothing newer, and the one at hand names all."""
+        if made.number < previous.number:
+            raise CaBackendError(f"the authority's list has number {made.number}, after {previous.number}")
+        self._confirmed = _Confirmation(previous.number, mark, now)
+        return previous
+
+    async def _index(self, published: PublishedList) -> None:
+        issuer = self._ca.chain[0]
+        known = self.index.newest(issuer)
+        if known is None or known.number != published.number:
+            await asyncio.to_thread(self.index.add, published.der, issuer, self._clock())

@@ -135,7 +135,7 @@ class EstServer:
             return known, "same certificate again"
         subject = x509.load_der_x509_certificate(entry.certificate).subject
         try:
-            issued = await self._ca.issue_operational(checked.public_key, subject, now)
+            issued = await self._ca.issue_operational(checked, subject, now)
         except CaBackendError as error:
             raise ServiceUnavailable("the CA cannot serve now", max_age=RETRY_AFTER) from error
         return await self._register.record(entry, checked.key_thumbprint, issued, now), "certificate issued"

@@ -1,6 +1,7 @@
 """The data folder of a CA:
 
 ca.key, ca.pem        the CA's key (0600) and its own certificate: all that others need as an anchor
+ca.uri                instead of ca.key: where the key is that stays in a token (RFC 7512)
 chain.pem             the certificates above it, unless it is a root
 ca.csr                the request to be certified by another CA, while there is no ca.pem
 https.key, https.pem  TLS identity of the CA API, self-signed: providers pin the very certificate
@@ -21,6 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from cose.keys import PrivateKey, UnusableKey, load_private_key, same_key
+from cose.token_keys import load_token_key
 from device_pki.issue import Issuer
 from device_pki.keys import KeyKindError, public_key
 from device_pki.roles import TRANSFER_SIGNING
@@ -53,8 +55,13 @@ class CaDirectory:
 
     @property
     def key(self) -> Path:
-        """The CA's private key."""
+        """The CA's private key, unless a token has it."""
         return self.root / "ca.key"
+
+    @property
+    def key_uri(self) -> Path:
+        """Where the CA's private key is when a token has it: a `pkcs11:` URI."""
+        return self.root / "ca.uri"
 
     @property
     def certificate(self) -> Path:
@@ -104,7 +111,19 @@ class CaDirectory:
     def issuer(self) -> Issuer:
         """Read the CA's key and certificate; raise `CaDirectoryError`."""
         certificate = self.chain()[0]
-        return Issuer(certificate, self._private_key(self.key, certificate))
+        key = self.ca_key()
+        if not same_key(key.public_key(), public_key(certificate)):
+            raise CaDirectoryError(f"the CA's key is not the key of {self.certificate}: restore both from one backup")
+        return Issuer(certificate, key)
+
+    def ca_key(self) -> PrivateKey:
+        """Read the CA's key, or find it in its token; raise `CaDirectoryError`."""
+        if not self.key_uri.exists():
+            return _load(self.key)
+        try:
+            return load_token_key(self.key_uri.read_text(encoding="utf-8").strip())
+        except (OSError, ValueError) as error:
+            raise CaDirectoryError(f"the CA's key, which {self.key_uri} names: {error}") from error
 
     def backend(self, certificate_lifetime: timedelta, crl_lifetime: timedelta) -> BuiltinCa:
         """Return the built-in CA on this folder's key; raise `CaDirectoryError`."""
@@ -137,13 +156,17 @@ class CaDirectory:
 
     @staticmethod
     def _private_key(path: Path, certificate: x509.Certificate) -> PrivateKey:
-        try:
-            key = load_private_key(path)
-        except (OSError, UnusableKey) as error:
-            raise CaDirectoryError(f"{path} cannot be used: {error}") from error
+        key = _load(path)
         if not same_key(key.public_key(), public_key(certificate)):
             raise CaDirectoryError(f"{path} is not the key of the certificate beside it: restore both from one backup")
         return key
+
+
+def _load(path: Path) -> PrivateKey:
+    try:
+        return load_private_key(path)
+    except (OSError, UnusableKey) as error:
+        raise CaDirectoryError(f"{path} cannot be used: {error}") from error
 
 
 def read_certificates(path: Path) -> tuple[x509.Certificate, ...]:

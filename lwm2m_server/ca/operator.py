@@ -97,7 +97,7 @@ class CaOperator:
         """Return the newest revocation list (DER), signing it if something was revoked since."""
         backend = self.directory.backend(timedelta(days=1), CRL_LIFETIME)
         publisher = RevocationPublisher(
-            self.register, backend, interval=CRL_LIFETIME / 2, lifetime=CRL_LIFETIME, clock=lambda: datetime.now(UTC)
+            self.register, backend, interval=CRL_LIFETIME / 2, clock=lambda: datetime.now(UTC)
         )
         return await publisher.current()
 

@@ -13,7 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from cose.files import write_durably
-from cose.keys import PrivateKey, generate_private_key, load_private_key, same_key, save_private_key
+from cose.keys import PrivateKey, UnusableKey, generate_private_key, load_private_key, same_key, save_private_key
+from cose.token_keys import load_token_key
 from device_pki.issue import Issuer, Validity, common_name, est_server, intermediate_ca, root_ca, self_signed_tls
 from device_pki.keys import public_key, signature_hash
 from device_pki.path import PathError, verify_path
@@ -48,6 +49,8 @@ class Setup:
     """What another CA made of ca.csr: the certificate, then those above it."""
     path_length: int | None = None
     """CAs that may follow beneath this one."""
+    key_uri: str | None = None
+    """The `pkcs11:` URI of the CA's key, when a token has it; else a key is made in a file."""
 
 
 def set_up(setup: Setup, now: datetime) -> bool:
@@ -55,7 +58,7 @@ def set_up(setup: Setup, now: datetime) -> bool:
     directory = setup.directory
     for folder in (directory.root, directory.providers):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    key = _key(directory.key)
+    key = _ca_key(directory, setup.key_uri)
     if not directory.certificate.exists() and not _make_certificate(setup, key, now):
         return False
     issuer = directory.issuer()
@@ -106,6 +109,19 @@ def _certified(path: Path, key: PrivateKey, now: datetime) -> Sequence[x509.Cert
 def _write_request(path: Path, key: PrivateKey, name: str) -> None:
     request = x509.CertificateSigningRequestBuilder().subject_name(common_name(name)).sign(key, signature_hash(key))
     write_durably(path, request.public_bytes(Encoding.PEM), 0o644)
+
+
+def _ca_key(directory: CaDirectory, uri: str | None) -> PrivateKey:
+    """The key of before, if there is one; else the token's, or a new one in a file."""
+    if uri is not None and not directory.key_uri.exists():
+        if directory.key.exists():
+            raise CaDirectoryError(f"{directory.key} is the CA's key already; make another CA for the token's")
+        try:
+            load_token_key(uri).close()
+        except (OSError, UnusableKey) as error:
+            raise CaDirectoryError(str(error)) from error
+        write_durably(directory.key_uri, f"{uri}\n".encode(), 0o600)
+    return directory.ca_key() if directory.key_uri.exists() else _key(directory.key)
 
 
 def _key(path: Path) -> PrivateKey:

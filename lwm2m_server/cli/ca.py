@@ -64,6 +64,7 @@ def init(  # noqa: PLR0917 - one parameter per option
         list[str] | None, typer.Option("--host", help="Host name or address of the CA; repeatable.")
     ] = None,
     path_length: Annotated[int | None, typer.Option("--path-length", min=0, help="CAs that may follow below.")] = None,
+    key: Annotated[str | None, typer.Option("--key", help="pkcs11: URI of the CA's key in a token.")] = None,
     output: Format = Output.TABLE,
 ) -> None:
     """Make a CA: key, certificate, TLS identity of its API, certificate of its EST server. Also renews the latter two.
@@ -83,6 +84,7 @@ def init(  # noqa: PLR0917 - one parameter per option
         parent=None if issuer is None else CaDirectory(issuer),
         certificate=certificate,
         path_length=path_length,
+        key_uri=key,
     )
     complete = _guarded(lambda: set_up(setup, _now()))
     show(output, _ca_row(directory) if complete else {"data": str(data), "request": str(directory.request)})

@@ -91,7 +91,7 @@ async def _service(
     backend = directory.backend(timedelta(days=settings.certificate_days), crl_lifetime)
     register = SqlEnrollmentRegister(database)
     interval = timedelta(seconds=settings.crl_interval)
-    publisher = RevocationPublisher(register, backend, interval=interval, lifetime=crl_lifetime, clock=clock)
+    publisher = RevocationPublisher(register, backend, interval=interval, clock=clock)
     await publisher.current()
     anchors = [c for path in settings.permanent_anchors for c in read_certificates(path)]
     pins = ProviderPins(directory, settings.peers)

@@ -174,10 +174,15 @@ class SqlEnrollmentRegister:
         async with self._database.transaction() as connection:
             await rules.put_on_list(connection, [(rules.serial_text(serial_number), rules.to_seconds(not_after))], now)
 
+    async def mark(self) -> int:
+        """Return the mark of the newest revocation, 0 before the first."""
+        async with self._database.reading() as connection:
+            return await rules.newest_mark(connection)
+
     async def revocations(self, now: datetime) -> Revocations:
         """Return the revocations of certificates that have not expired."""
         async with self._database.reading() as connection:
-            mark = (await connection.execute(select(func.coalesce(func.max(revocations.c.mark), 0)))).scalar_one()
+            mark = await rules.newest_mark(connection)
             statement = select(revocations).where(revocations.c.not_after >= rules.to_seconds(now))
             rows = (await connection.execute(statement)).all()
         return Revocations(mark, {int(row.serial_number, 16): rules.time_of(row.revoked_at) for row in rows})

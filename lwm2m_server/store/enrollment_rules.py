@@ -164,6 +164,11 @@ async def release_keys(
     await put_on_list(connection, [(row.serial_number, row.not_after) for row in rows], now)
 
 
+async def newest_mark(connection: AsyncConnection) -> int:
+    """Return the mark of the newest revocation, 0 before the first."""
+    return int((await connection.execute(select(func.coalesce(func.max(revocations.c.mark), 0)))).scalar_one())
+
+
 async def put_on_list(connection: AsyncConnection, serials: Sequence[tuple[str, int]], now: datetime) -> None:
     """Revoke serial numbers, given with the ends of their certificates; those already revoked stay as they are."""
     if serials:

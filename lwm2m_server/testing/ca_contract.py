@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from cryptography import x509
 
@@ -12,6 +12,12 @@ from device_pki.path import verify_path
 from device_pki.revocation import parse_crl
 from device_pki.roles import Role
 from enrollment.ca.backend import CaBackend
+from enrollment.csr import CheckedCsr, build_csr, check_factory_csr
+
+
+def request(endpoint: str = "dev-1") -> CheckedCsr:
+    """A checked request of a device with a fresh key."""
+    return check_factory_csr(build_csr(generate_private_key(), endpoint))
 
 
 class CaBackendContract:
@@ -24,29 +30,39 @@ class CaBackendContract:
 
     async def test_an_operational_certificate_verifies_under_the_ca(self, ca: CaBackend) -> None:
         """Subject and key as ordered, for a while."""
-        key = generate_private_key().public_key()
-        issued = await ca.issue_operational(key, device_subject("dev-1"), self.now)
+        csr = request()
+        issued = await ca.issue_operational(csr, device_subject("dev-1"), self.now)
         verify_path(issued, [], anchors=[ca.chain[0]], role=Role.OPERATIONAL_DEVICE, now=self.now)
-        assert (issued.subject, issued.public_key()) == (device_subject("dev-1"), key)
+        assert (issued.subject, issued.public_key()) == (device_subject("dev-1"), csr.public_key)
         assert self.now < issued.not_valid_after_utc <= ca.chain[0].not_valid_after_utc
-
-    async def test_a_factory_certificate_verifies_under_the_ca(self, ca: CaBackend) -> None:
-        """Named by its endpoint, with a hardware name that is not critical."""
-        key = generate_private_key().public_key()
-        issued = await ca.issue_factory(key, "dev-1", self.now)
-        verify_path(issued, [], anchors=[ca.chain[0]], role=Role.FACTORY_DEVICE, now=self.now)
-        assert endpoint_name(issued) == "dev-1"
-        assert not issued.extensions.get_extension_for_class(x509.SubjectAlternativeName).critical
 
     async def test_serial_numbers_differ(self, ca: CaBackend) -> None:
         """A revocation hits one certificate."""
-        key = generate_private_key().public_key()
-        issued = [await ca.issue_operational(key, device_subject("dev-1"), self.now) for _ in range(8)]
+        csr = request()
+        issued = [await ca.issue_operational(csr, device_subject("dev-1"), self.now) for _ in range(8)]
         assert len({certificate.serial_number for certificate in issued}) == 8
 
     async def test_a_revocation_list_is_complete_and_fresh(self, ca: CaBackend) -> None:
-        """Signed by the CA itself, with the number asked for."""
-        revoked = {7: self.now, 2**158: self.now - timedelta(days=1)}
-        parsed = parse_crl(await ca.revocation_list(revoked, 5, self.now), ca.chain[0], self.now)
-        assert (parsed.number, parsed.serials) == (5, frozenset(revoked))
-        assert parsed.next_update > self.now
+        """Signed by the CA itself; a later one has no lower number."""
+        subject = device_subject("dev-1")
+        first, second, good = [(await ca.issue_operational(request(), subject, self.now)).serial_number for _ in "123"]
+        earlier = parse_crl(await ca.revocation_list({first: self.now}, 1, self.now), ca.chain[0], self.now)
+        revoked = {first: self.now, second: self.now}
+        later = parse_crl(await ca.revocation_list(revoked, earlier.number + 1, self.now), ca.chain[0], self.now)
+        assert first in earlier.serials and not {second, good} & earlier.serials
+        assert revoked.keys() <= later.serials and good not in later.serials
+        assert later.number > earlier.number
+        assert later.next_update > self.now
+        again = parse_crl(await ca.revocation_list(revoked, later.number + 1, self.now), ca.chain[0], self.now)
+        assert again.serials == later.serials
+
+
+class FactoryCaContract(CaBackendContract):
+    """What is relied on where the CA is a permanent one, too."""
+
+    async def test_a_factory_certificate_verifies_under_the_ca(self, ca: CaBackend) -> None:
+        """Named by its endpoint, with a hardware name that is not critical."""
+        issued = await ca.issue_factory(request(), self.now)
+        verify_path(issued, [], anchors=[ca.chain[0]], role=Role.FACTORY_DEVICE, now=self.now)
+        assert endpoint_name(issued) == "dev-1"
+        assert not issued.extensions.get_extension_for_class(x509.SubjectAlternativeName).critical

@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 
 from cryptography import x509
 
-from cose.keys import PrivateKey, PublicKey, generate_private_key
+from cose.keys import PrivateKey, generate_private_key
 from device_pki.fingerprints import fingerprint
 from device_pki.identity import PeerIdentity
 from device_pki.path import verify_path
 from device_pki.roles import Role
 from enrollment.ca.backend import CaBackendError
 from enrollment.ca.builtin import BuiltinCa
-from enrollment.csr import build_csr
+from enrollment.csr import CheckedCsr, build_csr
 from enrollment.est.paths import CaUri
 from enrollment.est.server import EstEvent, EstServer
 from lwm2m_server.store.database import Database
@@ -53,15 +53,15 @@ class CountingCa:
     def chain(self) -> tuple[x509.Certificate, ...]:
         return self._inner.chain
 
-    async def issue_operational(self, key: PublicKey, subject: x509.Name, now: datetime) -> x509.Certificate:
+    async def issue_operational(self, csr: CheckedCsr, subject: x509.Name, now: datetime) -> x509.Certificate:
         self.calls += 1
         if self.down:
             raise CaBackendError("down")
-        return await self._inner.issue_operational(key, subject, now)
+        return await self._inner.issue_operational(csr, subject, now)
 
-    async def issue_factory(self, key: PublicKey, endpoint: str, now: datetime) -> x509.Certificate:
+    async def issue_factory(self, csr: CheckedCsr, now: datetime) -> x509.Certificate:
         self.calls += 1
-        return await self._inner.issue_factory(key, endpoint, now)
+        return await self._inner.issue_factory(csr, now)
 
     async def revocation_list(self, revoked: Mapping[int, datetime], number: int, now: datetime) -> bytes:
         self.calls += 1

@@ -32,10 +32,10 @@ from secure_coap.endpoint import CoapClient
 HOSTS = ("127.0.0.1",)
 
 
-def make_ca(folder: Path, name: str, parent: CaDirectory | None = None) -> CaDirectory:
+def make_ca(folder: Path, name: str, parent: CaDirectory | None = None, key_uri: str | None = None) -> CaDirectory:
     directory = CaDirectory(folder)
     kind = CaKind.ROOT if parent is None else CaKind.INTERMEDIATE
-    assert set_up(Setup(directory, name, kind, HOSTS, parent=parent), datetime.now(UTC))
+    assert set_up(Setup(directory, name, kind, HOSTS, parent=parent, key_uri=key_uri), datetime.now(UTC))
     return directory
 
 
