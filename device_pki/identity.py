@@ -52,13 +52,26 @@ class PeerIdentity:
 
 @dataclass(frozen=True, slots=True)
 class PskIdentity:
-    """A peer that holds a pre-shared key with us (RFC 4279). The key itself is never kept here."""
+    """A peer that holds a pre-shared key with us: for TLS (RFC 4279), or an OSCORE master secret (RFC 8613).
+
+    The key itself is never kept here.
+    """
 
     identity: str
-    """The PSK identity both sides named in the handshake."""
+    """What the key is found by: the PSK identity both sides named in the handshake, or the context's name."""
     endpoint: str | None
     """The endpoint name the key was given to, for devices; never what the peer calls itself."""
 
 
-Peer = PeerIdentity | PskIdentity
+@dataclass(frozen=True, slots=True)
+class RawKeyIdentity:
+    """A peer whose public key we know without a certificate (RFC 7250, a CWT Claims Set in EDHOC)."""
+
+    key_thumbprint: bytes
+    """SHA-256 of the key's SubjectPublicKeyInfo, 32 octets."""
+    endpoint: str | None
+    """The endpoint name the key was given to, for devices."""
+
+
+Peer = PeerIdentity | PskIdentity | RawKeyIdentity
 """The authenticated peer of one session. What only a certificate may do asks for a `PeerIdentity`."""

@@ -17,12 +17,13 @@ Address = tuple[str, int]
 
 
 class Transport(Enum):
-    """What carries the messages (RFC 7252, RFC 8323)."""
+    """What carries the messages, or protects them (RFC 7252, RFC 8323, RFC 8613)."""
 
     UDP = "udp"
     DTLS = "dtls"
     TCP = "tcp"
     TLS = "tls"
+    OSCORE = "oscore"
 
 
 class Association(Protocol):
@@ -38,11 +39,15 @@ class Association(Protocol):
 
     @property
     def peer(self) -> Peer | None:
-        """Who was verified, by certificate or pre-shared key; None without security."""
+        """Who was verified, by certificate, raw key or shared secret; None without security."""
 
     @property
     def channel_binding(self) -> bytes:
-        """tls-unique of RFC 5929: the client's Finished of the full handshake; empty without security."""
+        """What proof of possession is bound to; empty without security, and with a context nobody made a handshake for.
+
+        Over (D)TLS tls-unique of RFC 5929: the client's Finished of the full handshake. After EDHOC 32 bytes of
+        EDHOC_Exporter (`edhoc.exporter.Exporter.channel_binding`).
+        """
 
     @property
     def opened_at(self) -> float:

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Final, Protocol
 
 from device_pki.fingerprints import fingerprint
-from device_pki.identity import PeerIdentity
+from device_pki.identity import PeerIdentity, RawKeyIdentity
 from lwm2m_server.protocol.registration import Register
 from lwm2m_server.protocol.registrations import Registration
 from lwm2m_server.server.credentials import Credentials
@@ -44,6 +44,8 @@ def identity_of(association: Association) -> Identity:
         return _ANONYMOUS
     if isinstance(peer, PeerIdentity):
         credential = fingerprint(peer.certificate)
+    elif isinstance(peer, RawKeyIdentity):
+        credential = peer.key_thumbprint
     else:
         credential = sha256(peer.identity.encode()).digest()
     return Identity(peer.endpoint or credential.hex(), credential)

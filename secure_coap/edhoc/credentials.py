@@ -1,20 +1,23 @@
 """Who the parties are: credentials, how they are referred to, and who decides which are believed (section 3.5).
 
 EDHOC itself trusts nothing: it binds the session to the bytes of a credential and proves that the peer holds its key.
-Whether that credential counts - its path, its role, its place on a list - is for the lookup to say.
+Whether that credential counts - its path, its role, its place on a list - is for the resolver to say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from datetime import datetime
+from typing import Any, Final, Protocol, TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, x25519
 
 from cose import cbor
 from cose.numbers import Claim, Curve, KeyParameter, KeyType
+from device_pki.identity import Peer
 from secure_coap.edhoc.curves import SIZE
+from secure_coap.edhoc.id_cred import IdCred
 from secure_coap.edhoc.numbers import CredentialHeader
 
 _CNF: Final = 8
@@ -27,54 +30,57 @@ CredentialPrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | ed25519.Ed25519Pr
 
 
 class UnknownCredential(Exception):
-    """The lookup does not know, or does not believe, what the peer named."""
+    """The resolver does not know, or does not believe, what the peer named."""
 
 
 @dataclass(frozen=True, slots=True)
-class IdCred:
-    """ID_CRED_x: a COSE header map that identifies, or holds, a credential."""
-
-    headers: Mapping[int | str, Any]
-
-    @classmethod
-    def of_kid(cls, kid: bytes) -> IdCred:
-        """By a key identifier both sides know."""
-        return cls({int(CredentialHeader.KID): kid})
-
-    @property
-    def kid(self) -> bytes | None:
-        """The key identifier, if it is the only thing here: then messages carry it alone (section 3.5.3.2)."""
-        found = self.headers.get(CredentialHeader.KID)
-        return found if isinstance(found, bytes) and len(self.headers) == 1 else None
-
-    def encode(self) -> bytes:
-        """The header map, as it is authenticated."""
-        return cbor.encode(dict(self.headers))
-
-
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """`cred` is CRED_x: the encoded CBOR item that is authenticated - a certificate in a byte string, a C509
-    certificate, a CCS, a CWT. `public_key` is the authentication key in it; `subject` whatever the lookup found out.
+class ResolvedCredential:
+    """A peer's credential that counts. `credential` is CRED_x: the encoded CBOR item that is authenticated - a
+    certificate in a byte string, a C509 certificate, a CCS, a CWT. `public_key` is the authentication key in it;
+    `peer` is who holds it.
     """
 
-    id_cred: IdCred
-    cred: bytes
+    credential: bytes
     public_key: CredentialKey
-    subject: Any = None
+    peer: Peer
 
 
 @dataclass(frozen=True, slots=True)
-class OwnCredential:
-    """Our credential, how we name it to the peer, and its private key: for signatures or for static Diffie-Hellman."""
+class EdhocIdentity:
+    """Our private key, for signatures or for static Diffie-Hellman; our credential (CRED_x); and how we name it to
+    the peer, by reference or by value."""
 
-    id_cred: IdCred
-    cred: bytes
     private_key: CredentialPrivateKey = field(repr=False)
+    credential: bytes
+    id_cred: IdCred
 
 
-CredentialLookup: TypeAlias = Callable[[IdCred], Credential]
-"""Finds and judges a peer's credential. Raises `UnknownCredential`; whatever else it raises refuses the peer, too."""
+class CredentialResolver(Protocol):
+    """Finds and judges a peer's credential: its path, its role, its place on a list. It runs inside the handshake."""
+
+    def resolve(self, id_cred: IdCred, now: datetime) -> ResolvedCredential:
+        """Raises `UnknownCredential` or `PathError`; whatever else it raises refuses the peer, too."""
+
+
+CredentialLookup: TypeAlias = Callable[[IdCred], ResolvedCredential]
+"""A resolver at one moment."""
+
+
+class KnownCredentials:
+    """The resolver of a few pinned credentials, whether the peer sends the reference it is known by or the value."""
+
+    def __init__(self, known: Iterable[tuple[IdCred, ResolvedCredential]]) -> None:
+        self._by_id = {id_cred.encode(): resolved for id_cred, resolved in known}
+        self._by_value = {resolved.credential: resolved for resolved in self._by_id.values()}
+
+    def resolve(self, id_cred: IdCred, now: datetime) -> ResolvedCredential:
+        """See `CredentialResolver`."""
+        claims = id_cred.headers.get(CredentialHeader.KCCS)
+        by_value = None if claims is None else self._by_value.get(cbor.encode(claims))
+        found = by_value or self._by_id.get(id_cred.encode())
+        if found is None:
+            raise UnknownCredential("not one of those that are known here")
+        return found
 
 
 def x509_credential(der: bytes) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from secure_coap.edhoc.credentials import CredentialLookup, OwnCredential
+from secure_coap.edhoc.credentials import CredentialLookup, EdhocIdentity
 from secure_coap.edhoc.curves import Curve, DhPrivateKey, fresh_key
 from secure_coap.edhoc.errors import EdhocError, EdhocReason
 from secure_coap.edhoc.kdf import (
@@ -50,7 +50,7 @@ class Initiator:
 
     method: Method
     suites: tuple[CipherSuite, ...]
-    credential: OwnCredential
+    credential: EdhocIdentity
     lookup: CredentialLookup
     c_i: bytes
     understood: tuple[int, ...] = ()
@@ -109,22 +109,22 @@ class WaitMessage2:
         g_rx = None if method.responder_signs else static_secret(suite, self.x, peer.public_key)
         prk3 = prk_3e2m(prk_2e, th2, g_rx)
         id_cred_r, raw_ead_2 = responder.id_cred.encode(), eads(responder.ead)
-        context_2 = mac_2_context(identifier(c_r), id_cred_r, th2, peer.cred, raw_ead_2)
+        context_2 = mac_2_context(identifier(c_r), id_cred_r, th2, peer.credential, raw_ead_2)
         Proof(
-            suite, method.responder_signs, prk3, KdfLabel.MAC_2, context_2, id_cred_r, th2, peer.cred, raw_ead_2
+            suite, method.responder_signs, prk3, KdfLabel.MAC_2, context_2, id_cred_r, th2, peer.credential, raw_ead_2
         ).check(responder.proof, peer.public_key)
         if c_r == self.initiator.c_i:
             raise EdhocError(EdhocReason.MALFORMED, "both sides chose the same identifier")
 
-        th3 = th_next(th2, plaintext_2, peer.cred)
+        th3 = th_next(th2, plaintext_2, peer.credential)
         g_iy = None if method.initiator_signs else static_secret(suite, own.private_key, peer_key)
         prk4 = prk_4e3m(prk3, th3, g_iy)
         id_cred_i, raw_ead_3 = own.id_cred.encode(), eads(ead_3)
-        context_3 = mac_3_context(id_cred_i, th3, own.cred, raw_ead_3)
+        context_3 = mac_3_context(id_cred_i, th3, own.credential, raw_ead_3)
         proof = Proof(
-            suite, method.initiator_signs, prk4, KdfLabel.MAC_3, context_3, id_cred_i, th3, own.cred, raw_ead_3
+            suite, method.initiator_signs, prk4, KdfLabel.MAC_3, context_3, id_cred_i, th3, own.credential, raw_ead_3
         ).make(own.private_key)
         plaintext_3 = Authenticated(own.id_cred, proof, ead_3).encode()
         message_3 = sequence(suite.encrypt(*key_3(suite, prk3, th3), plaintext_3, aad(th3)))
-        th4 = th_next(th3, plaintext_3, own.cred)
+        th4 = th_next(th3, plaintext_3, own.credential)
         return message_3, Session(suite, peer, self.initiator.c_i, c_r, ead_2, prk4, th4)

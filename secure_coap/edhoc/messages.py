@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cose import cbor
-from secure_coap.edhoc.credentials import IdCred
 from secure_coap.edhoc.errors import EdhocError, EdhocReason
+from secure_coap.edhoc.id_cred import IdCred
 from secure_coap.edhoc.numbers import ErrorCode
 
 MAX_MESSAGE: Final = 8192

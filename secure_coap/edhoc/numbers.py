@@ -45,6 +45,8 @@ class ExporterLabel(IntEnum):
 
     OSCORE_MASTER_SECRET = 0
     OSCORE_MASTER_SALT = 1
+    EDHOC_UNIQUE = 0x8000
+    """The first label for private use."""
 
 
 class KdfLabel(IntEnum):
@@ -65,11 +67,15 @@ class KdfLabel(IntEnum):
 
 
 class CredentialHeader(IntEnum):
-    """COSE header parameters that identify credentials (section 3.5.3; COSE registry)."""
+    """COSE header parameters that identify credentials (section 3.5.3; COSE registry; C509 draft for those of C509)."""
 
     KID = 4
     KCWT = 13
     KCCS = 14
+    C5T = 22
+    C5U = 23
+    C5B = 24
+    C5C = 25
     X5BAG = 32
     X5CHAIN = 33
     X5T = 34

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from secure_coap.edhoc.credentials import CredentialLookup, OwnCredential
+from secure_coap.edhoc.credentials import CredentialLookup, EdhocIdentity
 from secure_coap.edhoc.curves import Curve, DhPrivateKey, DhPublicKey, fresh_key
 from secure_coap.edhoc.errors import EdhocError, EdhocReason
 from secure_coap.edhoc.kdf import (
@@ -47,7 +47,7 @@ class Responder:
     """`suites` in order of preference. `credential` gives ours for a method, or None for one that is not offered."""
 
     suites: tuple[CipherSuite, ...]
-    credential: Callable[[Method, Suite], OwnCredential | None]
+    credential: Callable[[Method, Suite], EdhocIdentity | None]
     lookup: CredentialLookup
     methods: Collection[Method] = tuple(Method)
     understood: tuple[int, ...] = ()
@@ -81,7 +81,7 @@ class GotMessage1:
     responder: Responder
     method: Method
     suite: Suite
-    own: OwnCredential
+    own: EdhocIdentity
     g_x: DhPublicKey
     c_i: bytes
     ead_1: tuple[Ead, ...]
@@ -99,11 +99,11 @@ class GotMessage1:
         signs = self.method.responder_signs
         prk3 = prk_3e2m(prk_2e, th2, None if signs else static_secret(suite, own.private_key, self.g_x))
         id_cred, raw_ead = own.id_cred.encode(), eads(ead_2)
-        context = mac_2_context(identifier(c_r), id_cred, th2, own.cred, raw_ead)
-        proof = Proof(suite, signs, prk3, KdfLabel.MAC_2, context, id_cred, th2, own.cred, raw_ead)
+        context = mac_2_context(identifier(c_r), id_cred, th2, own.credential, raw_ead)
+        proof = Proof(suite, signs, prk3, KdfLabel.MAC_2, context, id_cred, th2, own.credential, raw_ead)
         plaintext = identifier(c_r) + Authenticated(own.id_cred, proof.make(own.private_key), ead_2).encode()
         ciphertext = xor(plaintext, expand(prk_2e, KdfLabel.KEYSTREAM_2, th2, len(plaintext)))
-        th3 = th_next(th2, plaintext, own.cred)
+        th3 = th_next(th2, plaintext, own.credential)
         waiting = WaitMessage3(self.responder, self.method, suite, own, y, self.c_i, c_r, prk3, th3)
         return sequence(g_y + ciphertext), waiting
 
@@ -115,7 +115,7 @@ class WaitMessage3:
     responder: Responder
     method: Method
     suite: Suite
-    own: OwnCredential
+    own: EdhocIdentity
     y: DhPrivateKey = field(repr=False)
     c_i: bytes
     c_r: bytes
@@ -133,8 +133,8 @@ class WaitMessage3:
         signs = self.method.initiator_signs
         prk4 = prk_4e3m(self.prk_3e2m, self.th_3, None if signs else static_secret(suite, self.y, peer.public_key))
         id_cred, raw_ead = initiator.id_cred.encode(), eads(initiator.ead)
-        context = mac_3_context(id_cred, self.th_3, peer.cred, raw_ead)
-        proof = Proof(suite, signs, prk4, KdfLabel.MAC_3, context, id_cred, self.th_3, peer.cred, raw_ead)
+        context = mac_3_context(id_cred, self.th_3, peer.credential, raw_ead)
+        proof = Proof(suite, signs, prk4, KdfLabel.MAC_3, context, id_cred, self.th_3, peer.credential, raw_ead)
         proof.check(initiator.proof, peer.public_key)
-        th4 = th_next(self.th_3, plaintext, peer.cred)
+        th4 = th_next(self.th_3, plaintext, peer.credential)
         return Session(suite, peer, self.c_i, self.c_r, ead_3, prk4, th4)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from secure_coap.edhoc.credentials import Credential, CredentialLookup, IdCred, OwnCredential, UnknownCredential
+from secure_coap.edhoc.credentials import CredentialLookup, EdhocIdentity, ResolvedCredential, UnknownCredential
 from secure_coap.edhoc.errors import EdhocError, EdhocReason
 from secure_coap.edhoc.exporter import Exporter
+from secure_coap.edhoc.id_cred import IdCred
 from secure_coap.edhoc.kdf import aad, expand
 from secure_coap.edhoc.messages import Ead, eads, items, one_byte_string, read_eads, refuse_critical, sequence
 from secure_coap.edhoc.numbers import KdfLabel
@@ -21,7 +22,7 @@ class Session:
     """
 
     suite: Suite
-    peer: Credential
+    peer: ResolvedCredential
     c_i: bytes
     c_r: bytes
     ead: tuple[Ead, ...]
@@ -49,8 +50,10 @@ class Session:
         )
 
 
-def look_up(lookup: CredentialLookup, id_cred: IdCred, own: OwnCredential) -> Credential:
+def look_up(lookup: CredentialLookup, id_cred: IdCred, own: EdhocIdentity) -> ResolvedCredential:
     """The peer's credential. Raises `EdhocError`: CREDENTIAL, and REFLECTED when it is our own (section 9.1)."""
+    if id_cred.names_a_url:  # security rule 24: nothing a peer names is fetched
+        raise EdhocError(EdhocReason.CREDENTIAL, "credentials are not fetched")
     try:
         found = lookup(id_cred)
     except UnknownCredential as error:
@@ -59,7 +62,7 @@ def look_up(lookup: CredentialLookup, id_cred: IdCred, own: OwnCredential) -> Cr
         raise
     except Exception as error:  # whatever goes wrong while judging a peer refuses it
         raise EdhocError(EdhocReason.CREDENTIAL) from error
-    if found.cred == own.cred:
+    if found.credential == own.credential:
         raise EdhocError(EdhocReason.REFLECTED)
     return found
 

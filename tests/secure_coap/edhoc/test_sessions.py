@@ -9,8 +9,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, x25519
 from hypothesis import given
 from hypothesis import strategies as st
 
+from device_pki.identity import PskIdentity
 from secure_coap.edhoc import EdhocError, EdhocReason, Initiator, Responder, UnknownCredential
-from secure_coap.edhoc.credentials import Credential, CredentialPrivateKey, IdCred, OwnCredential, ccs, ccs_key
+from secure_coap.edhoc.credentials import CredentialPrivateKey, EdhocIdentity, ResolvedCredential, ccs, ccs_key
+from secure_coap.edhoc.id_cred import IdCred
 from secure_coap.edhoc.initiator import WaitMessage2
 from secure_coap.edhoc.messages import Ead, Message1, items, sequence
 from secure_coap.edhoc.numbers import CipherSuite, Method
@@ -19,6 +21,7 @@ from secure_coap.edhoc.session import Session
 
 X25519_SUITES = (CipherSuite.X25519_CCM_8, CipherSuite.X25519_CCM_16)
 METHODS = list(Method)
+NOBODY = PskIdentity("peer", None)
 
 
 def private_key(suite: CipherSuite, *, signs: bool) -> CredentialPrivateKey:
@@ -33,7 +36,7 @@ class Parties:
 
     method: Method
     suite: CipherSuite
-    own: dict[str, OwnCredential]
+    own: dict[str, EdhocIdentity]
     understood: tuple[int, ...] = ()
 
     @classmethod
@@ -43,15 +46,15 @@ class Parties:
             "r": private_key(suite, signs=method.responder_signs),
         }
         own = {
-            name: OwnCredential(IdCred.of_kid(name.encode()), ccs(name, name.encode(), key.public_key()), key)
+            name: EdhocIdentity(key, ccs(name, name.encode(), key.public_key()), IdCred.of_kid(name.encode()))
             for name, key in keys.items()
         }
         return cls(method, suite, own)
 
-    def lookup(self, id_cred: IdCred) -> Credential:
+    def lookup(self, id_cred: IdCred) -> ResolvedCredential:
         for own in self.own.values():
             if own.id_cred == id_cred:
-                return Credential(id_cred, own.cred, ccs_key(own.cred))
+                return ResolvedCredential(own.credential, ccs_key(own.credential), NOBODY)
         raise UnknownCredential
 
     def initiator(self) -> Initiator:
@@ -77,8 +80,8 @@ def test_every_method_with_every_suite(method: Method, suite: CipherSuite) -> No
     parties = Parties.new(method, suite)
     ours, theirs = parties.run()
     assert ours.exporter.oscore() == theirs.exporter.oscore()
-    assert ours.peer.cred == parties.own["r"].cred
-    assert theirs.peer.cred == parties.own["i"].cred
+    assert ours.peer.credential == parties.own["r"].credential
+    assert theirs.peer.credential == parties.own["i"].credential
     assert ours.take_message_4(theirs.make_message_4()) == ()
     again, _ = parties.run()
     assert again.exporter.oscore() != ours.exporter.oscore()
@@ -163,7 +166,7 @@ def test_a_lookup_that_breaks_refuses() -> None:
     parties = Parties.new()
     message_1, _ = parties.initiator().start()
 
-    def broken(_: IdCred) -> Credential:
+    def broken(_: IdCred) -> ResolvedCredential:
         raise ZeroDivisionError
 
     initiator = Initiator(parties.method, (parties.suite,), parties.own["i"], broken, b"\x0a")
@@ -176,7 +179,7 @@ def test_a_lookup_that_breaks_refuses() -> None:
 
 def test_keys_of_the_wrong_kind() -> None:
     parties = Parties.new(Method.SIGNATURE_SIGNATURE, CipherSuite.X25519_CCM_8)
-    parties.own["r"] = OwnCredential(IdCred.of_kid(b"r"), b"\xa0", x25519.X25519PrivateKey.generate())
+    parties.own["r"] = EdhocIdentity(x25519.X25519PrivateKey.generate(), b"\xa0", IdCred.of_kid(b"r"))
     message_1, _ = parties.initiator().start()
     with pytest.raises(EdhocError) as caught:
         parties.responder().receive(message_1).answer(b"\x2b")

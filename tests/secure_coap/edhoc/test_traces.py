@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from device_pki.identity import PskIdentity
 from secure_coap.edhoc import EdhocError, EdhocReason, Initiator, Responder
-from secure_coap.edhoc.credentials import Credential, IdCred, ccs_key
+from secure_coap.edhoc.credentials import EdhocIdentity, ResolvedCredential, ccs_key
+from secure_coap.edhoc.id_cred import IdCred
 from secure_coap.edhoc.messages import decode_plaintext_2
 from secure_coap.edhoc.numbers import CipherSuite, Method
 from tests.secure_coap.edhoc.traces import INVALID, Trace
@@ -16,12 +18,12 @@ TRACES = {name: Trace(name) for name in ("trace1", "trace2")}
 C_R = {"trace1": b"\x18", "trace2": b"\x27"}
 
 
-def only(credential: Credential) -> Callable[[IdCred], Credential]:
+def only(own: EdhocIdentity) -> Callable[[IdCred], ResolvedCredential]:
     """A lookup that knows one peer."""
 
-    def lookup(id_cred: IdCred) -> Credential:
-        assert id_cred == credential.id_cred
-        return credential
+    def lookup(id_cred: IdCred) -> ResolvedCredential:
+        assert id_cred == own.id_cred
+        return ResolvedCredential(own.credential, own.private_key.public_key(), PskIdentity("peer", None))
 
     return lookup
 
@@ -34,14 +36,14 @@ def test_every_message_and_key(name: str) -> None:
         trace.method,
         suites,
         trace.initiator,
-        only(trace.credential(trace.responder)),
+        only(trace.responder),
         trace.first("C_I") if name == "trace1" else trace.value("C_I"),
         make_key=lambda _: trace.ephemeral("X"),
     )
     responder = Responder(
         (trace.suite,),
         lambda method, suite: trace.responder,
-        only(trace.credential(trace.initiator)),
+        only(trace.initiator),
         make_key=lambda _: trace.ephemeral("Y"),
     )
     message_1, wait_2 = initiator.start()
@@ -69,14 +71,12 @@ def test_every_message_and_key(name: str) -> None:
 def test_keys_of_claims_sets() -> None:
     trace = TRACES["trace2"]
     for own in (trace.initiator, trace.responder):
-        assert ccs_key(own.cred) == own.private_key.public_key()
+        assert ccs_key(own.credential) == own.private_key.public_key()
 
 
 def test_the_first_message_of_trace_2_asks_for_a_suite_nobody_has() -> None:
     trace = TRACES["trace2"]
-    responder = Responder(
-        (CipherSuite.P256_CCM_8,), lambda *_: trace.responder, only(trace.credential(trace.initiator))
-    )
+    responder = Responder((CipherSuite.P256_CCM_8,), lambda *_: trace.responder, only(trace.initiator))
     with pytest.raises(EdhocError) as caught:
         responder.receive(trace.first("message_1"))
     assert caught.value.reason is EdhocReason.CIPHER_SUITE
@@ -86,10 +86,8 @@ def test_the_first_message_of_trace_2_asks_for_a_suite_nobody_has() -> None:
 @pytest.mark.parametrize("invalid", INVALID, ids=lambda invalid: invalid["what"])
 def test_invalid_traces_are_refused(invalid: dict[str, str]) -> None:
     data, trace = bytes.fromhex(invalid["hex"]), TRACES["trace2"]
-    responder = Responder(tuple(CipherSuite), lambda *_: trace.responder, only(trace.credential(trace.initiator)))
-    initiator = Initiator(
-        Method.STATIC_STATIC, (CipherSuite(2),), trace.initiator, only(trace.credential(trace.responder)), b"\x01"
-    )
+    responder = Responder(tuple(CipherSuite), lambda *_: trace.responder, only(trace.initiator))
+    initiator = Initiator(Method.STATIC_STATIC, (CipherSuite(2),), trace.initiator, only(trace.responder), b"\x01")
     with pytest.raises(EdhocError):
         if invalid["kind"] == "message_1":
             responder.receive(data).answer(b"\x27")

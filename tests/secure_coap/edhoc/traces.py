@@ -9,8 +9,9 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, x25519
 
 from cose import cbor
-from secure_coap.edhoc.credentials import Credential, IdCred, OwnCredential
+from secure_coap.edhoc.credentials import EdhocIdentity
 from secure_coap.edhoc.curves import DhPrivateKey
+from secure_coap.edhoc.id_cred import IdCred
 from secure_coap.edhoc.numbers import CipherSuite, Method
 
 DATA: dict[str, Any] = json.loads((Path(__file__).parents[2] / "vectors" / "edhoc" / "rfc9529.json").read_text())
@@ -40,14 +41,11 @@ class Trace:
             return x25519.X25519PrivateKey.from_private_bytes(raw)
         return ec.derive_private_key(int.from_bytes(raw, "big"), ec.SECP256R1())
 
-    def credential(self, own: OwnCredential) -> Credential:
-        return Credential(own.id_cred, own.cred, own.private_key.public_key())
-
-    def _own(self, side: str) -> OwnCredential:
+    def _own(self, side: str) -> EdhocIdentity:
         raw = self.value(f"SK_{side}")
         headers = cbor.decode(self.value(f"ID_CRED_{side}"))
         cred = self.value(f"CRED_{side}")
         if self.method is Method.SIGNATURE_SIGNATURE:
-            return OwnCredential(IdCred(headers), cred, ed25519.Ed25519PrivateKey.from_private_bytes(raw))
+            return EdhocIdentity(ed25519.Ed25519PrivateKey.from_private_bytes(raw), cred, IdCred(headers))
         key = ec.derive_private_key(int.from_bytes(raw, "big"), ec.SECP256R1())
-        return OwnCredential(IdCred(headers), cred, key)
+        return EdhocIdentity(key, cred, IdCred(headers))
