@@ -13,6 +13,8 @@ class ContentFormat(IntEnum):
     OCTET_STREAM = 42
     CBOR = 60
     CWT = 61
+    EDHOC_CBOR_SEQ = 64
+    CID_EDHOC_CBOR_SEQ = 65
     SENML_JSON = 110
     SENML_CBOR = 112
     PKCS7_SERVER_KEYGEN = 280
