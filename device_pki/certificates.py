@@ -25,10 +25,10 @@ class CertificateError(ValueError):
     """Bytes that are not the DER of an X.509 certificate, or too many of them."""
 
 
-def load_certificate(data: bytes) -> x509.Certificate:
+def load_certificate(data: bytes, max_size: int = MAX_CERTIFICATE_SIZE) -> x509.Certificate:
     """Return the certificate in the DER `data`, its names and validity readable; raise `CertificateError`."""
-    if len(data) > MAX_CERTIFICATE_SIZE:
-        raise CertificateError(f"{len(data)} octets, at most {MAX_CERTIFICATE_SIZE} are taken")
+    if len(data) > max_size:
+        raise CertificateError(f"{len(data)} octets, at most {max_size} are taken")
     try:
         certificate = x509.load_der_x509_certificate(data)
         # these are parsed only when read

@@ -11,12 +11,14 @@ HARDWARE_MODULE_NAME: Final = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.4")
 
 
 @asn1.sequence
-class _HardwareModuleName:
+class HardwareModuleName:
+    """The value of the name: what kind of hardware, and which."""
+
     hw_type: x509.ObjectIdentifier
     hw_serial_num: bytes
 
 
 def hardware_module_name(hardware_type: x509.ObjectIdentifier, serial: bytes) -> x509.OtherName:
     """Return the general name that says which kind of hardware a device is, and its serial number."""
-    value = _HardwareModuleName(hw_type=hardware_type, hw_serial_num=serial)
+    value = HardwareModuleName(hw_type=hardware_type, hw_serial_num=serial)
     return x509.OtherName(HARDWARE_MODULE_NAME, asn1.encode_der(value))

@@ -1,0 +1,15 @@
+"""C509: certificates and certification requests in CBOR (draft-ietf-cose-cbor-encoded-cert-20)."""
+
+from device_pki.c509.certificate import C509Certificate, decode_certificate, encode_certificate, sign_natively
+from device_pki.c509.errors import C509Error, C509Reason
+from device_pki.c509.registry import CertificateType
+
+__all__ = [
+    "C509Certificate",
+    "C509Error",
+    "C509Reason",
+    "CertificateType",
+    "decode_certificate",
+    "encode_certificate",
+    "sign_natively",
+]
