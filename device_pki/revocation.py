@@ -7,7 +7,7 @@ list, or none, never says good (security rule 24). A lookup in a parsed list is 
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -64,8 +64,12 @@ class RevocationList:
     serials: frozenset[int]
 
 
-def parse_crl(data: bytes, issuer: x509.Certificate, now: datetime) -> RevocationList:
-    """Return the verified list in the DER `data`, signed by `issuer` and fresh at `now`; raise `CrlError` otherwise."""
+def parse_crl(data: bytes, issuer: x509.Certificate, now: datetime, *, points: Collection[str] = ()) -> RevocationList:
+    """Return the verified list in the DER `data`, signed by `issuer` and fresh at `now`; raise `CrlError` otherwise.
+
+    A list that says it is that of one distribution point (RFC 5280 5.2.5) may be a part of all revocations: it is taken
+    only when the point's URI is in `points`, which are those of authorities with one list.
+    """
     if len(data) > MAX_CRL_SIZE:
         raise CrlError(CrlReason.TOO_LARGE, f"{len(data)} octets, at most {MAX_CRL_SIZE} are taken")
     try:
@@ -74,7 +78,7 @@ def parse_crl(data: bytes, issuer: x509.Certificate, now: datetime) -> Revocatio
         _ = crl.issuer, crl.last_update_utc, crl.next_update_utc, crl.signature_algorithm_oid  # parsed only when read
     except PARSE_ERRORS as error:
         raise CrlError(CrlReason.MALFORMED, "not the DER of a revocation list") from error
-    _check_extensions(extensions)
+    _check_extensions(extensions, points)
     _check_issuer(crl, issuer)
     next_update = crl.next_update_utc
     if next_update is None:
@@ -99,11 +103,20 @@ def _serials(crl: x509.CertificateRevocationList) -> frozenset[int]:
         raise CrlError(CrlReason.MALFORMED, "an entry cannot be read") from error
 
 
-def _check_extensions(extensions: Sequence[x509.Extension[x509.ExtensionType]]) -> None:
+def _check_extensions(extensions: Sequence[x509.Extension[x509.ExtensionType]], points: Collection[str]) -> None:
     """Delta and partitioned lists are marked by critical extensions (RFC 5280 5.2.4, 5.2.5): they are not complete."""
     for extension in extensions:
-        if extension.critical:
+        if extension.critical and not _is_only_list(extension.value, points):
             raise CrlError(CrlReason.MALFORMED, f"critical extension {extension.oid.dotted_string}")
+
+
+def _is_only_list(value: x509.ExtensionType, points: Collection[str]) -> bool:
+    """A distribution point without any restriction, of a name that is known to have everything."""
+    if not isinstance(value, x509.IssuingDistributionPoint) or not value.full_name:
+        return False
+    unrestricted = x509.IssuingDistributionPoint(value.full_name, None, False, False, None, False, False)
+    names = {name.value for name in value.full_name if isinstance(name, x509.UniformResourceIdentifier)}
+    return value == unrestricted and not names.isdisjoint(points)
 
 
 def _check_issuer(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> None:
@@ -128,9 +141,10 @@ def _number(extensions: Sequence[x509.Extension[x509.ExtensionType]]) -> int:
 
 
 class RevocationIndex:
-    """The newest revocation list of each CA, asked by certificate."""
+    """The newest revocation list of each CA, asked by certificate. `points`: as for `parse_crl`."""
 
-    def __init__(self) -> None:
+    def __init__(self, points: Collection[str] = ()) -> None:
+        self._points = frozenset(points)
         self._lists: dict[bytes, RevocationList] = {}
         self._issuers: dict[bytes, x509.Certificate] = {}
 
@@ -139,7 +153,7 @@ class RevocationIndex:
 
         The list already here may be given again; an older one is refused, so that a replay undoes no revocation.
         """
-        parsed = parse_crl(data, issuer, now)
+        parsed = parse_crl(data, issuer, now, points=self._points)
         known = self._lists.get(parsed.issuer)
         if known is not None and (parsed.number, parsed.this_update) < (known.number, known.this_update):
             raise CrlError(CrlReason.OLDER, f"number {parsed.number}, number {known.number} is here already")

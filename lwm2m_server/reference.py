@@ -34,6 +34,7 @@ _SECTIONS = (
     ("sp", settings.SpSettings),
     ("sp.ca", settings.CaClientSettings),
     ("ca", settings.CaSettings),
+    ("ca.step_ca", settings.StepCaSettings),
     ("dm.registration] and [sp.registration", settings.RegistrationSettings),
     ("dm.queue] and [sp.queue", settings.QueueSettings),
     ("dm.firmware] and [sp.firmware", settings.FirmwareSettings),

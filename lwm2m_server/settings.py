@@ -156,6 +156,19 @@ def _begins(uri: str, scheme: str) -> bool:
     return uri == "" or uri.startswith(f"{scheme}://")
 
 
+class StepCaSettings(_Section):
+    """A step-ca that issues the certificates; this role is a registration authority for it."""
+
+    api: str
+    """Base URI of step-ca: `https://host:port`."""
+    provisioner: str
+    """Name of the X5C provisioner that knows the certificate in `<data>/ra.pem`."""
+    root: LocalPath
+    """PEM certificate of the root that step-ca's own TLS certificate is beneath."""
+    distribution_point: str
+    """What step-ca's revocation list says it is the list of: `https://host/1.0/crl`, with its first `dnsNames`."""
+
+
 class CaSettings(_Section):
     """A certification authority: EST over DTLS for devices, the CA API over HTTPS for service providers."""
 
@@ -179,6 +192,8 @@ class CaSettings(_Section):
     """Seconds between two CRLs when nothing was revoked."""
     crl_lifetime: float = Field(default=86400, gt=0)
     """Seconds a CRL stays fresh."""
+    step_ca: StepCaSettings | None = None
+    """The authority when it is a step-ca; without it the role issues itself, with the key of its folder."""
     coap: CoapSettings = CoapSettings()
 
 
@@ -193,6 +208,8 @@ class CaClientSettings(_Section):
     """Where the CA's EST server is for devices: `coaps://host:port`; CA-URIs are only believed beneath it."""
     backdate: int = Field(default=300, ge=0)
     """Seconds by which the CA sets notBefore before the moment of issue; the built-in CA: 300."""
+    crl_distribution_point: str = ""
+    """What the CA's list says it is the list of, if it does; a list of any other part of its revocations is refused."""
     label: UUID
     """This provider's label for devices its operator adds: any UUID, never changed. Received devices get their own."""
 
@@ -262,6 +279,8 @@ class DmSettings(_Section):
     """PEM certificates of the CAs whose device certificates are believed. Without any, only pre-shared keys count."""
     device_crls: tuple[LocalPath, ...] = ()
     """Their revocation lists, PEM or DER: one of each, read again when they change. Without any, nothing is revoked."""
+    device_crl_points: tuple[str, ...] = ()
+    """What lists may say they are the list of (RFC 5280 5.2.5): URIs of CAs that publish one list, and all in it."""
     endpoint_rule: EndpointRule = EndpointRule.CERTIFICATE
     """What a device with an identity may call itself: `certificate`, that name only; `any`, whatever is free."""
     definitions: LocalPath | None = None

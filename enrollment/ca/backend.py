@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -14,6 +14,11 @@ from enrollment.csr import CheckedCsr
 class CaBackendError(Exception):
     """The authority cannot serve just now; the same call may succeed later (5.03 towards a device)."""
 
+    def __init__(self, problem: str, retry_after: int | None = None) -> None:
+        super().__init__(problem)
+        self.retry_after = retry_after
+        """Seconds after which the authority wants to be asked again, when it said so (RFC 7030 4.2.3)."""
+
 
 class CaBackend(Protocol):
     """An authority that issues device certificates and signs revocation lists.
@@ -24,6 +29,10 @@ class CaBackend(Protocol):
     @property
     def chain(self) -> tuple[x509.Certificate, ...]:
         """The issuing CA's certificate first, then those above it as far as they are known."""
+
+    @property
+    def points(self) -> Collection[str]:
+        """URIs its revocation list may say it is the list of (RFC 5280 5.2.5); none for one that says nothing."""
 
     async def issue_operational(self, csr: CheckedCsr, subject: x509.Name, now: datetime) -> x509.Certificate:
         """Issue an operational certificate: the factory certificate's subject, clientAuth, a short lifetime."""

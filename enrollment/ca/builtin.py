@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -34,6 +34,11 @@ class BuiltinCa:
     def chain(self) -> tuple[x509.Certificate, ...]:
         """The CA's own certificate, then those above."""
         return (self.issuer.certificate, *self.above)
+
+    @property
+    def points(self) -> Collection[str]:
+        """The list names none."""
+        return ()
 
     async def issue_operational(self, csr: CheckedCsr, subject: x509.Name, now: datetime) -> x509.Certificate:
         """Issue an operational certificate that ends no later than the CA's own."""

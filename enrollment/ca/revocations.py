@@ -35,7 +35,7 @@ class RevocationPublisher:
         self._interval = interval
         self._clock = clock
         self._signing = asyncio.Lock()
-        self.index = RevocationIndex()
+        self.index = RevocationIndex(ca.points)
         """What this CA itself checks its clients against."""
         self._confirmed: _Confirmation | None = None
 
@@ -69,7 +69,7 @@ class RevocationPublisher:
 
     async def _checked(self, der: bytes, revoked: Mapping[int, datetime], now: datetime) -> RevocationList:
         try:
-            made = await asyncio.to_thread(parse_crl, der, self._ca.chain[0], now)
+            made = await asyncio.to_thread(parse_crl, der, self._ca.chain[0], now, points=self._ca.points)
         except CrlError as error:
             raise CaBackendError(f"the authority's revocation list cannot be used: {error}") from error
         missing = len(revoked.keys() - made.serials)

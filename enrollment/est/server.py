@@ -137,7 +137,7 @@ class EstServer:
         try:
             issued = await self._ca.issue_operational(checked, subject, now)
         except CaBackendError as error:
-            raise ServiceUnavailable("the CA cannot serve now", max_age=RETRY_AFTER) from error
+            raise ServiceUnavailable("the CA cannot serve now", max_age=error.retry_after or RETRY_AFTER) from error
         return await self._register.record(entry, checked.key_thumbprint, issued, now), "certificate issued"
 
     def _report(self, operation: EstOperation, label: str, peer: PeerIdentity, outcome: str) -> None:

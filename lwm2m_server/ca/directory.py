@@ -6,6 +6,7 @@ chain.pem             the certificates above it, unless it is a root
 ca.csr                the request to be certified by another CA, while there is no ca.pem
 https.key, https.pem  TLS identity of the CA API, self-signed: providers pin the very certificate
 est.key, est.pem      the EST server's, issued by this CA
+ra.key, ra.pem        instead of ca.key, when the CA is elsewhere: the registration authority that orders there
 providers/NAME.pem    pinned TLS certificates of the service providers that may call the API
 ca.db                 labels, devices, keys, certificates, revocations
 """
@@ -89,6 +90,11 @@ class CaDirectory:
         return TlsIdentity(self.root / "est.key", self.root / "est.pem")
 
     @property
+    def ra(self) -> TlsIdentity:
+        """Key and certificate of the registration authority, when the CA is elsewhere."""
+        return TlsIdentity(self.root / "ra.key", self.root / "ra.pem")
+
+    @property
     def providers(self) -> Path:
         """Pinned certificates of service providers."""
         return self.root / "providers"
@@ -110,6 +116,8 @@ class CaDirectory:
 
     def issuer(self) -> Issuer:
         """Read the CA's key and certificate; raise `CaDirectoryError`."""
+        if self.ra.key.exists():
+            raise CaDirectoryError(f"the CA of {self.root} is elsewhere: name the settings that say where, by --config")
         certificate = self.chain()[0]
         key = self.ca_key()
         if not same_key(key.public_key(), public_key(certificate)):
@@ -146,6 +154,16 @@ class CaDirectory:
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise CaDirectoryError(f"{self.est.key} must be an EC key: remove it and run `ca init` again")
         return (leaf, *without_roots(self.chain())), key
+
+    def registration_authority(self) -> tuple[tuple[x509.Certificate, ...], PrivateKey]:
+        """Read the registration authority's chain (leaf first, no root) and its key; raise `CaDirectoryError`."""
+        if not self.ra.certificate.exists():
+            raise CaDirectoryError(
+                f"{self.ra.certificate} is missing: have {self.ra.key.with_suffix('.csr')} certified there; "
+                f"`lwm2m-server ca init --data {self.root} --kind upstream` makes it"
+            )
+        chain = read_certificates(self.ra.certificate)
+        return without_roots(chain), self._private_key(self.ra.key, chain[0])
 
     def checked_https(self) -> TlsIdentity:
         """The files of the CA API's TLS identity; raise `CaDirectoryError` unless they fit and the key is private."""

@@ -15,14 +15,17 @@ from typing import Final
 from cryptography import x509
 
 from device_pki.fingerprints import fingerprint
+from enrollment.ca.backend import CaBackendError
 from enrollment.ca.revocations import RevocationPublisher
 from enrollment.register import ALL, DeviceEntry, EnrollmentRefused, Label, UnknownEntry
+from lwm2m_server.ca.backends import opened_backend
 from lwm2m_server.ca.directory import CaDirectory, CaDirectoryError, read_certificates
+from lwm2m_server.settings import CaSettings
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.enrollment_register import SqlEnrollmentRegister
 
-CRL_LIFETIME: Final = timedelta(days=1)
-"""How long a list signed by a command stays fresh."""
+LIST_INTERVAL: Final = timedelta(hours=12)
+"""When nothing was revoked, a command signs a new list only after this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,8 @@ class CaOperator:
 
     directory: CaDirectory
     register: SqlEnrollmentRegister
+    settings: CaSettings | None = None
+    """Where the authority is, unless the folder has its key."""
 
     async def find_label(self, wanted: str) -> Label:
         """Return a label by its text, the six characters logs show, or its UUID; raise `CaDirectoryError`."""
@@ -95,19 +100,22 @@ class CaOperator:
 
     async def crl(self) -> bytes:
         """Return the newest revocation list (DER), signing it if something was revoked since."""
-        backend = self.directory.backend(timedelta(days=1), CRL_LIFETIME)
-        publisher = RevocationPublisher(
-            self.register, backend, interval=CRL_LIFETIME / 2, clock=lambda: datetime.now(UTC)
-        )
-        return await publisher.current()
+        try:
+            async with opened_backend(self.directory, self.settings) as backend:
+                publisher = RevocationPublisher(
+                    self.register, backend, interval=LIST_INTERVAL, clock=lambda: datetime.now(UTC)
+                )
+                return await publisher.current()
+        except CaBackendError as error:
+            raise CaDirectoryError(f"stored, but the revocation list cannot be signed now: {error}") from error
 
 
 @asynccontextmanager
-async def opened(directory: CaDirectory) -> AsyncIterator[CaOperator]:
+async def opened(directory: CaDirectory, settings: CaSettings | None = None) -> AsyncIterator[CaOperator]:
     """Open a CA's register for the block. Raises `CaDirectoryError` when the folder holds no CA."""
     directory.chain()
     database = await Database.open(directory.database)
     try:
-        yield CaOperator(directory, SqlEnrollmentRegister(database))
+        yield CaOperator(directory, SqlEnrollmentRegister(database), settings)
     finally:
         await database.close()

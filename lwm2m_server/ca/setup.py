@@ -32,6 +32,8 @@ class CaKind(StrEnum):
 
     ROOT = "root"
     INTERMEDIATE = "intermediate"
+    UPSTREAM = "upstream"
+    """Elsewhere: the role orders certificates there. See `lwm2m_server.ca.upstream_setup`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,9 @@ def set_up(setup: Setup, now: datetime) -> bool:
     if not directory.certificate.exists() and not _make_certificate(setup, key, now):
         return False
     issuer = directory.issuer()
-    _renew(directory.https, now, lambda k, v: self_signed_tls(k, setup.name, setup.hosts, v))
+    renew(directory.https, now, lambda k, v: self_signed_tls(k, setup.name, setup.hosts, v))
     name = f"{setup.name} EST"
-    _renew(directory.est, now, lambda k, v: est_server(issuer, k.public_key(), name, setup.hosts, within(issuer, v)))
+    renew(directory.est, now, lambda k, v: est_server(issuer, k.public_key(), name, setup.hosts, within(issuer, v)))
     return True
 
 
@@ -72,22 +74,22 @@ def _make_certificate(setup: Setup, key: PrivateKey, now: datetime) -> bool:
     directory = setup.directory
     if setup.kind is CaKind.ROOT:
         root = root_ca(key, setup.name, Validity.lasting(now, CA_LIFETIME), setup.path_length)
-        _install(directory, [root])
+        install(directory, [root])
     elif setup.parent is not None:
         issuer, above = setup.parent.issuer(), setup.parent.chain()
         validity = within(issuer, Validity.lasting(now, CA_LIFETIME))
         made = intermediate_ca(issuer, key.public_key(), setup.name, validity, setup.path_length)
-        _install(directory, [made, *above])
+        install(directory, [made, *above])
     elif setup.certificate is not None:
-        _install(directory, _certified(setup.certificate, key, now))
+        install(directory, _certified(setup.certificate, key, now))
     else:
         _write_request(directory.request, key, setup.name)
         return False
     return True
 
 
-def _install(directory: CaDirectory, chain: Sequence[x509.Certificate]) -> None:
-    """Write what is above first: a ca.pem says that the folder is complete."""
+def install(directory: CaDirectory, chain: Sequence[x509.Certificate]) -> None:
+    """Write the CA's certificate, after those above it: a ca.pem says that the folder is complete."""
     if chain[1:]:
         write_certificates(directory.above, chain[1:])
     write_certificates(directory.certificate, chain[:1])
@@ -121,17 +123,19 @@ def _ca_key(directory: CaDirectory, uri: str | None) -> PrivateKey:
         except (OSError, UnusableKey) as error:
             raise CaDirectoryError(str(error)) from error
         write_durably(directory.key_uri, f"{uri}\n".encode(), 0o600)
-    return directory.ca_key() if directory.key_uri.exists() else _key(directory.key)
+    return directory.ca_key() if directory.key_uri.exists() else own_key(directory.key)
 
 
-def _key(path: Path) -> PrivateKey:
+def own_key(path: Path) -> PrivateKey:
+    """Read a key file, made now if there is none."""
     if not path.exists():
         save_private_key(path, generate_private_key())
     return load_private_key(path)
 
 
-def _renew(identity: TlsIdentity, now: datetime, make: Callable[[PrivateKey, Validity], x509.Certificate]) -> None:
-    key = _key(identity.key)
+def renew(identity: TlsIdentity, now: datetime, make: Callable[[PrivateKey, Validity], x509.Certificate]) -> None:
+    """Make a certificate for an identity that has none, or one that is for another key or near its end."""
+    key = own_key(identity.key)
     if identity.certificate.exists():
         current = read_certificates(identity.certificate)[0]
         fresh = current.not_valid_after_utc - now > SERVER_LIFETIME / 3

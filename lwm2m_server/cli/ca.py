@@ -37,6 +37,7 @@ class Kind(StrEnum):
 
     ROOT = "root"
     INTERMEDIATE = "intermediate"
+    UPSTREAM = "upstream"
 
 
 class IssuedRole(StrEnum):
@@ -57,7 +58,7 @@ Config = Annotated[Path | None, typer.Option("--config", help="Settings file who
 def init(  # noqa: PLR0917 - one parameter per option
     data: Annotated[Path, typer.Option("--data", help="The CA's data folder.", envvar="LWM2M_CA_DATA")],
     name: Annotated[str, typer.Option("--name", help="commonName of the CA.")] = "CA",
-    kind: Annotated[Kind, typer.Option("--kind", help="A root, or certified by another CA.")] = Kind.ROOT,
+    kind: Annotated[Kind, typer.Option("--kind", help="A root, certified by another CA, or elsewhere.")] = Kind.ROOT,
     issuer: Annotated[Path | None, typer.Option("--issuer", help="Data folder of the CA that certifies it.")] = None,
     certificate: Annotated[Path | None, typer.Option("--certificate", help="What `ca issue` made of ca.csr.")] = None,
     host: Annotated[
@@ -70,10 +71,12 @@ def init(  # noqa: PLR0917 - one parameter per option
     """Make a CA: key, certificate, TLS identity of its API, certificate of its EST server. Also renews the latter two.
 
     An intermediate CA without --issuer leaves ca.csr: have it certified by `ca issue --role ca` of the other CA, and
-    run this again with --certificate.
+    run this again with --certificate. For a CA elsewhere --certificate is its certificate with those above it; have
+    est.csr and ra.csr certified there.
     """
     from lwm2m_server.ca.directory import CaDirectory
     from lwm2m_server.ca.setup import CaKind, Setup, set_up
+    from lwm2m_server.ca.upstream_setup import set_up_upstream
 
     directory = CaDirectory(data)
     setup = Setup(
@@ -86,8 +89,10 @@ def init(  # noqa: PLR0917 - one parameter per option
         path_length=path_length,
         key_uri=key,
     )
-    complete = _guarded(lambda: set_up(setup, _now()))
-    show(output, _ca_row(directory) if complete else {"data": str(data), "request": str(directory.request)})
+    make = set_up_upstream if kind is Kind.UPSTREAM else set_up
+    complete = _guarded(lambda: make(setup, _now()))
+    requests = ", ".join(str(path) for path in sorted(data.glob("*.csr")))
+    show(output, _ca_row(directory) if complete else {"data": str(data), "request": requests})
 
 
 @app.command("issue")
@@ -256,11 +261,13 @@ def _run(data: Path | None, config: Path | None, action: Callable[[CaOperator], 
     import asyncio
 
     from lwm2m_server.ca.operator import opened
+    from lwm2m_server.settings import load_settings
 
     directory = _directory(data, config)
+    settings = None if config is None else load_settings(config).ca
 
     async def run() -> T:
-        async with opened(directory) as ca:
+        async with opened(directory, settings) as ca:
             return await action(ca)
 
     return _guarded(lambda: asyncio.run(run()))

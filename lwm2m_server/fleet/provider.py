@@ -110,7 +110,10 @@ class ServiceProvider:
 
     def _assemble(self) -> None:
         settings, database, clock = self.settings, self.database, self.clock
-        self.trust = DeviceTrust(self.anchors.operational, self.anchors.permanent, settings.data / "crl.der", clock)
+        points = {settings.ca.crl_distribution_point} - {""}
+        self.trust = DeviceTrust(
+            self.anchors.operational, self.anchors.permanent, settings.data / "crl.der", clock, points
+        )
         self.server = Lwm2mServer(
             database,
             admission=BookAdmission(database, self.trust, clock, backdate=settings.ca.backdate),

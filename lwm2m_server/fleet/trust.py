@@ -7,7 +7,7 @@ permanent CA are factory certificates. An operational certificate counts only wh
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import structlog
@@ -35,11 +35,12 @@ class DeviceTrust:
         permanent: Sequence[x509.Certificate],
         crl_file: Path,
         clock: Clock,
+        points: Collection[str] = (),
     ) -> None:
         self._permanent = tuple(permanent)
         self._crl_file = crl_file
         self._clock = clock
-        self._revocation = DeviceRevocation(operational, clock)
+        self._revocation = DeviceRevocation(operational, clock, points)
 
     def verify(self, chain: Sequence[x509.Certificate]) -> PeerIdentity:
         """The identity a presented chain (leaf first) proves; raises `PathError`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, NoReturn
@@ -17,11 +17,13 @@ from device_pki.identity import PeerIdentity
 from device_pki.path import PathError, PathReason, verify_path
 from device_pki.revocation import RevocationIndex
 from device_pki.roles import Role
+from enrollment.ca.backend import CaBackend, CaBackendError
 from enrollment.ca.revocations import RevocationPublisher
 from enrollment.est.server import EstEvent, EstServer
 from lwm2m_server.api.ca import CaService, create_app
 from lwm2m_server.api.mutual_tls import pinned_server_context
 from lwm2m_server.api.serving import serving
+from lwm2m_server.ca.backends import opened_backend
 from lwm2m_server.ca.directory import CaDirectory, read_certificates
 from lwm2m_server.ca.providers import ProviderPins
 from lwm2m_server.roles.garbage import settle
@@ -66,33 +68,34 @@ async def run_ca(settings: CaSettings) -> None:
 async def running_ca(settings: CaSettings, clock: Clock = utc_now) -> AsyncIterator[RunningCa]:
     """Serve inside the block. Raises like `run_ca`."""
     directory = CaDirectory(settings.data)
-    database = await Database.open(directory.database)
-    try:
-        service, pins = await _service(settings, directory, database, clock)
+    async with AsyncExitStack() as stack:
+        database = await Database.open(directory.database)
+        stack.push_async_callback(database.close)
+        backend = await stack.enter_async_context(opened_backend(directory, settings))
+        service, pins = await _service(settings, directory, database, backend, clock)
         https = directory.checked_https()
         context = pinned_server_context(https.certificate, https.key, [])
         pins.refresh(context)
-        api = serving(create_app(service), *settings.api_bind, tls=context)
-        async with _est(settings, directory, service) as est_address, api as api_address:
-            upkeep = asyncio.create_task(_upkeep(service, pins, context))
-            try:
-                yield RunningCa(est_address, api_address)
-            finally:
-                upkeep.cancel()
-                await asyncio.gather(upkeep, return_exceptions=True)
-    finally:
-        await database.close()
+        est = await stack.enter_async_context(_est(settings, directory, service))
+        api = await stack.enter_async_context(serving(create_app(service), *settings.api_bind, tls=context))
+        upkeep = asyncio.create_task(_upkeep(service, pins, context))
+        try:
+            yield RunningCa(est, api)
+        finally:
+            upkeep.cancel()
+            await asyncio.gather(upkeep, return_exceptions=True)
 
 
 async def _service(
-    settings: CaSettings, directory: CaDirectory, database: Database, clock: Clock
+    settings: CaSettings, directory: CaDirectory, database: Database, backend: CaBackend, clock: Clock
 ) -> tuple[CaService, ProviderPins]:
-    crl_lifetime = timedelta(seconds=settings.crl_lifetime)
-    backend = directory.backend(timedelta(days=settings.certificate_days), crl_lifetime)
     register = SqlEnrollmentRegister(database)
     interval = timedelta(seconds=settings.crl_interval)
     publisher = RevocationPublisher(register, backend, interval=interval, clock=clock)
-    await publisher.current()
+    try:
+        await publisher.current()
+    except CaBackendError as error:  # an authority elsewhere may come later; until then nobody is let in or enrolled
+        log.warning("revocation_list_not_published", reason=str(error))
     anchors = [c for path in settings.permanent_anchors for c in read_certificates(path)]
     pins = ProviderPins(directory, settings.peers)
     service = CaService(register, backend, publisher, pins, anchors, settings.public_uri, clock)

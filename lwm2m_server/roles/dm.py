@@ -83,7 +83,7 @@ async def running_dm(settings: DmSettings, clock: Clock | None = None) -> AsyncI
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
         anchors = [anchor for path in settings.device_anchors for anchor in read_chain(path)]
-        revocation = DeviceRevocation(anchors, clock) if settings.device_crls else None
+        revocation = DeviceRevocation(anchors, clock, settings.device_crl_points) if settings.device_crls else None
         server = Lwm2mServer(
             database,
             endpoint_rule=settings.endpoint_rule,

@@ -5,7 +5,7 @@ Closed by default (security rule 24): a certificate counts only while a fresh li
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -45,9 +45,9 @@ class SessionRefusal:
 class DeviceRevocation:
     """The newest revocation lists of the CAs `issuers`, and what they say about devices."""
 
-    def __init__(self, issuers: Sequence[x509.Certificate], clock: Clock) -> None:
+    def __init__(self, issuers: Sequence[x509.Certificate], clock: Clock, points: Collection[str] = ()) -> None:
         self.issuers = tuple(issuers)
-        self.index = RevocationIndex()
+        self.index = RevocationIndex(points)
         """For `device_pki.path.verify_path`, at the handshake."""
         self._clock = clock
 

@@ -9,7 +9,7 @@ from cryptography import x509
 from cose.keys import generate_private_key
 from device_pki.names import device_subject, endpoint_name
 from device_pki.path import verify_path
-from device_pki.revocation import parse_crl
+from device_pki.revocation import RevocationList, parse_crl
 from device_pki.roles import Role
 from enrollment.ca.backend import CaBackend
 from enrollment.csr import CheckedCsr, build_csr, check_factory_csr
@@ -46,15 +46,19 @@ class CaBackendContract:
         """Signed by the CA itself; a later one has no lower number."""
         subject = device_subject("dev-1")
         first, second, good = [(await ca.issue_operational(request(), subject, self.now)).serial_number for _ in "123"]
-        earlier = parse_crl(await ca.revocation_list({first: self.now}, 1, self.now), ca.chain[0], self.now)
-        revoked = {first: self.now, second: self.now}
-        later = parse_crl(await ca.revocation_list(revoked, earlier.number + 1, self.now), ca.chain[0], self.now)
+        earlier = await self.listed(ca, 1, first)
+        later = await self.listed(ca, earlier.number + 1, first, second)
         assert first in earlier.serials and not {second, good} & earlier.serials
-        assert revoked.keys() <= later.serials and good not in later.serials
+        assert {first, second} <= later.serials and good not in later.serials
         assert later.number > earlier.number
         assert later.next_update > self.now
-        again = parse_crl(await ca.revocation_list(revoked, later.number + 1, self.now), ca.chain[0], self.now)
-        assert again.serials == later.serials
+        assert (await self.listed(ca, later.number + 1, first, second)).serials == later.serials
+
+    async def listed(self, ca: CaBackend, number: int, *serials: int) -> RevocationList:
+        """The list that names `serials`, verified."""
+        now = self.now
+        der = await ca.revocation_list(dict.fromkeys(serials, now), number, now)
+        return parse_crl(der, ca.chain[0], self.now, points=ca.points)
 
 
 class FactoryCaContract(CaBackendContract):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -52,6 +52,10 @@ class CountingCa:
     @property
     def chain(self) -> tuple[x509.Certificate, ...]:
         return self._inner.chain
+
+    @property
+    def points(self) -> Collection[str]:
+        return self._inner.points
 
     async def issue_operational(self, csr: CheckedCsr, subject: x509.Name, now: datetime) -> x509.Certificate:
         self.calls += 1

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -63,7 +64,9 @@ class Provider:
 
 
 @asynccontextmanager
-async def serving_ca(directory: CaDirectory, permanent: CaDirectory, *providers: Provider) -> AsyncIterator[RunningCa]:
+async def serving_ca(
+    directory: CaDirectory, permanent: CaDirectory, *providers: Provider, **more: Any
+) -> AsyncIterator[RunningCa]:
     for number, provider in enumerate(providers, 1):
         add_provider(directory, f"sp{number}", provider.certificate)
     settings = CaSettings(
@@ -73,6 +76,7 @@ async def serving_ca(directory: CaDirectory, permanent: CaDirectory, *providers:
         public_uri="coaps://127.0.0.1:5685",
         api_bind="127.0.0.1:0",  # type: ignore[arg-type]
         permanent_anchors=(permanent.certificate,),
+        **more,
     )
     async with running_ca(settings) as running:
         yield running
