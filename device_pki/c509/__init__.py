@@ -2,14 +2,20 @@
 
 from device_pki.c509.certificate import C509Certificate, decode_certificate, encode_certificate, sign_natively
 from device_pki.c509.errors import C509Error, C509Reason
-from device_pki.c509.registry import CertificateType
+from device_pki.c509.registry import CertificateType, RequestType
+from device_pki.c509.request import C509Csr, decode_csr, encode_csr, request_natively
 
 __all__ = [
     "C509Certificate",
+    "C509Csr",
     "C509Error",
     "C509Reason",
     "CertificateType",
+    "RequestType",
     "decode_certificate",
+    "decode_csr",
     "encode_certificate",
+    "encode_csr",
+    "request_natively",
     "sign_natively",
 ]

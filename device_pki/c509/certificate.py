@@ -86,8 +86,8 @@ def encode_certificate(certificate: x509.Certificate) -> bytes:
     """
     encoded = certificate.public_bytes(Encoding.DER)
     with writing():
-        items = _items(encoded, CertificateType.RE_ENCODED)
-        exact = _der(items) == encoded
+        items = certificate_items(encoded, CertificateType.RE_ENCODED)
+        exact = certificate_der(items) == encoded
     if not exact:
         raise C509Error(C509Reason.NOT_REVERSIBLE, "the DER cannot be made again from the fields")
     return bounded(encode_sequence(items))
@@ -96,7 +96,7 @@ def encode_certificate(certificate: x509.Certificate) -> bytes:
 def sign_natively(certificate: x509.Certificate, issuer: PrivateKey) -> C509Certificate:
     """Return a natively signed certificate (type 2) with the fields of `certificate`, signed by its issuer's key."""
     with writing():
-        items = _items(certificate.public_bytes(Encoding.DER), CertificateType.NATIVE)[:-1]
+        items = certificate_items(certificate.public_bytes(Encoding.DER), CertificateType.NATIVE)[:-1]
     signature = signature_item(items[2], sign(issuer, encode_sequence(items)))
     return decode_certificate(bounded(encode_sequence([*items, signature])))
 
@@ -110,8 +110,8 @@ def decode_certificate(data: bytes) -> C509Certificate:
     with reading():
         items = decode_sequence(bounded(data), max_size=MAX_SIZE, max_depth=MAX_DEPTH)
         kind = _type(items)
-        encoded = _der(items)
-        again = _items(encoded, kind, compressed=is_compressed(items[8]))
+        encoded = certificate_der(items)
+        again = certificate_items(encoded, kind, compressed=is_compressed(items[8]))
         view = load_certificate(encoded, _UNDECODED_MAX_SIZE)
     again[-1] = _as_wide(again[-1], items[-1])
     if encode_sequence(again) != data:
@@ -148,7 +148,7 @@ def _as_wide(again: bytes, given: Any) -> Any:
     return again
 
 
-def _items(encoded: bytes, kind: CertificateType, *, compressed: bool | None = None) -> list[Any]:
+def certificate_items(encoded: bytes, kind: CertificateType, *, compressed: bool | None = None) -> list[Any]:
     """Return the items of the certificate in DER."""
     native = kind is CertificateType.NATIVE
     certificate = asn1.decode_der(der.Certificate, encoded)
@@ -174,7 +174,7 @@ def _items(encoded: bytes, kind: CertificateType, *, compressed: bool | None = N
     ]
 
 
-def _der(items: list[Any]) -> bytes:
+def certificate_der(items: list[Any]) -> bytes:
     """Return the DER of the certificate that items stand for."""
     kind, serial, algorithm, issuer, not_before, not_after, subject, key_algorithm, key, extensions, signature = items
     subject_name = name_der(subject)

@@ -56,9 +56,9 @@ def key_item(algorithm: Any, key: bytes, *, native: bool, compressed: bool | Non
         return modulus if rsa.public_exponent == _F4 else [modulus, number_octets(rsa.public_exponent)]
     if compressed is None:
         compressed = algorithm in _COMPRESSED if isinstance(algorithm, int) else False
-    if compressed and _curve(algorithm) and key[:1] == bytes((_UNCOMPRESSED,)):
+    if compressed and _curve(algorithm) and key[:1] == _octet(_UNCOMPRESSED):
         half = len(key) // 2
-        return bytes(((_NATIVE if native else _RE_ENCODED)[key[-1] & 1],)) + key[1 : 1 + half]
+        return _octet((_NATIVE if native else _RE_ENCODED)[key[-1] & 1]) + key[1 : 1 + half]
     return key
 
 
@@ -68,11 +68,15 @@ def key_octets(algorithm: Any, item: Any, *, native: bool) -> bytes:
         modulus, exponent = (item, number_octets(_F4)) if isinstance(item, bytes) else array(item, 2)
         return asn1.encode_der(_RsaPublicKey(modulus=octets_number(modulus), public_exponent=octets_number(exponent)))
     key, curve = octets(item), _curve(algorithm)
+    if curve is None:
+        return key
     marks = _NATIVE if native else _RE_ENCODED
-    if curve is None or not key or key[0] not in marks:
+    if key[:1] not in map(_octet, (*marks, *_NATIVE, _UNCOMPRESSED)):
+        raise malformed("no encoded point")
+    if key[0] not in marks:
         return key
     try:
-        point = ec.EllipticCurvePublicKey.from_encoded_point(curve, bytes((_NATIVE[marks.index(key[0])],)) + key[1:])
+        point = ec.EllipticCurvePublicKey.from_encoded_point(curve, _octet(_NATIVE[marks.index(key[0])]) + key[1:])
     except ValueError as error:
         raise C509Error(C509Reason.KEY, f"no point on {curve.name}") from error
     return point.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
@@ -80,7 +84,11 @@ def key_octets(algorithm: Any, item: Any, *, native: bool) -> bytes:
 
 def is_compressed(item: Any) -> bool:
     """Whether a key item spares the second coordinate; a sender may choose not to."""
-    return not isinstance(item, bytes) or item[:1] != bytes((_UNCOMPRESSED,))
+    return not isinstance(item, bytes) or item[:1] != _octet(_UNCOMPRESSED)
+
+
+def _octet(value: int) -> bytes:
+    return bytes((value,))
 
 
 def _curve(algorithm: Any) -> ec.EllipticCurve | None:

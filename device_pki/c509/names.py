@@ -24,6 +24,8 @@ MAC_TAG: Final = 48
 
 _UTF8, _PRINTABLE, _IA5 = b"\x0c", b"\x13", b"\x16"
 _IA5_ONLY: Final = frozenset({Attribute.EMAIL_ADDRESS, Attribute.DOMAIN_COMPONENT})
+_COUNTRIES: Final = frozenset({Attribute.COUNTRY, Attribute.JURISDICTION_COUNTRY})
+_COUNTRY_SIZE: Final = 2
 _HEX: Final = re.compile(r"([0-9a-f]{2})+", re.ASCII)
 _EUI64: Final = re.compile(r"[0-9A-F]{2}(-[0-9A-F]{2}){7}", re.ASCII)
 
@@ -89,7 +91,10 @@ def attribute_item(oid: x509.ObjectIdentifier, values: list[bytes], *, native: b
         sign = {_UTF8: 1, _PRINTABLE: 1 if native else -1}.get(kinds.pop(), 0) if len(kinds) == 1 else 0
     if sign == 0:
         raise unsupported(f"the string type of {registered.name}")
-    return sign * registered, [special_text(bytes(value.data).decode()) for value in texts]
+    plain = [bytes(value.data).decode() for value in texts]
+    if registered in _COUNTRIES and any(len(code) != _COUNTRY_SIZE for code in plain):
+        raise unsupported("a country code that has not two letters")
+    return sign * registered, [special_text(value) for value in plain]
 
 
 def attribute_values(kind: Any, values: Any) -> tuple[x509.ObjectIdentifier, list[bytes]]:

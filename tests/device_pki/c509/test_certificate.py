@@ -240,6 +240,7 @@ def changed(place: int, item: Any, of: x509.Certificate | None = None) -> bytes:
         (changed(6, None), C509Reason.MALFORMED),
         (changed(6, [1, "x"]), C509Reason.NOT_DETERMINISTIC),
         (changed(6, [99, "x"]), C509Reason.MALFORMED),
+        (changed(6, [4, "SWE"]), C509Reason.UNSUPPORTED),
         (changed(6, Tagged(48, b"1234567")), C509Reason.MALFORMED),
         (changed(6, Tagged(49, b"123456")), C509Reason.MALFORMED),
         (changed(7, 99), C509Reason.MALFORMED),
