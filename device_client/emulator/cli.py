@@ -71,6 +71,9 @@ def install(
     lab: Annotated[bool, typer.Option("--lab", help="Allow loopback and link-local URIs.")] = False,
     lifetime: Annotated[int, typer.Option("--lifetime", min=1, help="LwM2M lifetime, seconds.")] = 86400,
     endorser: Annotated[list[Path] | None, typer.Option("--endorser", help="Endorser certificate (PEM).")] = None,
+    profile: Annotated[str, typer.Option("--profile", help="How it enrolls at first: dtls or compact.")] = "dtls",
+    also: Annotated[str | None, typer.Option("--also", help="The other profile, where it may be moved to.")] = None,
+    server_keys: Annotated[bool, typer.Option("--server-keys", help="CAs make its operational keys.")] = False,
 ) -> None:
     """Install factory certificates and first trust on devices that were made here."""
     import time
@@ -99,6 +102,8 @@ def install(
             lifetime=lifetime,
             installed_at=int(time.time()),
             endorsers=tuple(_certificate(path) for path in endorser or []),
+            profile=factory.profile_of(profile, server_keys=server_keys),
+            protocols=factory.protocols_of({profile, also or profile}, server_keys=server_keys),
         )
         for certificate in bag:
             factory.install(data, replace(common, certificate=certificate), firmware)

@@ -5,7 +5,7 @@ The device's directory is the device; nothing outside it is needed to run it, an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -24,14 +24,30 @@ from device_pki.fingerprints import fingerprint
 from device_pki.keys import public_key
 from device_pki.names import check_endpoint_name, endpoint_name
 from enrollment.csr import build_csr
-from trust_transfer.device.minimum import Minimum
+from trust_transfer.device.minimum import SERVER_KEYS, Minimum
 from trust_transfer.device.record import Account, DeviceRecord, Endorser
 from trust_transfer.messages.numbers import AnchorRole, Form
 from trust_transfer.messages.values import Anchor, Authorities, EnrollmentProfile
 
 DEFAULT_PREFIX: Final = "urn:dev:os:32473-"
 """Example enterprise number of RFC 5612 in the form of RFC 9039."""
-EST_WITH_OWN_KEYS: Final = EnrollmentProfile(protocol=0, request=0, keygen=0)
+
+
+PROFILES: Final = {"dtls": (0, 0), "compact": (1, 1)}
+"""Protocol and request format of object 33002: EST-coaps with PKCS#10, EST over OSCORE with C509."""
+
+
+def profile_of(name: str, *, server_keys: bool) -> tuple[int, int, int]:
+    """The numbers of a profile. Raises ValueError for an unknown one."""
+    if name not in PROFILES:
+        raise ValueError(f"a profile is {' or '.join(PROFILES)}, not {name!r}")
+    return (*PROFILES[name], int(server_keys))
+
+
+def protocols_of(names: Collection[str], *, server_keys: bool) -> int:
+    """The bitmap of what a device may be told to speak. Raises ValueError for an unknown profile."""
+    bits = {1 << profile_of(name, server_keys=False)[0] for name in names}
+    return sum(bits) | (SERVER_KEYS if server_keys else 0)
 
 
 def device_files(data: Path, endpoint: str) -> DeviceFiles:
@@ -63,9 +79,11 @@ def _make_one(files: DeviceFiles, endpoint: str) -> bytes:
 def install(data: Path, installed: Installed, image: bytes) -> str:
     """Install one device; returns its endpoint name. Repeating it with the same certificate changes nothing.
 
-    Raises StorageError when the certificate is not for this device's key, or another one is installed already.
+    Raises StorageError when the certificate is not for this device's key, or another one is installed already, and
+    ValueError for a profile that does not fit its URI or is not allowed.
     """
     endpoint = endpoint_name(installed.certificate)
+    _check_profile(installed)
     files = device_files(data, endpoint)
     made = identity.load(files)
     if thumbprint(public_key(installed.certificate)) != made.key_thumbprint:
@@ -88,7 +106,7 @@ def first_record(endpoint: str, installed: Installed) -> DeviceRecord:
     account = Account(
         server_uri=installed.server_uri,
         enroll_uri=installed.ca_uri,
-        profile=EST_WITH_OWN_KEYS,
+        profile=EnrollmentProfile(*installed.profile),
         authorities=Authorities(installed.transfer_authority, installed.firmware_authority),
         anchors=(
             Anchor(AnchorRole.ENROLL, fingerprint(installed.ca_anchor)),
@@ -98,7 +116,7 @@ def first_record(endpoint: str, installed: Installed) -> DeviceRecord:
     return DeviceRecord(
         endpoint=endpoint,
         permanent_anchor=fingerprint(installed.permanent_anchor),
-        minimum=Minimum(form=Form(installed.minimum_form)),
+        minimum=_minimum(installed),
         account=account,
         fallback_uri=installed.server_uri,
         lab=installed.lab,
@@ -109,3 +127,16 @@ def first_record(endpoint: str, installed: Installed) -> DeviceRecord:
 
 def _endorser(certificate: x509.Certificate) -> Endorser:
     return Endorser(authority_key(public_key(certificate)), int(certificate.not_valid_after_utc.timestamp()))
+
+
+def _minimum(installed: Installed) -> Minimum:
+    return Minimum(form=Form(installed.minimum_form), protocols=installed.protocols)
+
+
+def _check_profile(installed: Installed) -> None:
+    """The first provider's CA must be reachable by the first profile, and the device must be allowed it."""
+    profile, minimum = EnrollmentProfile(*installed.profile), _minimum(installed)
+    if not minimum.allows(profile) or not installed.ca_uri.startswith(f"{profile.scheme}://"):
+        raise ValueError(f"this profile needs a CA-URI that begins with {profile.scheme}://, and to be allowed")
+    if not installed.server_uri.startswith(tuple(f"{scheme}://" for scheme in minimum.schemes)):
+        raise ValueError(f"the device speaks {', '.join(minimum.schemes)} only, and so must its server")

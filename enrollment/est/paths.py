@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 EST_ROOT: Final = "est"
 """First path segment of every CA-URI."""
 
+_PORTS: Final = {"coaps": 5684, "coap": 5683}
 _LABEL: Final = re.compile(r"[A-Za-z0-9_-]{22}", re.ASCII)
 
 
@@ -30,7 +31,7 @@ class CaUriError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CaUri:
-    """Where a device enrolls: `coaps://host[:port]/est/<label>`."""
+    """Where a device enrolls: `coaps://host[:port]/est/<label>` over DTLS, `coap://…` protected by OSCORE."""
 
     host: str
     port: int
@@ -45,11 +46,11 @@ class CaUri:
         except ValueError as error:
             raise CaUriError("not a URI") from error
         segments = tuple(parts.path.split("/")[1:])
-        if parts.scheme != "coaps" or not host or parts.username is not None or parts.query or parts.fragment:
-            raise CaUriError("a CA-URI is coaps://host[:port]/path without user, query and fragment")
+        if parts.scheme not in _PORTS or not host or parts.username is not None or parts.query or parts.fragment:
+            raise CaUriError("a CA-URI is coaps:// or coap://host[:port]/path without user, query and fragment")
         if not segments or any(segment in {"", ".", ".."} for segment in segments):
             raise CaUriError("the path of a CA-URI has no empty or dot segments")
-        return cls(host, port or 5684, segments)
+        return cls(host, port or _PORTS[parts.scheme], segments)
 
     def below(self, operation: EstOperation) -> tuple[str, ...]:
         """Return the path of an operation."""

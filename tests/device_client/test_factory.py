@@ -15,12 +15,14 @@ from cose.keys import save_public_key
 from device_client.emulator import factory
 from device_client.emulator.cli import app
 from device_client.emulator.storage.files import StorageError
+from device_client.emulator.storage.record_file import RecordFile
 from device_pki.bag import encode_x5bag
 from device_pki.names import endpoint_name
 from enrollment.csr import check_factory_csr
 from tests.device_client.pki import Pki
 from tests.device_client.world import CLASS, FIRMWARE_IMAGE, VENDOR, factory_certificate, installed
 from trust_transfer.messages.numbers import Form
+from trust_transfer.messages.values import EnrollmentProfile
 
 URI = "coaps://127.0.0.1:5684"
 
@@ -107,3 +109,19 @@ def test_what_can_be_mended_is_said_in_one_line(tmp_path: Path, words: list[str]
     outcome = CliRunner().invoke(app, [word.format(data=tmp_path) for word in words])
     assert outcome.exit_code == 1 and problem in outcome.output
     assert "Traceback" not in outcome.output
+
+
+def test_a_device_leaves_the_factory_with_a_profile_that_fits_its_uris(tmp_path: Path, pki: Pki) -> None:
+    csrs, bag = tmp_path / "csrs.cbor", tmp_path / "bag.x5bag"
+    run("factory", "make", "--data", tmp_path / "devices", "--count", 1, "--csrs", csrs)
+    certificate = factory_certificate(pki, cbor.decode(csrs.read_bytes())[0])
+    bag.write_bytes(encode_x5bag([certificate.public_bytes(Encoding.DER)]))
+    install = ["factory", "install", "--data", tmp_path / "devices", "--certificates", bag]
+    words = [*install, *installation(tmp_path, pki), "--profile", "compact"]
+    refused = CliRunner().invoke(app, [str(word) for word in words])
+    assert refused.exit_code == 1 and "coap://" in refused.output
+    compact = [str(word).replace("coaps://", "coap://") for word in words]
+    run(*compact, "--also", "dtls", "--server-keys")
+    record = RecordFile(factory.device_files(tmp_path / "devices", endpoint_name(certificate))).load()
+    assert (record.account.profile, record.minimum.schemes) == (EnrollmentProfile(1, 1, 1), ("coaps", "coap"))
+    assert CliRunner().invoke(app, [str(word) for word in (*words, "--also", "telepathy")]).exit_code == 1

@@ -211,6 +211,17 @@ def test_14_a_device_goes_to_no_such_uri(uri: str) -> None:
     assert rejected(message(fallback_uri=uri)) is Result.URI
 
 
+def test_14_the_scheme_of_every_uri_is_the_profiles() -> None:
+    both = record(minimum=Minimum(protocols=0b11))
+    compact = EnrollmentProfile(1, 1, 0)
+    there = {"enroll_uri": "coap://ca2.example/est/two", "update_uri": "coap://sp2.example"}
+    assert received(both, message(goal=destination(profile=compact, **there))).success
+    for name, uri in there.items():
+        assert rejected(message(goal=destination(profile=compact, **{name: uri})), both) is Result.URI
+        assert rejected(message(goal=destination(**{name: uri})), both) is Result.URI
+    assert received(both, message(fallback_uri="coap://sp1.example/back")).success
+
+
 def test_14_a_template_sets_no_fallback_and_leaves_no_prefix() -> None:
     claims = cbor.decode(cbor.decode(template().sign(key("SP2"))).value[2])
     claims[PRIVATE_TRANSFER][5] = "coaps://sp2.example"

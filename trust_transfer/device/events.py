@@ -7,7 +7,7 @@ from enum import Enum
 
 from trust_transfer.device.minimum import Minimum
 from trust_transfer.messages.numbers import Result, State
-from trust_transfer.messages.values import Anchor, SuitDigest
+from trust_transfer.messages.values import Anchor, EnrollmentProfile, SuitDigest
 
 
 class Source(Enum):
@@ -172,6 +172,7 @@ class AccountWritten:
     enroll_uri: str | None = None
     fallback_uri: str | None = None
     anchors: tuple[Anchor, ...] | None = None
+    profile: EnrollmentProfile | None = None
     source: Source = Source.SERVER
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from cose import cbor
 from trust_transfer.messages.errors import MessageError
 from trust_transfer.messages.numbers import Form, KeyOrigin, Result
+from trust_transfer.messages.values import SCHEMES, EnrollmentProfile
+
+SERVER_KEYS: Final = 0x80
+"""Bit of the bitmap of protocols: a CA may make the device's operational keys (security rule 11)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +25,17 @@ class Minimum:
     key_origin: KeyOrigin = KeyOrigin.DEVICE
     """Who made the factory key. A fact, so no write changes it."""
     protocols: int = 0b01
-    """Bitmap of the enrollment protocols allowed; bit p for protocol p of object 33002."""
+    """Bitmap of what enrollment may be: bit p for protocol p of object 33002, and `SERVER_KEYS`."""
 
-    def allows_protocol(self, protocol: int) -> bool:
-        """Whether a transfer may order enrollment by this protocol."""
-        return bool(self.protocols >> protocol & 1)
+    def allows(self, profile: EnrollmentProfile) -> bool:
+        """Whether the device may enroll like this."""
+        makes_keys = profile.keygen == 0 or bool(self.protocols & SERVER_KEYS)
+        return bool(self.protocols >> profile.protocol & 1) and makes_keys
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """The schemes of the URIs the device may go to."""
+        return tuple(scheme for protocol, scheme in enumerate(SCHEMES) if self.protocols >> protocol & 1)
 
     def raised(self, wanted: Minimum) -> Minimum:
         """`wanted`, if it is at least as strict everywhere; MessageError(BELOW_MINIMUM) otherwise."""

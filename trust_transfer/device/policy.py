@@ -21,7 +21,6 @@ from trust_transfer.messages.values import seq_parts
 MAX_JITTER = 3600
 MAX_FLOOR_LIFT = 2 * 365 * 86400
 """How far one message lifts the time floor, in seconds."""
-DEVICE_SCHEMES = ("coaps",)
 
 
 def check(raw: bytes, context: Context) -> TransferOrder:
@@ -76,8 +75,8 @@ def check_minimum(order: TransferOrder, context: Context) -> None:
     minimum = context.record.minimum
     if order.form < minimum.form:
         raise MessageError(Result.BELOW_MINIMUM, f"this device accepts only the {Form(minimum.form).name.lower()} form")
-    if not minimum.allows_protocol(order.destination.profile.protocol):
-        raise MessageError(Result.BELOW_MINIMUM, "the enrollment protocol is not allowed")
+    if not minimum.allows(order.destination.profile):
+        raise MessageError(Result.BELOW_MINIMUM, "the enrollment profile is not allowed")
 
 
 def check_key_generation(order: TransferOrder, context: Context) -> None:
@@ -87,11 +86,12 @@ def check_key_generation(order: TransferOrder, context: Context) -> None:
 
 
 def check_uris(order: TransferOrder, context: Context) -> None:
-    """Every URI is one this device may go to."""
-    goal = order.destination
-    for uri in (goal.enroll_uri, goal.update_uri, goal.ra_uri, order.fallback_uri):
+    """Every URI is one this device may go to, by the profile the message names or, back, by any the device speaks."""
+    goal, record = order.destination, context.record
+    for uri in (goal.enroll_uri, goal.update_uri, goal.ra_uri):
         if uri is not None:
-            check_uri(uri, schemes=DEVICE_SCHEMES, lab=context.record.lab)
+            check_uri(uri, schemes=(goal.profile.scheme,), lab=record.lab)
+    check_uri(order.fallback_uri, schemes=record.minimum.schemes, lab=record.lab)
     check_ca_uri(goal.enroll_uri)
 
 

@@ -79,12 +79,15 @@ def _account(event: AccountWritten, context: Context) -> DeviceRecord:
     _require(event.fallback_uri is None or record.state is State.IDLE, "fallback is fixed while a transfer runs")
     for uri in (event.enroll_uri, event.fallback_uri):
         if uri is not None:
-            check_uri(uri, schemes=policy.DEVICE_SCHEMES, lab=record.lab)
+            check_uri(uri, schemes=record.minimum.schemes, lab=record.lab)
     if event.enroll_uri is not None:
         policy.check_ca_uri(event.enroll_uri)
+    if event.profile is not None and not record.minimum.allows(event.profile):
+        raise MessageError(Result.BELOW_MINIMUM, "the enrollment profile is not allowed")
     account = replace(
         record.account,
         enroll_uri=event.enroll_uri or record.account.enroll_uri,
+        profile=event.profile or record.account.profile,
         anchors=record.account.anchors if event.anchors is None else event.anchors,
     )
     return replace(record, account=account, fallback_uri=event.fallback_uri or record.fallback_uri)

@@ -91,6 +91,10 @@ class Anchor:
         )
 
 
+SCHEMES: Final = ("coaps", "coap")
+"""By enrollment protocol."""
+
+
 @dataclass(frozen=True, slots=True)
 class EnrollmentProfile:
     """How to enroll, each 0 or 1, with the numbers of object 33002.
@@ -102,6 +106,11 @@ class EnrollmentProfile:
     protocol: int
     request: int
     keygen: int
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of every URI of this profile (security rule 12): a `coap` one is protected by OSCORE."""
+        return SCHEMES[self.protocol]
 
     def to_cbor(self) -> list[Any]:
         return [self.protocol, self.request, self.keygen]

@@ -75,7 +75,8 @@ class Credentials:
 
     def factory(self) -> Identity:
         """The identity the device was born with."""
-        return Identity(self._factory.require().certificate, self._vault.key(self._factory.key_thumbprint))
+        certificate = self._factory.require().certificate
+        return Identity(certificate, self._vault.key(self._factory.key_thumbprint), well_known=True)
 
     def certified(self, key: bytes, certificate: bytes) -> Identity:
         """The identity of one of the device's keys with its certificate (DER)."""
@@ -111,7 +112,8 @@ class Credentials:
         replaces = self._host.record.account.credential
         self.state = EnrollmentState.ENROLLING
         try:
-            certificate = await self._enroller.enroll(self._authority(), key, identity, renew=renew)
+            profile = self._host.record.account.profile
+            certificate = await self._enroller.enroll(self._authority(), profile, key, identity, renew=renew)
         except Exception:
             self.result = Result.ENROLLMENT_REFUSED
             raise
@@ -158,7 +160,8 @@ class Credentials:
     def _authority(self) -> Peer:
         account = self._host.record.account
         anchors = account.anchors_for(AnchorRole.ENROLL)
-        return Peer(account.enroll_uri, Role.EST_SERVER, anchors, beneath_permanent(account.anchors))
+        beneath = beneath_permanent(account.anchors)
+        return Peer(account.enroll_uri, Role.EST_SERVER, anchors, beneath, account.pinned_key)
 
 
 def _validity(certificate: x509.Certificate) -> Validity:

@@ -12,6 +12,7 @@ from device_client.emulator.transport.coap import CoapSession
 from enrollment.csr import build_csr
 from enrollment.est.client import crts_request, enroll_request, parse_certificate, parse_crts, reenroll_request
 from enrollment.est.paths import CaUri, CaUriError
+from trust_transfer.messages.values import EnrollmentProfile
 
 
 class Enroller:
@@ -24,14 +25,14 @@ class Enroller:
         self._vault = vault
 
     async def enroll(
-        self, authority: Peer, key: PrivateKey, identity: Identity, *, renew: bool = False
+        self, authority: Peer, profile: EnrollmentProfile, key: PrivateKey, identity: Identity, *, renew: bool = False
     ) -> x509.Certificate:
         """A checked certificate for `key`; the CA's own certificates are kept beside it.
 
         `identity` authenticates the device: the factory certificate, or to `renew` the operational one. Raises one of
         sessions.TEMPORARY, CoapError for a refusal, EstAnswerError or PathError for a certificate that is none.
         """
-        uri = _ca_uri(authority.uri)
+        uri = _ca_uri(authority.uri, profile)
         session = await self._sessions.open(authority, identity)
         try:
             return await self._enroll(session, uri, authority, key, renew=renew)
@@ -52,8 +53,10 @@ class Enroller:
         return certificate
 
 
-def _ca_uri(uri: str) -> CaUri:
-    """Raises OSError for a URI nobody can enroll at, as for one this device may not go to."""
+def _ca_uri(uri: str, profile: EnrollmentProfile) -> CaUri:
+    """Raises OSError for a URI nobody can enroll at like this, as for one this device may not go to."""
+    if not uri.startswith(f"{profile.scheme}://"):
+        raise OSError(f"no place to enroll by protocol {profile.protocol}: its URIs begin with {profile.scheme}://")
     try:
         return CaUri.parse(uri)
     except CaUriError as error:

@@ -134,7 +134,14 @@ def assemble(files: DeviceFiles, outside: Surroundings) -> Parts:
         return max(outside.now(), host.record.time_floor)
 
     trust = Trust(vault, installed.permanent_anchor, no_earlier_than_known)
-    sessions = Sessions(trust, outside.settings, WireMeter(), outside.log, lab=installed.lab)
+    sessions = Sessions(
+        trust,
+        outside.settings,
+        WireMeter(),
+        outside.log,
+        schemes=lambda: host.record.minimum.schemes,
+        lab=installed.lab,
+    )
     enroller = Enroller(factory.endpoint, sessions, trust, vault)
     credentials = Credentials(
         factory=factory,

@@ -126,10 +126,11 @@ class Performer:
             Role.EST_SERVER,
             anchors_for(action.anchors, AnchorRole.ENROLL),
             beneath_permanent(action.anchors),
+            action.pinned_key,
         )
         try:
             key = parts.vault.key(action.key)
-            certificate = await parts.enroller.enroll(authority, key, parts.credentials.factory())
+            certificate = await parts.enroller.enroll(authority, action.profile, key, parts.credentials.factory())
         except CoapError as error:
             # A CA that wants to be asked later is; the deadline and Fall Back end this wait like any action.
             await asyncio.sleep(min(wait_of(error), MAX_WAIT))

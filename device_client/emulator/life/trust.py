@@ -15,7 +15,6 @@ from cryptography import x509
 from cose.keys import PrivateKey, thumbprint
 from device_client.emulator.storage.files import StorageError
 from device_client.emulator.storage.vault import Vault
-from device_client.emulator.transport.dtls import VerifyServer
 from device_pki.keys import public_key
 from device_pki.names import endpoint_name
 from device_pki.path import MAX_PATH_CERTIFICATES, PathError, PathReason, VerifiedPath, verify_path
@@ -31,6 +30,8 @@ class Identity:
     certificate: x509.Certificate
     private_key: PrivateKey = field(repr=False)
     chain: tuple[x509.Certificate, ...] = ()
+    well_known: bool = False
+    """Whether every server that lets it in holds the certificate already, as it does a factory certificate."""
 
     def expired(self, now: int) -> bool:
         return now >= int(self.certificate.not_valid_after_utc.timestamp())
@@ -53,6 +54,8 @@ class Peer:
     anchors: frozenset[bytes]
     beneath_permanent: frozenset[bytes] = frozenset()
     """Those of `anchors` that are not in the truststore: the peer sends them."""
+    pinned_key: bytes | None = None
+    """A CA's EDHOC key (compressed P-256 point), where a TransferMessage named one."""
 
 
 class Trust:
@@ -73,12 +76,12 @@ class Trust:
         options = [Trusted(own)] if own else []
         return [*options, Trusted((self._permanent,), beneath)] if beneath else options
 
-    def server_check(self, peer: Peer, host: str) -> VerifyServer:
+    def server_check(self, peer: Peer, host: str) -> Callable[[Sequence[x509.Certificate]], VerifiedPath]:
         """A check of a server's chain (leaf first) that raises PathError unless it is `peer` at `host`."""
         options = self.trusted(peer)
 
-        def verify(chain: Sequence[x509.Certificate]) -> None:
-            self._verify(chain[0], chain[1:], peer.role, options, host)
+        def verify(chain: Sequence[x509.Certificate]) -> VerifiedPath:
+            return self._verify(chain[0], chain[1:], peer.role, options, host)
 
         return verify
 

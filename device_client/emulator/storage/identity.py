@@ -42,6 +42,10 @@ class Installed:
     """Seconds since 1970; the first time floor."""
     endorsers: tuple[x509.Certificate, ...] = ()
     """Endorser certificates that count without a path to the permanent anchor."""
+    profile: tuple[int, int, int] = (0, 0, 0)
+    """How it enrolls at first: protocol, request format and key generation of object 33002."""
+    protocols: int = 0b01
+    """What enrollment may ever be: the bitmap of `trust_transfer.device.minimum.Minimum`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +87,15 @@ def save(files: DeviceFiles, record: FactoryRecord) -> None:
 
 def _installed_to_map(installed: Installed) -> dict[str, Any]:
     plain = {one.name: getattr(installed, one.name) for one in fields(Installed)}
+    plain["profile"] = [*plain["profile"]]
     return plain | {name: _der(plain[name]) for name in _CERTIFICATES} | {"endorsers": [*map(_der, plain["endorsers"])]}
 
 
 def _installed_from_map(members: dict[str, Any]) -> Installed:
     certificates: dict[str, Any] = {n: x509.load_der_x509_certificate(members.pop(n)) for n in _CERTIFICATES}
     endorsers = tuple(x509.load_der_x509_certificate(der) for der in members.pop("endorsers"))
-    return Installed(**certificates, **members, endorsers=endorsers)
+    profile = tuple(members.pop("profile", (0, 0, 0)))
+    return Installed(**certificates, **members, endorsers=endorsers, profile=profile)
 
 
 def _der(certificate: x509.Certificate) -> bytes:

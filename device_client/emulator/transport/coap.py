@@ -28,7 +28,7 @@ from aiocoap.tokenmanager import TokenManager  # type: ignore[import-untyped]
 from device_client.emulator.transport import translation, wire
 from device_client.emulator.transport.bodies import Bodies
 from device_client.emulator.transport.bounded import BoundedDict
-from device_client.emulator.transport.channel import Channel, ChannelError
+from device_client.emulator.transport.channel import Channel, ChannelError, HandshakeRefused
 from secure_coap.exchange import Request, Response
 
 BLOCK_SIZE = 1024
@@ -99,7 +99,7 @@ class CoapSession:
         self._tuning = tuning
         self.closed = asyncio.Event()
         self._shut_down = False
-        self._end = ""
+        self._end: BaseException | None = None
         """Why the session ended."""
         self._root = _Root(handler, tuning) if handler else None
         self._context = _Context(loop=asyncio.get_running_loop(), serversite=self._root)
@@ -146,7 +146,8 @@ class CoapSession:
     async def request(self, request: Request) -> Response:
         """Send a request, block-wise when it is large, and return the whole answer.
 
-        Raises SessionLost, and ends the session, when retransmission ran out or the session ended meanwhile.
+        Raises SessionLost, and ends the session, when retransmission ran out or the session ended meanwhile;
+        HandshakeRefused when the server takes the device only now for somebody it does not let in.
         """
         return translation.response_of(await self._exchange(request))
 
@@ -167,7 +168,10 @@ class CoapSession:
                 answer = await self._context.request(message, handle_blockwise=whole).response
         except (error.Error, ChannelError, TimeoutError) as failure:
             self._lose(failure)
-            raise SessionLost(f"no answer: {self._end}") from failure
+            if isinstance(self._end, HandshakeRefused):
+                # A handshake whose last message travelled with this request.
+                raise self._end from failure
+            raise SessionLost(f"no answer: {_reason(self._end)}") from failure
         if answer.code == AioCode.UNAUTHORIZED and answer.opt.echo is not None and echo is None:
             # The server wants to see that the device is where it says it is (RFC 9175 section 2.3).
             return await self._exchange(request, answer.opt.echo, block2)
@@ -222,9 +226,13 @@ class CoapSession:
 
     def _lose(self, failure: BaseException) -> None:
         if not self.closed.is_set():
-            self._end = str(failure) or type(failure).__name__
+            self._end = failure
             self.closed.set()
             self._remote.end(failure)
+
+
+def _reason(end: BaseException | None) -> str:
+    return str(end) or type(end).__name__
 
 
 class _Context(Context):  # type: ignore[misc]

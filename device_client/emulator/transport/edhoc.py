@@ -20,7 +20,8 @@ from device_client.emulator.transport.channel import ChannelError, HandshakeRefu
 from device_client.emulator.transport.oscore import Context, Protection, Unprotected
 from secure_coap.edhoc import CipherSuite, CredentialLookup, EdhocError, EdhocIdentity, EdhocReason, Initiator, Method
 from secure_coap.edhoc.initiator import WaitMessage2
-from secure_coap.edhoc.messages import identifier, one_byte_string
+from secure_coap.edhoc.messages import identifier, items
+from secure_coap.edhoc.numbers import ErrorCode
 from secure_coap.edhoc.session import Session
 from secure_coap.numbers.content_formats import ContentFormat
 
@@ -39,13 +40,15 @@ _MESSAGE_1: Final = b"\xf5"
 class EdhocCredentials:
     """Who the device is in EDHOC, how it authenticates, and how it judges the server.
 
-    `combined`: message 3 travels with the first request (RFC 9668).
+    `combined`: message 3 travels with the first request (RFC 9668). `unknown` is called when the server says that it
+    does not hold the credential the device has only named: the next association has to bring it.
     """
 
     method: Method
     identity: EdhocIdentity
     lookup: CredentialLookup
     combined: bool = True
+    unknown: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +172,7 @@ class EdhocClient:
         if self._waiting is not None and wants_echo and self._tries < MAX_TRIES:
             self._post(self._payload, answer.opt.echo)
             return
-        raise HandshakeRefused(f"the server ended the handshake: {_reason(answer)}")
+        raise self._refusal(answer)
 
     def _message_2(self, message_2: bytes) -> None:
         assert self._waiting is not None
@@ -209,9 +212,17 @@ class EdhocClient:
         if answer.code.is_successful():
             return
         if not self._protection.confirmed:
-            raise HandshakeRefused(f"the server ended the handshake: {_reason(answer)}")
+            raise self._refusal(answer)
         if answer.code is AioCode.UNAUTHORIZED:
             raise ChannelError("the server does not know this association any more")
+
+    def _refusal(self, answer: Message) -> HandshakeRefused:
+        """What the answer's code and its EDHOC error message say."""
+        said = _error_code(answer.payload)
+        if said == ErrorCode.UNKNOWN_CREDENTIAL:
+            self._credentials.unknown()
+            return HandshakeRefused("the server does not know the device's credential")
+        return HandshakeRefused(f"the server ended the handshake: {answer.code}, EDHOC error {said}")
 
 
 def _context(session: Session) -> Context:
@@ -226,10 +237,10 @@ def _decoded(datagram: bytes) -> Message | None:
         return None
 
 
-def _reason(answer: Message) -> str:
-    """The answer's code, and what its EDHOC error message says."""
+def _error_code(message: bytes) -> int | None:
+    """ERR_CODE of an EDHOC error message (RFC 9528 section 6); None for anything else."""
     try:
-        one_byte_string(answer.payload, "error message")
-    except EdhocError as failure:
-        return f"{answer.code}, {failure}"
-    return str(answer.code)
+        code = items(message)[0]
+    except (EdhocError, IndexError):
+        return None
+    return code if isinstance(code, int) else None

@@ -9,10 +9,11 @@ import pytest
 from tests.trust_transfer.device.samples import ANCHOR_1, FACTS, NOW, OLD_KEY, after, at, record
 from trust_transfer.device import events as ev
 from trust_transfer.device import machine
-from trust_transfer.device.minimum import Minimum
+from trust_transfer.device.minimum import SERVER_KEYS, Minimum
 from trust_transfer.device.record import MAX_ADDED_ANCHORS, UNDECIDED, DeviceRecord
 from trust_transfer.messages.errors import MessageError
 from trust_transfer.messages.numbers import Form, KeyOrigin, Result, State
+from trust_transfer.messages.values import EnrollmentProfile
 
 
 def answer(start: DeviceRecord, event: ev.Event) -> tuple[DeviceRecord, Result]:
@@ -35,6 +36,32 @@ def test_the_minimum_on_the_wire() -> None:
     for bad in (b"", b"\x00", b"\x83\x00\x00", b"\x83\x02\x00\x00", b"\x83\x00\x00\xf5", b"\x83\x00\x00\x19\x01\x00"):
         with pytest.raises(MessageError):
             Minimum.decode(bad)
+
+
+def test_the_minimum_says_what_enrollment_may_be() -> None:
+    both = Minimum(protocols=0b11)
+    assert (Minimum().schemes, both.schemes) == (("coaps",), ("coaps", "coap"))
+    assert both.allows(EnrollmentProfile(1, 1, 0)) and not Minimum().allows(EnrollmentProfile(1, 1, 0))
+    assert not both.allows(EnrollmentProfile(0, 0, 1))
+    assert Minimum(protocols=0b01 | SERVER_KEYS).allows(EnrollmentProfile(0, 0, 1))
+    assert not Minimum(protocols=0b10 | SERVER_KEYS).allows(EnrollmentProfile(0, 0, 1))
+
+
+def test_the_server_chooses_a_profile_the_device_allows() -> None:
+    compact = EnrollmentProfile(1, 1, 0)
+    able = record(minimum=Minimum(protocols=0b11))
+    written, result = answer(able, ev.AccountWritten("coap://ca1.example/est/x", profile=compact))
+    assert (written.account.profile, written.account.enroll_uri, result) == (
+        compact,
+        "coap://ca1.example/est/x",
+        Result.NONE,
+    )
+    assert answer(record(), ev.AccountWritten(profile=compact)) == (record(), Result.BELOW_MINIMUM)
+    assert answer(record(), ev.AccountWritten("coap://ca1.example/est/x")) == (record(), Result.URI)
+    for keygen, protocols in ((1, 0b11), (0, 0b01)):
+        start = record(minimum=Minimum(protocols=protocols))
+        profile = EnrollmentProfile(1, 1, keygen)
+        assert answer(start, ev.AccountWritten(profile=profile)) == (start, Result.BELOW_MINIMUM)
 
 
 def test_anchors_are_added_up_to_a_bound() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -43,15 +44,21 @@ def enrollment_object(
         held = [der for der in (_held(vault, name) for name in dict.fromkeys(names)) if der is not None]
         return dict(enumerate(held)) or None
 
-    def write_anchors(content: Content, source: Source, *, replace: bool = False) -> Answer:
+    def write_anchors(content: Content, source: Source, *, instead: bool = False) -> Answer:
         assert isinstance(content, Mapping)
         certificates = [_anchor(der) for der in content.values()]
         held = set(vault.certificate_names())
         names = tuple(vault.keep_certificate(certificate) for certificate in certificates)
-        answer = host.handle(AnchorsWritten(names, replace, source))
+        answer = host.handle(AnchorsWritten(names, instead, source))
         if not answer.success:
             vault.erase_certificates(set(names) - held)
         return answer
+
+    def write_profile(name: str, content: Content, source: Source) -> Answer:
+        if not isinstance(content, int) or content not in {0, 1}:
+            raise BadRequest("0 or 1")
+        profile = replace(host.record.account.profile, **{name: content})
+        return host.handle(AccountWritten(profile=profile, source=source))
 
     def write_renew_before(content: Content, source: Source) -> None:
         if not isinstance(content, int) or not 0 <= content <= MAX_RENEW_BEFORE:
@@ -82,21 +89,15 @@ def enrollment_object(
         },
         writers={
             "Enroll URI": lambda uri, source: host.handle(AccountWritten(enroll_uri=str(uri), source=source)),
-            "Protocol": _only_zero,
-            "Request Format": _only_zero,
-            "Key Generation": _only_zero,
+            "Protocol": partial(write_profile, "protocol"),
+            "Request Format": partial(write_profile, "request"),
+            "Key Generation": partial(write_profile, "keygen"),
             "Trust Anchors": write_anchors,
             "Renew Before": write_renew_before,
         },
-        replacers={"Trust Anchors": partial(write_anchors, replace=True)},
+        replacers={"Trust Anchors": partial(write_anchors, instead=True)},
         executors={"Enroll": execute_enroll},
     )
-
-
-def _only_zero(content: Content, source: Source) -> None:
-    """This device speaks EST-coaps with PKCS#10 for keys it makes itself."""
-    if content != 0:
-        raise BadRequest("this device offers EST-coaps, PKCS#10 and its own keys only")
 
 
 def _anchor(der: object) -> x509.Certificate:
