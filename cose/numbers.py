@@ -86,6 +86,8 @@ class KeyParameter(IntEnum):
     CRV = -1
     X = -2
     Y = -3
+    K = -1
+    """Of a symmetric key."""
 
 
 class KeyType(IntEnum):

@@ -16,14 +16,20 @@ from suit.envelope import manifest_in
 from suit.errors import FetchNeeded, SuitError, SuitReason, WaitNeeded
 from suit.metadata import ComponentMetadata
 from suit.numbers import CommandCode, ParameterKey
+from suit.payloads import INTEGRATED
 from suit.run import Run
 from suit.target import Measured, Target
 
 
 def _fetch(target: Target) -> None:
-    """Store the payload of the URI: integrated in the envelope, or got by its URI before this run."""
+    """Store what the device has already, or the payload of the URI: in the envelope, or got by it before this run."""
     uri = target.required(ParameterKey.URI, str)
+    if (plain := _in_stock(target)) is not None:
+        _put(target, plain, checked=_is_checked(target, plain))
+        return
     data = target.machine.envelope.payloads.get(uri, target.run.fetched.get(uri))
+    if data is None and uri.startswith(INTEGRATED):
+        raise SuitError(SuitReason.PAYLOAD_MISSING, f"{uri[:80]} for {target.name}")
     if data is None:
         raise FetchNeeded(
             uri,
@@ -33,6 +39,12 @@ def _fetch(target: Target) -> None:
             encrypted=ParameterKey.ENCRYPTION_INFO in target.parameters,
         )
     _store(target, data, signed=False)
+
+
+def _in_stock(target: Target) -> bytes | None:
+    """What the component shall hold, as far as the device has it anyhow; encrypted or not on its way here."""
+    digest = target.optional(ParameterKey.IMAGE_DIGEST, Digest)
+    return None if digest is None else target.run.stock(digest)
 
 
 def _copy(target: Target) -> None:

@@ -19,7 +19,7 @@ from suit.machine import Machine
 from suit.numbers import ManifestKey
 from suit.recipient import DeviceDescription
 from suit.records import Log
-from suit.run import Run
+from suit.run import Run, Stock, nothing_in_stock
 from suit.store import ComponentStore, storage_errors
 
 MAX_SEQUENCE_STEP: Final = 65536
@@ -55,6 +55,7 @@ class _Procedure:
     store: ComponentStore
     fetched: Mapping[str, bytes]
     log: Log
+    stock: Stock = nothing_in_stock
 
     def check(self) -> None:
         """Raise SuitError unless the manifest is for this device: nothing is remembered of one that is not."""
@@ -68,7 +69,8 @@ class _Procedure:
         return machine.run_
 
     def _machine(self) -> Machine:
-        run = Run(self.device, self.store, self.envelope.authority, fetched=self.fetched, log=self.log)
+        authority = self.envelope.authority
+        run = Run(self.device, self.store, authority, fetched=self.fetched, stock=self.stock, log=self.log)
         return Machine(run, self.envelope)
 
 
@@ -79,18 +81,20 @@ def process(
     store: ComponentStore,
     last_sequence: int | None,
     fetched: Mapping[str, bytes] | None = None,
+    stock: Stock = nothing_in_stock,
     log: Log | None = None,
 ) -> ProcessResult:
     """Bring the device into the manifest's state and start it: update procedure, commit, invocation procedure.
 
     `last_sequence` is the highest sequence number the device has taken; None skips that check, for a reset to a state
     agreed on before. The manifest the store names as installed, or as tried last, is no rollback: it is validated and
-    repaired, or tried again. `fetched` are payloads by their URI; `log` collects what a report says.
+    repaired, or tried again. `fetched` are payloads by their URI; what is in `stock` is not asked for; `log` collects
+    what a report says.
 
     Raises SuitError for the rule that is broken; until the commit nothing has changed then but the sequence number.
     """
     verified = _verified(envelope)
-    procedure = _Procedure(verified, device, store, fetched or {}, log or Log())
+    procedure = _Procedure(verified, device, store, fetched or {}, log or Log(), stock)
     with storage_errors():
         repeated = store.installed() == verified.digest
         if not repeated and store.attempted() != verified.digest:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
 
 from suit.authentication import Authority
 from suit.common import ComponentId
+from suit.digest import Digest
 from suit.envelope import VerifiedEnvelope
 from suit.errors import SuitError, SuitReason
 from suit.numbers import ParameterKey
@@ -19,6 +20,14 @@ MAX_STEPS: Final = 1024
 """Commands run in one procedure, counted for each component they apply to."""
 MAX_DEPENDENCY_DEPTH: Final = 4
 
+Stock: TypeAlias = Callable[[Digest], bytes | None]
+"""What a device has already, by its digest; of an envelope by its manifest's. It need not be fetched."""
+
+
+def nothing_in_stock(digest: Digest) -> bytes | None:
+    """For devices that keep nothing but their components."""
+    return None
+
 
 class Run:
     """What all manifests of a run share. Parameters begin empty; `fetched` are payloads that were got by their URI."""
@@ -30,12 +39,14 @@ class Run:
         authority: Authority,
         *,
         fetched: Mapping[str, bytes] | None = None,
+        stock: Stock = nothing_in_stock,
         log: Log | None = None,
     ) -> None:
         self.device = device
         self.store = store
         self.authority = authority
         self.fetched = fetched or {}
+        self.stock = stock
         self.log = log or Log()
         self.invoked: list[ComponentId] = []
         self.trusted: dict[ComponentId, VerifiedEnvelope] = {}

@@ -141,6 +141,8 @@ def run(
     firmware_authority: Annotated[
         Path | None, typer.Option("--firmware-authority", help="Public key (PEM): packages are SUIT envelopes.")
     ] = None,
+    vendor_id: Annotated[str | None, typer.Option("--vendor-id", help="SUIT vendor identifier, 32 hex digits.")] = None,
+    class_id: Annotated[str | None, typer.Option("--class-id", help="SUIT class identifier, 32 hex digits.")] = None,
     install_seconds: Annotated[float, typer.Option("--install-seconds", help="How long an update takes.")] = 1.0,
     send: Annotated[str | None, typer.Option("--send", help="Paths to send the server unasked, by commas.")] = None,
     send_every: Annotated[float, typer.Option("--send-every", help="Seconds between two Sends.")] = 60.0,
@@ -193,6 +195,8 @@ def run(
                 send_every=send_every,
                 jitter=jitter,
                 firmware_authority=firmware_authority,
+                vendor_id=b"" if vendor_id is None else _uuid(vendor_id),
+                class_id=b"" if class_id is None else _uuid(class_id),
                 install_seconds=install_seconds,
                 period=period,
                 run=settings,

@@ -39,7 +39,7 @@ class EmulatedDevice:
     async def _run(self, off: asyncio.Event) -> None:
         parts = assemble(self._files, self._outside)
         erase_rubbish(parts)
-        if parts.software_store.state.updating:
+        if parts.firmware.updating:
             parts.orders.give(Order.FIRMWARE)
         parts.host.resume()
         self.started = True
@@ -64,6 +64,7 @@ class EmulatedDevice:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(parts.host.work(Performer(parts).perform))
             tasks.create_task(Management(parts).run())
+            tasks.create_task(parts.firmware.run_downloads())
             tasks.create_task(parts.simulation.run())
             tasks.create_task(self._report_wire(parts))
 

@@ -14,6 +14,7 @@ from cryptography import x509
 
 from cose.keys import authority_key, thumbprint
 from device_client.emulator.storage import identity
+from device_client.emulator.storage.agreement_keys import AgreementKeys
 from device_client.emulator.storage.files import DeviceFiles, StorageError
 from device_client.emulator.storage.identity import FactoryRecord, Installed
 from device_client.emulator.storage.record_file import FILE as RECORD_FILE
@@ -72,6 +73,7 @@ def make(data: Path, count: int, prefix: str = DEFAULT_PREFIX) -> list[bytes]:
 
 def _make_one(files: DeviceFiles, endpoint: str) -> bytes:
     name, key = Vault(files).make_key()
+    AgreementKeys(files).make_first()
     identity.save(files, FactoryRecord(endpoint, name))
     return build_csr(key, endpoint)
 

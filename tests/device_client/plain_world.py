@@ -173,10 +173,10 @@ async def peer(dtls: DtlsServerConfig | None = None, port: int = 0) -> AsyncIter
 
 
 @asynccontextmanager
-async def registered(**members: Any) -> AsyncIterator[tuple[Peer, Client]]:
+async def registered(files: DeviceFiles | None = None, **members: Any) -> AsyncIterator[tuple[Peer, Client]]:
     """A server and a client that has just registered with it."""
     async with peer() as server:
-        client = Client.start(quick(server=f"coap://{HOST}:{server.port}", **members))
+        client = Client.start(quick(server=f"coap://{HOST}:{server.port}", **members), files)
         try:
             await server.contact(1)
             await server.ask(Code.GET, "/3/0/0")

@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from cose.keys import authority_key, generate_private_key
 from device_client.emulator.lwm2m.firmware.fetching import fetch
-from device_client.emulator.lwm2m.firmware.packages import MAX_PACKAGE, FileScratch, PackageRefused, plain, suit
+from device_client.emulator.lwm2m.firmware.packages import MAX_PACKAGE, PackageRefused, Scratch
 from device_client.emulator.storage.files import DeviceFiles
 from objects.firmware import UpdateResult, UpdateState
 from objects.formats import Format
@@ -171,7 +170,7 @@ async def test_a_download_goes_on_after_a_power_cut(tmp_path: FilePath) -> None:
         client = Client.start(settings, files)
         await server.contact(1)
         await write_uri(server, uri)
-        while not FileScratch(files, "firmware/firmware.package").size():
+        while not Scratch(files, "firmware/firmware.package").size():
             await asyncio.sleep(0.001)
         await client.cut_power()
         client = Client.start(settings, files)
@@ -208,14 +207,6 @@ async def test_components_are_updated_alone_or_together() -> None:
         await until(server, "/33629/1/5", UpdateResult.SUCCESS)
 
 
-def test_a_suit_component_takes_envelopes_of_its_authority_only() -> None:
-    look = suit(authority_key(generate_private_key().public_key()))
-    with pytest.raises(PackageRefused) as refused:
-        look(PACKAGE)
-    assert refused.value.result is UpdateResult.UNSUPPORTED_PACKAGE
-    assert plain(PACKAGE) == VERSION
-
-
 async def test_a_package_beyond_the_limit_is_refused_before_it_is_kept(tmp_path: FilePath) -> None:
     class Endless:
         async def pieces(self, offset: int, etag: bytes) -> AsyncIterator[Any]:
@@ -223,7 +214,7 @@ async def test_a_package_beyond_the_limit_is_refused_before_it_is_kept(tmp_path:
 
             yield Piece(0, b"x", total=MAX_PACKAGE + 1)
 
-    scratch = FileScratch(DeviceFiles(tmp_path), "package")
+    scratch = Scratch(DeviceFiles(tmp_path), "package")
     with pytest.raises(PackageRefused):
         await fetch(Endless(), scratch, b"", lambda *_: None)
     assert scratch.size() == 0

@@ -11,9 +11,11 @@ import pytest
 
 from cose.keys import thumbprint
 from device_client.emulator.storage.files import DeviceFiles, StorageError
+from device_client.emulator.storage.manifests import MAX_MANIFESTS, Manifests
+from device_client.emulator.storage.memory import MemoryFiles
 from device_client.emulator.storage.preferences import Preferences, PreferencesFile
 from device_client.emulator.storage.software import MAX_COMPONENT, SoftwareStore
-from device_client.emulator.storage.vault import MAX_MANIFESTS, Vault
+from device_client.emulator.storage.vault import Vault
 from suit.digest import Digest
 from suit.templates import APPLICATION_DATA, IMAGE, component_id
 from tests.device_client.pki import Pki
@@ -114,15 +116,16 @@ def test_a_certificate_is_kept_once_under_its_fingerprint(files: DeviceFiles, pk
     assert vault.certificate(name) == pki.permanent.certificate
 
 
-def test_manifests_are_bounded_and_the_pinned_one_stays(files: DeviceFiles) -> None:
-    vault = Vault(files)
+@pytest.mark.parametrize("kind", ["disk", "memory"])
+def test_manifests_are_bounded_and_the_pinned_one_stays(files: DeviceFiles, kind: str) -> None:
+    manifests = Manifests(files if kind == "disk" else MemoryFiles())
     pinned = bytes(32)
-    vault.keep_manifest(pinned, b"agreed", pinned=())
+    manifests.keep(pinned, b"agreed", pinned=())
     for n in range(1, MAX_MANIFESTS + 3):
-        vault.keep_manifest(bytes([n]) * 32, b"m", pinned={pinned})
-    assert len(vault.manifest_names()) == MAX_MANIFESTS
-    assert vault.manifest(pinned) == b"agreed"
-    assert vault.manifest(b"\x01" * 32) is None
+        manifests.keep(bytes([n]) * 32, b"m", pinned={pinned})
+    assert len(manifests.names()) == MAX_MANIFESTS
+    assert manifests.get(pinned) == b"agreed"
+    assert manifests.get(b"\x01" * 32) is None
 
 
 def test_software_is_installed_in_one_step_and_the_number_never_falls(files: DeviceFiles) -> None:
@@ -136,6 +139,10 @@ def test_software_is_installed_in_one_step_and_the_number_never_falls(files: Dev
     store.commit(Digest.of(b"m2"), 3)
     again = SoftwareStore(files)
     assert (again.read(component_id(IMAGE)), again.state.sequence) == (b"image 2", 7)
+    again.erase_unused()
+    assert again.content(Digest.of(b"image 1").digest) == b"image 1"
+    assert again.content(Digest.of(b"image 0").digest) is None
+    again.settle()
     again.erase_unused()
     assert len(list(files.names("components"))) == 1
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from device_client.emulator.life.software import Software
+from device_client.emulator.software.software import Software
 from device_pki.keys import public_key
 from device_pki.roles import Role
 from secure_coap.errors import Forbidden, ServiceUnavailable
@@ -28,7 +28,6 @@ from tests.device_client.world import (
 )
 from trust_transfer.messages.numbers import Form, Result, State
 from trust_transfer.messages.report import TransferReport
-from trust_transfer.messages.values import SuitDigest
 
 
 async def ready(scene: World) -> None:
@@ -120,7 +119,7 @@ async def test_a_full_disk_during_the_reset_delays_and_no_more(
 ) -> None:
     whole, tries = Software.reset, 0
 
-    def full_at_first(self: Software, agreed: SuitDigest, authority: bytes) -> None:
+    def full_at_first(self: Software, agreed: bytes, authority: bytes) -> None:
         nonlocal tries
         tries += 1
         if tries == 1:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from device_client.emulator.life.parts import Parts
 from device_pki.fingerprints import fingerprint
+from objects.firmware import UpdateResult
 from trust_transfer.device.actions import Reset
-from trust_transfer.messages.values import SuitDigest
 
 
 def erase_for_reset(parts: Parts, action: Reset) -> None:
     """The provider's secrets, settings, pending manifests and unnamed anchors (protocol.md rule 10)."""
     parts.preferences.erase()
+    parts.agreement_keys.forget_shared()
+    parts.firmware.reset(UpdateResult.INITIAL)
     _erase_keys(parts, action.keep_keys)
     _erase_certificates(parts, action.keep_anchors)
     # The running image's manifest goes too: it carries what the provider installed, and nothing is started from it.
-    _erase_manifests(parts, frozenset({action.agreed_state}))
+    _erase_manifests(parts, {action.agreed_state.digest})
     parts.vault.erase_leftovers()
+    parts.manifests.erase_leftovers()
 
 
 def erase_left_behind(parts: Parts, keep_keys: frozenset[bytes], keep_anchors: frozenset[bytes]) -> None:
@@ -23,7 +28,7 @@ def erase_left_behind(parts: Parts, keep_keys: frozenset[bytes], keep_anchors: f
     _erase_keys(parts, keep_keys)
     _erase_certificates(parts, keep_anchors)
     own = parts.software.signed_by(parts.host.record.account.authorities.firmware)
-    _erase_manifests(parts, own | {parts.software.running})
+    _erase_manifests(parts, {one.digest for one in own | {parts.software.running}})
     parts.software.settle()
 
 
@@ -31,6 +36,7 @@ def erase_rubbish(parts: Parts) -> None:
     """At each start: keys that no record names, and what writes that were cut short left behind."""
     _erase_keys(parts, parts.host.record.referenced_keys)
     parts.vault.erase_leftovers()
+    parts.manifests.erase_leftovers()
     parts.software_store.erase_unused()
 
 
@@ -46,6 +52,5 @@ def _erase_certificates(parts: Parts, keep: frozenset[bytes]) -> None:
     parts.vault.erase_certificates([n for n in parts.vault.certificate_names() if n not in keep | chain])
 
 
-def _erase_manifests(parts: Parts, keep: frozenset[SuitDigest]) -> None:
-    kept = {digest.digest for digest in keep}
-    parts.vault.erase_manifests([name for name in parts.vault.manifest_names() if name not in kept])
+def _erase_manifests(parts: Parts, keep: Collection[bytes]) -> None:
+    parts.manifests.erase([name for name in parts.manifests.names() if name not in keep])

@@ -188,14 +188,8 @@ class Management:
         self._parts.log.info("certificate_adopted", key=issued.key.hex())
 
     async def _install(self) -> None:
-        if await self._parts.firmware.process(self._fetch, beside=False):
+        if self._parts.firmware.updating and await self._parts.firmware.install():
             await self._restart()
-
-    async def _fetch(self, uri: str) -> bytes:
-        """A payload of the present provider's manifest: a CoAP server is judged like its own."""
-        parts, account = self._parts, self._parts.host.record.account
-        server = Peer(uri, Role.SERVER, account.anchors_for(AnchorRole.UPDATE), beneath_permanent(account.anchors))
-        return await parts.payloads.fetch(uri, server, parts.credentials.operational() or parts.credentials.factory())
 
     async def _restart(self) -> None:
         """What a restart means to others: the session is gone, and so is everything volatile."""

@@ -14,13 +14,16 @@ from device_client.emulator.life.credentials import Credentials
 from device_client.emulator.life.enrolling import Enroller
 from device_client.emulator.life.host import TransferHost
 from device_client.emulator.life.links import Links
-from device_client.emulator.life.payloads import Payloads
+from device_client.emulator.life.provider import firmware_authority, is_moving
 from device_client.emulator.life.sessions import Sessions
-from device_client.emulator.life.software import Software
+from device_client.emulator.life.sources import Sources
 from device_client.emulator.life.trust import Trust
 from device_client.emulator.log import Logger
 from device_client.emulator.lwm2m.device_object import DeviceObject
 from device_client.emulator.lwm2m.dispatch import Dispatcher
+from device_client.emulator.lwm2m.firmware.component import Component
+from device_client.emulator.lwm2m.firmware.objects import firmware_update
+from device_client.emulator.lwm2m.firmware.suit_report import ReportObject
 from device_client.emulator.lwm2m.reading import BY_VERSION
 from device_client.emulator.lwm2m.registration import VERSION
 from device_client.emulator.lwm2m.standard.device import device_object
@@ -28,25 +31,29 @@ from device_client.emulator.lwm2m.standard.sensors import location, reset_extrem
 from device_client.emulator.lwm2m.standard.simulation import Simulation
 from device_client.emulator.lwm2m.transfer.access import TransferAccess
 from device_client.emulator.lwm2m.transfer.enrollment import enrollment_object
-from device_client.emulator.lwm2m.transfer.firmware import Firmware
 from device_client.emulator.lwm2m.transfer.server import server_object
-from device_client.emulator.lwm2m.transfer.suit_report import ReportObject
 from device_client.emulator.lwm2m.transfer.trust_transfer import Nonce, fallback_object, transfer_object
 from device_client.emulator.lwm2m.tree import ObjectTree
 from device_client.emulator.orders import Order, Orders
 from device_client.emulator.settings import Pauses, RunSettings
+from device_client.emulator.software.payloads import Payloads
+from device_client.emulator.software.software import Software
+from device_client.emulator.software.suit_packages import SuitPackages
 from device_client.emulator.storage import identity
+from device_client.emulator.storage.agreement_keys import AgreementKeys
 from device_client.emulator.storage.files import DeviceFiles
 from device_client.emulator.storage.identity import FactoryRecord
+from device_client.emulator.storage.manifests import Manifests
 from device_client.emulator.storage.preferences import PreferencesFile
 from device_client.emulator.storage.record_file import RecordFile
 from device_client.emulator.storage.software import SoftwareStore
 from device_client.emulator.storage.vault import Vault
 from device_client.emulator.transport.wire import WireMeter
 from objects.model import MODEL
+from suit.digest import Digest
 from suit.recipient import DeviceDescription
 from trust_transfer.device.facts import Facts, Pace
-from trust_transfer.device.record import UNDECIDED
+from trust_transfer.messages.values import SuitDigest
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +75,11 @@ class Parts:
     factory: FactoryRecord
     vault: Vault
     preferences: PreferencesFile
+    manifests: Manifests
     software_store: SoftwareStore
     software: Software
-    firmware: Firmware
-    payloads: Payloads
+    agreement_keys: AgreementKeys
+    firmware: Component
     report: ReportObject
     nonce: Nonce
     host: TransferHost
@@ -111,17 +119,18 @@ def assemble(files: DeviceFiles, outside: Surroundings) -> Parts:
     """The device whose directory this is. Raises StorageError when it was not installed or is damaged."""
     factory = identity.load(files)
     installed = factory.require()
-    vault, preferences, store = Vault(files), PreferencesFile(files), SoftwareStore(files)
+    vault, preferences, agreement_keys = Vault(files), PreferencesFile(files), AgreementKeys(files)
+    store, manifests = SoftwareStore(files), Manifests(files)
     description = DeviceDescription(installed.vendor_id, installed.class_id)
-    software = Software(store, vault, description, outside.log)
+    software = Software(store, manifests, description, agreement_keys.openers, outside.log)
     nonce, orders = Nonce(), Orders()
     pace = Pace(outside.settings.retry_min, outside.settings.retry_max)
     permanent = installed.permanent_anchor.public_bytes(Encoding.DER)
 
     def facts() -> Facts:
         return Facts(
-            running=software.running,
-            manifests=software.signed_by(host.record.account.authorities.firmware),
+            running=named(software.running),
+            manifests=frozenset(map(named, software.signed_by(host.record.account.authorities.firmware))),
             nonce=nonce.value,
             permanent_anchor=permanent,
             pace=pace,
@@ -153,12 +162,32 @@ def assemble(files: DeviceFiles, outside: Surroundings) -> Parts:
         now=no_earlier_than_known,
         renew_at=outside.settings.renew_at,
     )
-    firmware = Firmware(
-        store, software, lambda: firmware_authority(host), lambda: orders.give(Order.FIRMWARE), outside.log
+    report = ReportObject([software], agreement_keys, lambda: credentials.factory().private_key)
+    sources = Sources(host, credentials, sessions, lab=installed.lab)
+
+    def touch() -> None:
+        dispatcher.tree.touch()
+
+    def pauses() -> Pauses:
+        return Pauses(outside.settings.retry_min, outside.settings.retry_max, outside.rng)
+
+    firmware = Component(
+        "firmware",
+        packages=SuitPackages(
+            software,
+            lambda: firmware_authority(host.record),
+            Payloads(sources.source, pauses, outside.log).fetch,
+            outside.log,
+            beside=lambda: is_moving(host.record),
+        ),
+        open_source=sources.source,
+        pauses=pauses,
+        now=outside.now,
+        touch=touch,
+        log=outside.log,
+        files=files,
+        ordered=lambda: orders.give(Order.FIRMWARE),
     )
-    report = ReportObject(software, lambda: credentials.factory().private_key)
-    pauses = Pauses(outside.settings.retry_min, outside.settings.retry_max, outside.rng)
-    payloads = Payloads(sessions, lambda: pauses, outside.log, lab=installed.lab)
     place, walk = location(MODEL, outside.now)
     thermometers, warm = temperature(MODEL)
     objects = (
@@ -168,7 +197,7 @@ def assemble(files: DeviceFiles, outside: Surroundings) -> Parts:
             lambda: orders.give(Order.UPDATE),
         ),
         device_object(factory.endpoint, outside.now, lambda: orders.give(Order.REBOOT)),
-        firmware.object(),
+        firmware_update(MODEL, firmware),
         report.object(),
         transfer_object(host, nonce),
         enrollment_object(host, credentials, vault, preferences, lambda: orders.give(Order.ENROLL)),
@@ -186,10 +215,11 @@ def assemble(files: DeviceFiles, outside: Surroundings) -> Parts:
         factory=factory,
         vault=vault,
         preferences=preferences,
+        manifests=manifests,
         software_store=store,
         software=software,
+        agreement_keys=agreement_keys,
         firmware=firmware,
-        payloads=payloads,
         report=report,
         nonce=nonce,
         host=host,
@@ -205,9 +235,6 @@ def assemble(files: DeviceFiles, outside: Surroundings) -> Parts:
     )
 
 
-def firmware_authority(host: TransferHost) -> bytes:
-    """Whose manifests object 5 takes now: in a transfer the next provider's, who alone can write it then."""
-    record = host.record
-    if record.state in UNDECIDED and record.order is not None:
-        return record.order.destination.authorities.firmware
-    return record.account.authorities.firmware
+def named(digest: Digest) -> SuitDigest:
+    """A manifest's digest as the transfer's messages have it."""
+    return SuitDigest(digest.alg, digest.digest)

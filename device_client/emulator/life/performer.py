@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from device_client.emulator.life.housekeeping import erase_for_reset, erase_left_behind
 from device_client.emulator.life.links import Relation
-from device_client.emulator.life.parts import Parts
+from device_client.emulator.life.parts import Parts, named
 from device_client.emulator.life.renewal import MAX_WAIT
 from device_client.emulator.life.sessions import TEMPORARY, is_final, wait_of
 from device_client.emulator.life.trust import Peer, beneath_permanent
@@ -20,6 +20,7 @@ from device_client.emulator.transport.coap import SessionLost
 from device_pki.path import PathError
 from device_pki.roles import Role
 from enrollment.est.client import EstAnswerError
+from objects.firmware import UpdateResult
 from secure_coap.errors import CoapError
 from suit.errors import SuitError, SuitReason
 from trust_transfer.device.actions import (
@@ -101,6 +102,8 @@ class Performer:
 
     def _start_agreed_image(self, action: StartAgreedImage) -> None:
         self._parts.software.return_to_agreed()
+        self._parts.firmware.reset(UpdateResult.INITIAL)
+        self._parts.agreement_keys.forget_shared()
 
     def _forget_nonce(self, action: ForgetNonce) -> None:
         self._parts.nonce.forget()
@@ -112,12 +115,12 @@ class Performer:
         parts.forget_volatile()
         try:
             erase_for_reset(parts, action)
-            parts.software.reset(action.agreed_state, parts.host.record.account.authorities.firmware)
+            parts.software.reset(action.agreed_state.digest, parts.host.record.account.authorities.firmware)
         except SuitError as error:
             parts.log.warning("reset_failed", problem=str(error))
             return StepFailed(State.RESETTING, final=error.reason is not SuitReason.STORE, result=Result.RESET)
         parts.log.info("restarted", running=parts.software.running.digest.hex())
-        return ResetDone(parts.software.running)
+        return ResetDone(named(parts.software.running))
 
     async def _enroll(self, action: Enroll) -> Event:
         parts = self._parts
@@ -198,7 +201,7 @@ class Performer:
             return self._failed(State.UPDATING, error, Result.UPDATE)
         finally:
             await link.close()
-        if not await parts.firmware.process(lambda uri: parts.payloads.fetch(uri, server, identity), beside=True):
+        if not await parts.firmware.install():
             return StepFailed(State.UPDATING, final=True, result=Result.UPDATE)
         return StepSucceeded(State.UPDATING)
 

@@ -22,9 +22,11 @@ from device_client.emulator.plain.equipment import Workshop
 from device_client.emulator.plain.first_accounts import first_accounts
 from device_client.emulator.plain.server_life import ServerLife
 from device_client.emulator.plain.settings import ClientSettings
+from device_client.emulator.plain.signing import SigningKey
 from device_client.emulator.settings import Pauses
 from device_client.emulator.signal import Signal
-from device_client.emulator.storage.files import DeviceFiles
+from device_client.emulator.storage.files import DeviceFiles, Files
+from device_client.emulator.storage.memory import MemoryFiles
 from device_client.emulator.transport.wire import WireMeter
 from objects.core_versions import core_versions
 from objects.model import MODEL
@@ -54,6 +56,8 @@ class PlainDevice:
         if files is not None:
             files.make()
             self.accounts.keep_in(files)
+        kept: Files = MemoryFiles() if files is None else files
+        signing = SigningKey(kept, lambda: next(iter(self.accounts.servers()), None))
         workshop = Workshop(
             settings,
             self.model,
@@ -62,7 +66,8 @@ class PlainDevice:
             rng=rng,
             touch=self._touch,
             log=log,
-            files=files,
+            files=kept,
+            signs=signing.get,
         )
         self._equipment = workshop.equip(endpoint, self._rebooting.set)
         objects = (*self.accounts.objects.values(), *self._equipment.objects)
@@ -95,6 +100,7 @@ class PlainDevice:
     async def _live(self, switched_off: asyncio.Future[Any]) -> None:
         """From a start to the next one, or to the end."""
         self._rebooting.clear()
+        self._equipment.restarted()
         self._log.info("started")
         self.started = True
         life: asyncio.Future[Any] = asyncio.ensure_future(self._work())

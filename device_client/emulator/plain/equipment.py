@@ -8,11 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from cose.keys import PrivateKey
 from device_client.emulator.log import Logger
 from device_client.emulator.lwm2m.device_object import DeviceObject
-from device_client.emulator.lwm2m.firmware.component import Component
+from device_client.emulator.lwm2m.firmware.component import FOLDER, Component
 from device_client.emulator.lwm2m.firmware.objects import advanced_firmware_update, firmware_update
-from device_client.emulator.lwm2m.firmware.packages import FileScratch, Kind, MemoryScratch, Scratch, plain, suit
+from device_client.emulator.lwm2m.firmware.packages import Packages, PlainPackages
+from device_client.emulator.lwm2m.firmware.suit_report import ReportObject
 from device_client.emulator.lwm2m.standard.connectivity import connectivity_monitoring, connectivity_statistics
 from device_client.emulator.lwm2m.standard.device import client_device_object
 from device_client.emulator.lwm2m.standard.sensors import location, temperature
@@ -21,13 +23,20 @@ from device_client.emulator.lwm2m.standard.test_object import test_object
 from device_client.emulator.plain.downloads import Downloads
 from device_client.emulator.plain.settings import ClientSettings
 from device_client.emulator.settings import Pauses
-from device_client.emulator.storage.files import DeviceFiles
+from device_client.emulator.software.payloads import Payloads
+from device_client.emulator.software.software import Software
+from device_client.emulator.software.suit_packages import SuitPackages
+from device_client.emulator.storage.agreement_keys import AgreementKeys
+from device_client.emulator.storage.files import Files
+from device_client.emulator.storage.manifests import Manifests
+from device_client.emulator.storage.software import SoftwareStore
 from device_client.emulator.transport.wire import WireMeter
 from objects.model import ObjectModel
+from suit.recipient import DeviceDescription
 
-FOLDER: Final = "firmware"
 COMPONENTS: Final = ("application", "modem")
 """Of object 33629."""
+FIRST_IMAGE: Final = b"the image a standard client is born with"
 
 
 @dataclass(slots=True)
@@ -37,6 +46,14 @@ class Equipment:
     objects: list[DeviceObject] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     components: list[Component] = field(default_factory=list)
+    software: list[Software] = field(default_factory=list)
+    """What components hold whose packages are SUIT envelopes."""
+    report: ReportObject | None = None
+
+    def restarted(self) -> None:
+        """Forget what a restart loses."""
+        if self.report is not None:
+            self.report.forget()
 
     def add(self, made: DeviceObject, step: Step | None = None) -> None:
         self.objects.append(made)
@@ -57,8 +74,10 @@ class Workshop:
         rng: random.Random,
         touch: Callable[[], None],
         log: Logger,
-        files: DeviceFiles | None,
+        files: Files,
+        signs: Callable[[], PrivateKey],
     ) -> None:
+        """`signs` gives the key that signs SUIT reports."""
         self._settings = settings
         self._model = model
         self._meter = meter
@@ -67,6 +86,8 @@ class Workshop:
         self._touch = touch
         self._log = log
         self._files = files
+        self._signs = signs
+        self._keys = AgreementKeys(files)
 
     def equip(self, endpoint: str, reboot: Callable[[], None]) -> Equipment:
         """Object 3 and what the settings ask for. Raises StorageError when what is kept of the firmware is damaged."""
@@ -84,37 +105,53 @@ class Workshop:
         }
         for word in self._settings.objects:
             makers[word](equipment)
+        if equipment.software:
+            self._keys.make_first()
+            equipment.report = ReportObject(equipment.software, self._keys, self._signs)
+            equipment.add(equipment.report.object())
         return equipment
 
     def _firmware(self, equipment: Equipment) -> None:
-        component = self._component("firmware")
-        equipment.components.append(component)
+        component = self._component("firmware", equipment)
         equipment.add(firmware_update(self._model, component))
 
     def _advanced_firmware(self, equipment: Equipment) -> None:
-        components = [self._component(name) for name in COMPONENTS]
-        equipment.components += components
+        components = [self._component(name, equipment) for name in COMPONENTS]
         equipment.add(advanced_firmware_update(self._model, components))
 
-    def _component(self, name: str) -> Component:
-        run = self._settings.run
-        return Component(
-            f"{FOLDER}/{name}" if self._files is not None else name,
-            scratch=self._scratch(name),
-            kind=self._kind(),
+    def _component(self, name: str, equipment: Equipment) -> Component:
+        component = Component(
+            name,
+            packages=self._packages(name, equipment),
             open_source=self._downloads.source,
-            pauses=lambda: Pauses(run.retry_min, run.retry_max, self._rng),
+            pauses=self._pauses,
             now=_now,
             touch=self._touch,
             log=self._log,
             files=self._files,
         )
+        equipment.components.append(component)
+        return component
 
-    def _scratch(self, name: str) -> Scratch:
-        return MemoryScratch() if self._files is None else FileScratch(self._files, f"{FOLDER}/{name}.package")
+    def _packages(self, name: str, equipment: Equipment) -> Packages:
+        """SUIT envelopes where the settings name an authority for them; each component has software of its own."""
+        authority = self._settings.firmware_authority
+        if not authority:
+            return PlainPackages()
+        place = f"{FOLDER}/{name}/"
+        software = Software(
+            SoftwareStore.opened(self._files, place, FIRST_IMAGE),
+            Manifests(self._files, place),
+            DeviceDescription(self._settings.vendor_id, self._settings.class_id),
+            self._keys.openers,
+            self._log,
+        )
+        equipment.software.append(software)
+        payloads = Payloads(self._downloads.source, self._pauses, self._log)
+        return SuitPackages(software, lambda: authority, payloads.fetch, self._log)
 
-    def _kind(self) -> Kind:
-        return suit(self._settings.firmware_authority) if self._settings.firmware_authority else plain
+    def _pauses(self) -> Pauses:
+        return Pauses(self._settings.run.retry_min, self._settings.run.retry_max, self._rng)
 
 
 def _now() -> int:

@@ -27,6 +27,8 @@ OBJECTS: Final = (
 PORTS: Final = {"coap": 5683, "coaps": 5684}
 AWAKE: Final = 93.0
 """Seconds a sleeping device stays awake after an exchange: MAX_TRANSMIT_WAIT (RFC 7252 section 4.8.2)."""
+UUID: Final = 16
+"""Bytes."""
 MIN_PSK: Final = 16
 """Bytes of a pre-shared key (security rule 30)."""
 
@@ -87,6 +89,9 @@ class ClientSettings:
     send_every: float = 60.0
     firmware_authority: bytes = b""
     """Authority key by which packages are SUIT envelopes; without one any bytes are a package."""
+    vendor_id: bytes = b""
+    class_id: bytes = b""
+    """SUIT identifiers, UUIDs of 16 bytes: what the manifests are made for."""
     install_seconds: float = 1.0
     """How long an update takes."""
     run: RunSettings = field(default_factory=RunSettings)
@@ -103,6 +108,9 @@ class ClientSettings:
             raise ValueError("--lifetime, --awake, --period: seconds above 0; --jitter, --install-seconds: 0 or more")
         if self.send_every <= 0 or (self.send and self.version == "1.0"):
             raise ValueError("--send-every is seconds above 0, and --send needs a --version that knows it: 1.1 or 1.2")
+        suit = (bool(self.firmware_authority), len(self.vendor_id) == UUID, len(self.class_id) == UUID)
+        if any(suit) and not all(suit):
+            raise ValueError("--firmware-authority, --vendor-id and --class-id belong together")
         unknown = [word for word in self.objects if word not in OBJECTS]
         if unknown:
             raise ValueError(f"--objects knows no {unknown[0]!r}: choose from {', '.join(OBJECTS)}")

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 MAX_FILE = 16 * 1024 * 1024
 """Largest file read back, bytes."""
@@ -22,6 +23,37 @@ _PRIVATE_DIRECTORY = 0o700
 
 class StorageError(OSError):
     """The device cannot keep or find what it must: the message names the file and what to do."""
+
+
+class Files(Protocol):
+    """Files by relative names. Every method raises StorageError when it cannot do its work."""
+
+    def write(self, name: str, data: bytes) -> None:
+        """Replace the file in one durable step."""
+
+    def append(self, name: str, data: bytes) -> None:
+        """Add to a file, not durably: a power cut may lose the end of it."""
+
+    def read(self, name: str) -> bytes:
+        """The whole file, which is there."""
+
+    def size(self, name: str) -> int:
+        """Bytes of the file; 0 when it is not there."""
+
+    def exists(self, name: str) -> bool:
+        """Whether there is such a file."""
+
+    def written_at(self, name: str) -> int:
+        """Orders the files that are there by when they were written last."""
+
+    def names(self, folder: str) -> Iterator[str]:
+        """Names of the files in a folder, sorted."""
+
+    def erase(self, name: str) -> None:
+        """Remove the file for good; nothing happens when it is gone already."""
+
+    def erase_leftovers(self, folder: str) -> None:
+        """Remove what writes that were cut short left behind."""
 
 
 class DeviceFiles:
@@ -96,8 +128,16 @@ class DeviceFiles:
                 f"{path} is missing: make and install the device first (lwm2m-device factory)"
             ) from error
 
+    def size(self, name: str) -> int:
+        """Bytes of the file; 0 when it is not there."""
+        return self.path(name).stat().st_size if self.exists(name) else 0
+
     def exists(self, name: str) -> bool:
         return self.path(name).exists()
+
+    def written_at(self, name: str) -> int:
+        """Nanoseconds since 1970."""
+        return self.path(name).stat().st_mtime_ns
 
     def names(self, folder: str) -> Iterator[str]:
         """Names of the finished files in a folder, sorted; a write cut short does not count."""

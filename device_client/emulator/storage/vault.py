@@ -1,4 +1,4 @@
-"""Keys, certificates and manifests, each in a file named by its own hash.
+"""Keys and certificates, each in a file named by its own hash.
 
 A file here means nothing by itself: only what the device's record names counts. So a record that changes in one write
 changes everything at once, and whatever it no longer names is rubbish to erase, later and as often as needed.
@@ -19,9 +19,6 @@ from device_client.emulator.storage.files import DeviceFiles, StorageError
 
 KEYS: Final = "keys"
 CERTIFICATES: Final = "certificates"
-MANIFESTS: Final = "manifests"
-MAX_MANIFESTS: Final = 8
-"""Manifests kept; the oldest written gives way."""
 
 
 class Vault:
@@ -69,22 +66,6 @@ class Vault:
     def certificate_names(self) -> list[bytes]:
         return self._names(CERTIFICATES)
 
-    def keep_manifest(self, digest: bytes, envelope: bytes, pinned: Collection[bytes]) -> None:
-        """Make a verified SUIT envelope durable; the oldest one not pinned gives way when there are too many."""
-        self._files.write(_name(MANIFESTS, digest, "suit"), envelope)
-        free = [name for name in self._names(MANIFESTS) if name != digest and name not in pinned]
-        free.sort(key=lambda name: self._files.path(_name(MANIFESTS, name, "suit")).stat().st_mtime_ns)
-        surplus = len(self._names(MANIFESTS)) - MAX_MANIFESTS
-        self.erase_manifests(free[: max(surplus, 0)])
-
-    def manifest(self, digest: bytes) -> bytes | None:
-        """The envelope whose manifest has this digest, or None."""
-        name = _name(MANIFESTS, digest, "suit")
-        return self._files.read(name) if self._files.exists(name) else None
-
-    def manifest_names(self) -> list[bytes]:
-        return self._names(MANIFESTS)
-
     def erase_keys(self, names: Collection[bytes]) -> None:
         for name in names:
             self._files.erase(_name(KEYS, name, "pem"))
@@ -93,13 +74,9 @@ class Vault:
         for name in names:
             self._files.erase(_name(CERTIFICATES, name, "der"))
 
-    def erase_manifests(self, digests: Collection[bytes]) -> None:
-        for digest in digests:
-            self._files.erase(_name(MANIFESTS, digest, "suit"))
-
     def erase_leftovers(self) -> None:
         """Remove what writes that were cut short left behind."""
-        for folder in (KEYS, CERTIFICATES, MANIFESTS):
+        for folder in (KEYS, CERTIFICATES):
             self._files.erase_leftovers(folder)
 
     def _names(self, folder: str) -> list[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ IMAGE = bytes(5000)
 MANIFEST = suit.Manifest.firmware_update(sequence_number=7, image=IMAGE, vendor_id=bytes(16), class_id=bytes(16))
 ENVELOPE = suit.sign(MANIFEST, KEY, payloads={suit.IMAGE_URI: IMAGE})
 FIRMWARE = "/api/v1/firmware"
+SUIT: dict[str, Any] = {"firmware_authority": authority_key(KEY.public_key()), "vendor_id": bytes(16), "class_id": bytes(16)}
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ async def test_a_manifest_goes_to_a_device_that_knows_its_signer(folder: Path, a
         shown = (await admin.get(f"{FIRMWARE}/{added['digest']}")).json()
         assert shown["signed_by"]["thumbprint"] == thumbprint(KEY.public_key()).hex()
         assert [one["digest"] for one in (await admin.get(FIRMWARE)).json()] == [added["digest"]]
-        async with client(role.nosec[1], firmware_authority=authority_key(KEY.public_key())):
+        async with client(role.nosec[1], **SUIT):
             await until(lambda: role.server.sessions.is_online("sensor"))
             ordered = await admin.post(f"{FIRMWARE}/{added['digest']}/pushes", json={"device": "sensor"})
             (number,) = ordered.json()["updates"]

@@ -50,6 +50,10 @@ class Source(Protocol):
         """
 
 
+OpenSource: TypeAlias = Callable[[str], Source]
+"""The source behind a URI. Raises PackageRefused."""
+
+
 async def fetch(source: Source, scratch: Scratch, etag: bytes, progress: Progress) -> None:
     """Fill `scratch`; `progress` is told after each piece.
 

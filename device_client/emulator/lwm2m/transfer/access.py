@@ -17,15 +17,18 @@ from trust_transfer.messages.numbers import State
 
 DEVICE: Final = MODEL["Device"].id
 FIRMWARE: Final = MODEL["Firmware Update"].id
-REPORT: Final = MODEL["SUIT Report"].id
+REPORT: Final = MODEL["SUIT Report"]
 TRANSFER: Final = MODEL["Trust Transfer"]
 FALL_BACK: Final = MODEL["Fallback"]["Fall Back"].path()
 
 _READABLE: Final[Mapping[Source, frozenset[int]]] = {
     Source.STRANGER: frozenset({TRANSFER.id}),
-    Source.UPDATE_SESSION: frozenset({DEVICE, FIRMWARE, REPORT, TRANSFER.id}),
+    Source.UPDATE_SESSION: frozenset({DEVICE, FIRMWARE, REPORT.id, TRANSFER.id}),
 }
 """Objects whose reading is allowed to those who are not the current server."""
+
+_UPDATE_SESSION: Final = frozenset({REPORT["Nonce"].path(), REPORT["Group Key"].path(), FALL_BACK})
+"""What the next provider may write or execute in an update session, beside all of object 5."""
 
 _DECIDED_BY_THE_STATE_TABLE: Final = frozenset(
     {
@@ -60,7 +63,7 @@ class TransferAccess:
         if operation is Operation.READ:
             return None if _may_read(source, path) else unauthorized("this account may not read that")
         if source is Source.UPDATE_SESSION:
-            return None if path.object in {FIRMWARE, REPORT} or path == FALL_BACK else _not_yours()
+            return None if path.object == FIRMWARE or path in _UPDATE_SESSION else _not_yours()
         if source is Source.STRANGER:
             return _not_yours()
         if state in UNDECIDED and path not in _DECIDED_BY_THE_STATE_TABLE:
