@@ -73,7 +73,7 @@ def test_what_one_side_names_the_other_finds(pki: Pki, encoding: str, by_referen
 def test_a_reference_that_may_mean_two_certificates_means_none(pki: Pki) -> None:
     one, other = device_of(pki), device_of(pki, "device-2")
     reference = certificate_identity(one.key, [one.certificate], by_reference=True).id_cred
-    for known in ({}, {one.certificate, other.certificate}):
+    for known in ((), (one.certificate, other.certificate)):
         with pytest.raises(UnknownCredential, match="send it by value"):
             knowing(pki, *known).resolve(reference, NOW)
 
