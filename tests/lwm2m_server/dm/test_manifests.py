@@ -20,7 +20,11 @@ IMAGE = bytes(5000)
 MANIFEST = suit.Manifest.firmware_update(sequence_number=7, image=IMAGE, vendor_id=bytes(16), class_id=bytes(16))
 ENVELOPE = suit.sign(MANIFEST, KEY, payloads={suit.IMAGE_URI: IMAGE})
 FIRMWARE = "/api/v1/firmware"
-SUIT: dict[str, Any] = {"firmware_authority": authority_key(KEY.public_key()), "vendor_id": bytes(16), "class_id": bytes(16)}
+SUIT: dict[str, Any] = {
+    "firmware_authority": authority_key(KEY.public_key()),
+    "vendor_id": bytes(16),
+    "class_id": bytes(16),
+}
 
 
 @pytest.fixture
