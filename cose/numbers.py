@@ -49,6 +49,7 @@ class Algorithm(IntEnum):
     ES256 = -7
     EDDSA = -8
     ESP256 = -9
+    SHA_256_64 = -15
     SHA_256 = -16
     ED25519 = -19
     ECDH_ES_A128KW = -29

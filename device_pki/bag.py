@@ -1,7 +1,7 @@
-"""x5bag: an unordered bag of X.509 certificates in CBOR (RFC 9360, COSE_X509).
+"""Bags and chains of certificates in CBOR: X.509 (x5bag, x5chain; RFC 9360) and C509 (c5b, c5c; its section 3.4).
 
 One certificate alone is a bare byte string; two or more are an array of byte strings. Each form is required exactly
-where it applies, so that a bag has one encoding.
+where it applies, so that a bag has one encoding. A chain has the same form, its order counts.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from cryptography import x509
 
 from cose.cbor import CborError, decode, encode
+from device_pki.c509 import C509Certificate, C509Error, decode_certificate
 from device_pki.certificates import MAX_CERTIFICATE_SIZE, CertificateError, load_certificate
 
 
@@ -25,7 +26,7 @@ class BagReason(enum.Enum):
 
 
 class BagError(ValueError):
-    """A byte string that is no x5bag."""
+    """A byte string that is no bag."""
 
     def __init__(self, reason: BagReason, detail: str) -> None:
         super().__init__(f"{reason.value}: {detail}")
@@ -34,20 +35,31 @@ class BagError(ValueError):
 
 def encode_x5bag(ders: Sequence[bytes]) -> bytes:
     """Return the x5bag of the given DER certificates, in their order. Raises `BagError` when there are none."""
-    if not ders:
-        raise BagError(BagReason.EMPTY, "a bag holds at least one certificate")
-    return encode(ders[0] if len(ders) == 1 else list(ders))
+    return _bag(ders)
 
 
 def decode_x5bag(data: bytes, max_items: int) -> list[x509.Certificate]:
     """Return the certificates of an x5bag in the order of the bag; raise `BagError` for anything else."""
-    items = _items(data, max_items)
-    if len(items) > max_items:
-        raise BagError(BagReason.TOO_MANY, f"{len(items)} certificates, at most {max_items} are taken; split the bag")
-    return [_certificate(item) for item in items]
+    return [_certificate(item) for item in _items(data, max_items)]
 
 
-def _items(data: bytes, max_items: int) -> list[object]:
+def encode_c5b(certificates: Sequence[bytes]) -> bytes:
+    """Return the c5b (or c5c) of C509 certificates, in their order. Raises `BagError` when there are none."""
+    return _bag(certificates)
+
+
+def decode_c5b(data: bytes, max_items: int) -> list[C509Certificate]:
+    """Return the certificates of a c5b (or c5c) in their order; raise `BagError` for anything else."""
+    return [_c509_certificate(item) for item in _items(data, max_items)]
+
+
+def _bag(certificates: Sequence[bytes]) -> bytes:
+    if not certificates:
+        raise BagError(BagReason.EMPTY, "a bag holds at least one certificate")
+    return encode(certificates[0] if len(certificates) == 1 else list(certificates))
+
+
+def _items(data: bytes, max_items: int) -> list[bytes]:
     try:
         value = decode(data, max_size=max_items * (MAX_CERTIFICATE_SIZE + 3) + 9, max_depth=2)
     except CborError as error:
@@ -60,12 +72,21 @@ def _items(data: bytes, max_items: int) -> list[object]:
         raise BagError(BagReason.MALFORMED, "one certificate alone is a bare byte string (RFC 9360)")
     if not value:
         raise BagError(BagReason.EMPTY, "a bag holds at least one certificate")
+    if len(value) > max_items:
+        raise BagError(BagReason.TOO_MANY, f"{len(value)} certificates, at most {max_items} are taken; split the bag")
+    if not all(isinstance(item, bytes) for item in value):
+        raise BagError(BagReason.CERTIFICATE, "an item is no byte string")
     return list(value)
 
 
-def _certificate(item: object) -> x509.Certificate:
-    if not isinstance(item, bytes):
-        raise BagError(BagReason.CERTIFICATE, "an item is no byte string")
+def _c509_certificate(item: bytes) -> C509Certificate:
+    try:
+        return decode_certificate(item)
+    except C509Error as error:
+        raise BagError(BagReason.CERTIFICATE, str(error)) from error
+
+
+def _certificate(item: bytes) -> x509.Certificate:
     try:
         return load_certificate(item)
     except CertificateError as error:

@@ -5,16 +5,14 @@ A reference costs a few bytes where both sides hold the credential; by value it 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from cose import cbor
+from device_pki.references import c5t, x5t
 from secure_coap.edhoc.numbers import CredentialHeader
 
-SHA_256_64: Final = -15
-"""COSE's number of SHA-256 cut to eight bytes, the shortest hash a reference may have (RFC 9054)."""
 _URLS: Final = (CredentialHeader.X5U, CredentialHeader.C5U)
 
 
@@ -34,12 +32,12 @@ class IdCred:
     @classmethod
     def of_x5t(cls, der: bytes) -> IdCred:
         """By the hash of an X.509 certificate's DER (RFC 9360): 13 bytes in all."""
-        return cls({int(CredentialHeader.X5T): _hash(der)})
+        return cls({int(CredentialHeader.X5T): x5t(der)})
 
     @classmethod
     def of_c5t(cls, c509: bytes) -> IdCred:
         """By the hash of an encoded C509 certificate: 13 bytes in all."""
-        return cls({int(CredentialHeader.C5T): _hash(c509)})
+        return cls({int(CredentialHeader.C5T): c5t(c509)})
 
     # --- by value ---
 
@@ -88,10 +86,6 @@ class IdCred:
     def encode(self) -> bytes:
         """The header map, as it is authenticated."""
         return cbor.encode(dict(self.headers))
-
-
-def _hash(certificate: bytes) -> list[Any]:
-    return [SHA_256_64, hashlib.sha256(certificate).digest()[:8]]
 
 
 def _chain(chain: Sequence[bytes]) -> bytes | list[bytes]:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cose.cbor import encode
-from device_pki.bag import BagError, BagReason, decode_x5bag, encode_x5bag
+from device_pki.bag import BagError, BagReason, decode_c5b, decode_x5bag, encode_c5b, encode_x5bag
+from device_pki.c509 import encode_certificate
 from device_pki.certificates import MAX_CERTIFICATE_SIZE
 from device_pki.fingerprints import der
 from tests.device_pki.builders import root
@@ -52,6 +53,23 @@ def test_anything_else_is_refused_by_name(data: bytes, reason: BagReason) -> Non
 def test_an_empty_bag_cannot_be_made() -> None:
     with pytest.raises(BagError):
         encode_x5bag([])
+
+
+C509S = [encode_certificate(certificate) for certificate in CERTIFICATES]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_bag_of_c509_has_the_same_form(count: int) -> None:
+    data = encode_c5b(C509S[:count])
+    assert [certificate.to_x509() for certificate in decode_c5b(data, 3)] == CERTIFICATES[:count]
+    assert data == encode(C509S[0] if count == 1 else C509S[:count])
+
+
+@pytest.mark.parametrize("item", [b"", DERS[0], C509S[0] + b"\0", encode(C509S[0])])
+def test_a_bag_of_c509_holds_nothing_else(item: bytes) -> None:
+    with pytest.raises(BagError) as refused:
+        decode_c5b(encode(item), 3)
+    assert refused.value.reason is BagReason.CERTIFICATE
 
 
 @given(st.binary(max_size=200) | st.builds(lambda cut: encode_x5bag(DERS)[:cut], st.integers(0, 1200)))
