@@ -6,10 +6,13 @@ BIN     := $(VENV)/bin
 # What tests and benchmarks meet: OpenSSL's and libcoap's commands, Leshan's Java libraries, a PKCS#11 token.
 TEST_PACKAGES := curl openssl libcoap3-bin default-jdk-headless maven softhsm2
 
-.PHONY: demo test lint soak bench clean
+.PHONY: demo sizes test lint soak bench clean
 
 demo: $(VENV)/.ready
 	@$(BIN)/lwm2m-server demo --devices $(DEVICES)
+
+sizes: $(VENV)/.ready
+	@$(BIN)/lwm2m-server sizes
 
 test: $(VENV)/.ready-dev lint
 	@tools/debian-packages $(TEST_PACKAGES)

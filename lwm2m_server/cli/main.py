@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lwm2m_server.cli import setup
+from lwm2m_server.cli import setup, sizes
 from lwm2m_server.cli.common import Exit, fail
 
 app = typer.Typer(
@@ -42,6 +42,7 @@ def serve(
 
 app.command()(setup.init)
 app.command("install-certificate")(setup.install_certificate)
+app.command("sizes")(sizes.sizes)
 
 
 def _add_subcommands() -> None:

@@ -116,7 +116,7 @@ class Acceptance:
                     certificate, (), anchors=self._permanent, role=Role.FACTORY_DEVICE, now=self._clock.datetime()
                 )
             except PathError as error:
-                raise Rejected(f"the factory certificate of {entry.info.endpoint}: {error}", "certificate") from error
+                raise Rejected(f"the factory certificate of {entry.name}: {error}", "certificate") from error
             name = endpoint_name(certificate)
             if entry.info.endpoint not in {None, name} or name in found:
                 raise Rejected(f"the list and the certificate of {name} do not agree", "device_list")
@@ -204,7 +204,7 @@ def _certificate(entry: DeviceEntry, bags: Mapping[bytes, x509.Certificate]) -> 
         try:
             return load_certificate(entry.certificate)
         except CertificateError as error:
-            raise Rejected(f"the factory certificate of {entry.info.endpoint}: {error}", "certificate") from error
+            raise Rejected(f"the factory certificate of {entry.name}: {error}", "certificate") from error
     if entry.kind is CertificateKind.C509:
         raise Rejected("C509 factory certificates belong to the compact profile", "certificate")
     if entry.certificate not in bags:

@@ -57,7 +57,7 @@ def _check_window(template: TransferTemplate, entries: Sequence[DeviceEntry], pa
     _require(length <= allowed, "window", f"it lasts {length} s, at most {allowed} s are agreed")
     for entry in entries:
         overlap = min(entry.info.latest, template.not_after) - max(entry.info.earliest, template.not_before)
-        _require(overlap > 0, "window", f"it leaves no time for {entry.info.endpoint}")
+        _require(overlap > 0, "window", f"it leaves no time for {entry.name}")
 
 
 def _check_uri(uri: str, prefixes: Sequence[str], name: str, *, lab: bool) -> None:

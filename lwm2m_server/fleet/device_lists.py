@@ -124,20 +124,31 @@ class DeviceLists:
     ) -> list[Document]:
         manifest = await manifest_of(connection, plan.agreed_state)
         assert manifest is not None and manifest.sequence_number is not None, "checked with the plan"
-        digest = SuitDigest(Algorithm.SHA_256, plan.agreed_state)
-        states = (SoftwareState(digest, sequence_number=manifest.sequence_number),)
-        now = self._clock.seconds()
-        parts = split(entries, MAX_LIST)
-        chunks = [
-            DeviceUpdateInfo(part, now, states, None, plan.group, (number, len(parts))).encode()
-            for number, part in enumerate(parts)
-        ]
-        cti, key = transfer_id(chunks), self._key
+        state = SoftwareState(
+            SuitDigest(Algorithm.SHA_256, plan.agreed_state), sequence_number=manifest.sequence_number
+        )
+        now, key = self._clock.seconds(), self._key
+        chunks = list_chunks(entries, state, plan.group, now)
+        cti = transfer_id(chunks)
         documents = []
         for number, chunk in enumerate(chunks):
             jws = sign_detached(chunk, key.private_key, key.certificate, JwsTyp.DEVICES)
             documents.append(Document(cti, Kind.DEVICES, number, True, chunk, jws, now, None))
         return documents
+
+
+def list_chunks(entries: Sequence[DeviceEntry], state: SoftwareState, group: str, now: int) -> list[bytes]:
+    """The chunks of a list whose devices all are to be reset to `state`. `now`: seconds since 1970."""
+    parts = split(entries, MAX_LIST)
+    return [
+        DeviceUpdateInfo(part, now, (state,), None, group, (number, len(parts))).encode()
+        for number, part in enumerate(parts)
+    ]
+
+
+def list_entry(certificate: bytes, window: Window, seq: int) -> DeviceEntry:
+    """What a list says of a device with this factory certificate (DER), which names it; `seq` as it was last burned."""
+    return DeviceEntry(CertificateKind.X509, certificate, DeviceInfo(window.earliest, window.latest, seq=seq))
 
 
 async def _transferable(connection: AsyncConnection, plan: Plan) -> list[Device]:
@@ -152,14 +163,7 @@ async def _transferable(connection: AsyncConnection, plan: Plan) -> list[Device]
 def _entry(device: Device, plan: Plan) -> DeviceEntry:
     window = plan.device_windows.get(device.endpoint, plan.window)
     tenure = device.book.owned_tenure()
-    info = DeviceInfo(
-        window.earliest,
-        window.latest,
-        software=(0,),
-        endpoint=device.endpoint,
-        seq=seq_value(tenure.epoch, tenure.last_n),
-    )
-    return DeviceEntry(CertificateKind.X509, device.certificate, info)
+    return list_entry(device.certificate, window, seq_value(tenure.epoch, tenure.last_n))
 
 
 async def _same_list(connection: AsyncConnection, plan: Plan, entries: tuple[DeviceEntry, ...]) -> bytes | None:

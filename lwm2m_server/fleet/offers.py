@@ -17,7 +17,7 @@ from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.books import change_book
 from lwm2m_server.fleet.errors import Contradiction, FleetError, NotReady, Unknown
 from lwm2m_server.fleet.manifests import order_manifest
-from lwm2m_server.fleet.transfer_lookup import complete_list, find_transfer
+from lwm2m_server.fleet.transfer_lookup import complete_list, find_transfer, listed_devices
 from lwm2m_server.store import fleet as fleet_store
 from lwm2m_server.store import transfers as store
 from lwm2m_server.store.database import Database
@@ -29,7 +29,7 @@ from trust_transfer.messages.device_update_info import (
 from trust_transfer.messages.errors import MessageError
 from trust_transfer.messages.numbers import Form
 from trust_transfer.messages.template import TransferTemplate
-from trust_transfer.messages.transfer_message import Terms, endorsed_message, plain_message
+from trust_transfer.messages.transfer_message import Terms, endorsed_message, narrowed_window, plain_message
 from trust_transfer.messages.values import seq_value
 from trust_transfer.provider import old
 from trust_transfer.provider.book import BookEntry, BookError, Offer
@@ -43,6 +43,15 @@ class Offered:
 
     seqs: Mapping[str, int]
     skipped: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Offering:
+    """A transfer and its template, read and as the partner signed it."""
+
+    transfer: Transfer
+    template: TransferTemplate
+    raw: bytes
 
 
 class Offers:
@@ -73,56 +82,41 @@ class Offers:
             template = TransferTemplate.parse(stored.body, None)
             chunks = await complete_list(connection, cti)
             seqs, skipped = {}, {}
-            for info in (entry.info for chunk in chunks for entry in chunk.entries):
-                assert info.endpoint is not None, "lists made here name every device"
+            offering = _Offering(transfer, template, stored.body)
+            for endpoint, info in (await listed_devices(connection, chunks)).items():
                 try:
-                    seqs[info.endpoint] = await self._offer_one(connection, transfer, template, stored.body, info)
+                    seqs[endpoint] = await self._offer_one(connection, offering, endpoint, info)
                 except (BookError, MessageError, FleetError) as error:
-                    skipped[info.endpoint] = str(error)
+                    skipped[endpoint] = str(error)
         for endpoint in seqs:
             self._wake_device(endpoint)
         log.info("transfer_offered", transfer=cti.hex(), offered=len(seqs), skipped=len(skipped))
         return Offered(seqs, skipped)
 
     async def _offer_one(
-        self,
-        connection: AsyncConnection,
-        transfer: Transfer,
-        template: TransferTemplate,
-        template_raw: bytes,
-        info: DeviceInfo,
+        self, connection: AsyncConnection, offering: _Offering, endpoint: str, info: DeviceInfo
     ) -> int:
-        assert info.endpoint is not None
-        device = await fleet_store.device(connection, info.endpoint)
+        transfer, template = offering.transfer, offering.template
+        device = await fleet_store.device(connection, endpoint)
         if device is None:
-            raise Unknown(f"device {info.endpoint!r}")
+            raise Unknown(f"device {endpoint!r}")
         tenure = device.book.owned_tenure()
         for standing in tenure.open_offers:
             if standing.transfer_id == transfer.transfer_id:
                 return tenure.seq(standing)
             raise Contradiction(f"an offer of transfer {standing.transfer_id.hex()} is open; cancel it first")
         now = self._clock.seconds()
-        terms = Terms(
-            audience=info.endpoint,
-            seq=old.next_seq(device.book),
-            fallback_uri=self._fallback_uri,
-            not_before=max(info.earliest, template.not_before),
-            not_after=min(info.latest, template.not_after),
-            issued_at=now,
-        )
         if now >= min(info.latest, template.not_after):
             raise NotReady("the window has passed; prepare a new transfer")
-        message = self._message(transfer, template, template_raw, terms)
-        await change_book(connection, info.endpoint, _booking(terms, message, transfer, now), now)
-        await store.add_message(connection, Message(transfer.transfer_id, info.endpoint, terms.seq, message))
-        assert transfer.agreed_state is not None, "every outgoing transfer names one"
-        await order_manifest(connection, info.endpoint, transfer.agreed_state, install=False, now=now, again=True)
-        return terms.seq
-
-    def _message(self, transfer: Transfer, template: TransferTemplate, template_raw: bytes, terms: Terms) -> bytes:
-        if transfer.form == Form.ENDORSED:
-            return endorsed_message(template_raw, terms, self._key)
-        return plain_message(template, terms, self._key)
+        assert transfer.agreed_state is not None and transfer.form is not None, "every outgoing transfer has both"
+        seq, form = old.next_seq(device.book), Form(transfer.form)
+        terms = terms_for(form, endpoint, info, template, seq=seq, fallback=self._fallback_uri, now=now)
+        message = write_message(form, template, offering.raw, terms, self._key)
+        window = narrowed_window(template, terms.not_before, terms.not_after)
+        await change_book(connection, endpoint, _booking(seq, message, transfer, window, now), now)
+        await store.add_message(connection, Message(transfer.transfer_id, endpoint, seq, message))
+        await order_manifest(connection, endpoint, transfer.agreed_state, install=False, now=now, again=True)
+        return seq
 
     async def start(self, cti: bytes, endpoints: Collection[str] | None = None) -> list[str]:
         """Have devices begin as soon as their window is open, without the jitter; returns whom this concerns."""
@@ -157,13 +151,30 @@ class Offers:
         return concerned
 
 
+def terms_for(
+    form: Form, endpoint: str, info: DeviceInfo, template: TransferTemplate, *, seq: int, fallback: str, now: int
+) -> Terms:
+    """What makes the template one device's message, and nothing that would only repeat the template.
+
+    A window is named where the device's own is narrower; an endorsed message is dated by the template in it.
+    """
+    return Terms(
+        audience=endpoint,
+        seq=seq,
+        fallback_uri=fallback,
+        not_before=info.earliest if info.earliest > template.not_before else None,
+        not_after=info.latest if info.latest < template.not_after else None,
+        issued_at=now if form is Form.PLAIN else None,
+    )
+
+
+def write_message(form: Form, template: TransferTemplate, raw: bytes, terms: Terms, key: PrivateKey) -> bytes:
+    """The device's signed message in either form; `raw` is the template as the partner signed it."""
+    return endorsed_message(raw, terms, key) if form is Form.ENDORSED else plain_message(template, terms, key)
+
+
 async def _devices_of(connection: AsyncConnection, cti: bytes, endpoints: Collection[str] | None) -> list[Device]:
-    listed = {
-        entry.info.endpoint
-        for chunk in await complete_list(connection, cti)
-        for entry in chunk.entries
-        if entry.info.endpoint is not None
-    }
+    listed = set(await listed_devices(connection, await complete_list(connection, cti)))
     if endpoints is not None:
         if foreign := set(endpoints) - listed:
             raise Unknown(f"device {min(foreign)!r} in transfer {cti.hex()}")
@@ -176,22 +187,13 @@ def _open_offers(device: Device, cti: bytes) -> list[Offer]:
     return [offer for offer in tenure.open_offers if offer.transfer_id == cti] if tenure else []
 
 
-def _booking(terms: Terms, message: bytes, transfer: Transfer, now: int) -> Callable[[BookEntry], BookEntry]:
-    not_before, not_after = terms.not_before, terms.not_after
-    assert not_before is not None and not_after is not None
-
-    def book_offer(book: BookEntry) -> BookEntry:
-        return old.offer(
-            book,
-            terms.seq,
-            message,
-            transfer_id=transfer.transfer_id,
-            not_before=not_before,
-            not_after=not_after,
-            now=now,
-        )
-
-    return book_offer
+def _booking(
+    seq: int, message: bytes, transfer: Transfer, window: tuple[int, int], now: int
+) -> Callable[[BookEntry], BookEntry]:
+    begin, end = window
+    return lambda book: old.offer(
+        book, seq, message, transfer_id=transfer.transfer_id, not_before=begin, not_after=end, now=now
+    )
 
 
 def _withdrawal(seq: int) -> Callable[[BookEntry], BookEntry]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lwm2m_server.fleet.errors import Contradiction, NotReady, Unknown
+from lwm2m_server.store import fleet as fleet_store
 from lwm2m_server.store import transfers as store
 from lwm2m_server.store.transfers import Kind, Transfer
-from trust_transfer.messages.device_update_info import (
-    DeviceUpdateInfo,
-)
+from trust_transfer.messages.device_update_info import DeviceInfo, DeviceUpdateInfo
 
 
 async def find_transfer(connection: AsyncConnection, cti: bytes, *, outgoing: bool) -> Transfer:
@@ -30,3 +31,16 @@ async def complete_list(connection: AsyncConnection, cti: bytes) -> list[DeviceU
     if len(chunks) != count:
         raise NotReady(f"{len(chunks)} of {count} chunks of the device list are here; wait for the rest")
     return chunks
+
+
+async def listed_devices(connection: AsyncConnection, chunks: Sequence[DeviceUpdateInfo]) -> dict[str, DeviceInfo]:
+    """What a device list says, by endpoint name.
+
+    A device that the list names by its certificate alone is left out unless that certificate is stored here: with its
+    old provider always, with the new one once the list is accepted.
+    """
+    entries = [entry for chunk in chunks for entry in chunk.entries]
+    unnamed = [entry.fingerprint for entry in entries if entry.info.endpoint is None and entry.fingerprint is not None]
+    known = await fleet_store.endpoints_of(connection, unnamed)
+    named = ((entry.info.endpoint or known.get(entry.fingerprint or b""), entry.info) for entry in entries)
+    return {endpoint: info for endpoint, info in named if endpoint is not None}

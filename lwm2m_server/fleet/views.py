@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lwm2m_server.fleet.comparison import arrival_deviations
 from lwm2m_server.fleet.errors import Unknown
+from lwm2m_server.fleet.transfer_lookup import listed_devices
 from lwm2m_server.protocol.registrations import Registration
 from lwm2m_server.store import fleet as fleet_store
 from lwm2m_server.store import transfers as store
@@ -96,13 +97,7 @@ async def partner_view(connection: AsyncConnection, cti: bytes, partner: str) ->
 async def _listed(connection: AsyncConnection, cti: bytes) -> set[str]:
     """Endpoints of a transfer's list. A list that names devices by certificate only is known once it is accepted."""
     chunks = [DeviceUpdateInfo.decode(one.body) for one in await store.find_documents(connection, cti, Kind.DEVICES)]
-    entries = [entry for chunk in chunks for entry in chunk.entries]
-    named = {entry.info.endpoint for entry in entries if entry.info.endpoint is not None}
-    for entry in entries:
-        if entry.info.endpoint is None and entry.fingerprint is not None:
-            device = await fleet_store.device_of(connection, entry.fingerprint)
-            named |= {device.endpoint} if device is not None else set()
-    return named
+    return set(await listed_devices(connection, chunks))
 
 
 def _transfer_device(device: Device, transfer: Transfer, now: int) -> View:

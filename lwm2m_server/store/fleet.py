@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import and_, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
@@ -17,6 +17,8 @@ from trust_transfer.provider.duties import CloseAndRevoke, RevokeAttemptKey, Sen
 
 MAX_PARAMETERS: Final = 10_000
 """Values in one statement."""
+
+T = TypeVar("T")
 
 _DERIVED: Final = ("partner_duty", "ca_duty", "window_begin", "window_end")
 """Columns that repeat a part of the book."""
@@ -79,6 +81,15 @@ async def device_of(connection: AsyncConnection, fingerprint: bytes) -> Device |
     return await _one(connection, devices.c.fingerprint == fingerprint)
 
 
+async def endpoints_of(connection: AsyncConnection, fingerprints: Collection[bytes]) -> dict[bytes, str]:
+    """The endpoint names of those factory certificates that are stored, by their fingerprints."""
+    found: dict[bytes, str] = {}
+    for part in _parts(sorted(fingerprints)):
+        statement = select(devices.c.fingerprint, devices.c.endpoint).where(devices.c.fingerprint.in_(part))
+        found |= {row.fingerprint: row.endpoint for row in await connection.execute(statement)}
+    return found
+
+
 async def find_devices(
     connection: AsyncConnection,
     *,
@@ -101,10 +112,10 @@ async def find_devices(
     return found
 
 
-def _parts(names: list[str]) -> Iterator[list[str]]:
+def _parts(values: list[T]) -> Iterator[list[T]]:
     """A database takes only so many parameters in one statement."""
-    for start in range(0, len(names), MAX_PARAMETERS):
-        yield names[start : start + MAX_PARAMETERS]
+    for start in range(0, len(values), MAX_PARAMETERS):
+        yield values[start : start + MAX_PARAMETERS]
 
 
 async def endpoints_at_window(connection: AsyncConnection, after: int, until: int) -> list[str]:

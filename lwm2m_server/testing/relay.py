@@ -12,7 +12,7 @@ import argparse
 import asyncio
 import random
 import signal
-from typing import Any, Final
+from typing import Any, Final, Self
 
 Address = tuple[str, int]
 
@@ -51,7 +51,7 @@ class Relay(asyncio.DatagramProtocol):
         self._transport: Any = None
 
     @classmethod
-    async def start(cls, listen: Address, target: Address, *, loss: float, seed: int) -> Relay:
+    async def start(cls, listen: Address, target: Address, *, loss: float, seed: int) -> Self:
         """Listen; port 0 takes a free one. Raises OSError."""
         relay = cls(target, Disturbance(loss=loss, seed=seed))
         await relay._loop.create_datagram_endpoint(lambda: relay, local_addr=listen)

@@ -77,8 +77,9 @@ class AttestationInfo:
 class DeviceInfo:
     """What SP2 must know of one device. Times are seconds since 1970.
 
-    `software` are indices into the list's software states; `sequence_number` is the highest SUIT sequence number on the
-    device; `seq` its epoch and burned count. Raises `MessageError` (window) when the switch-over ends before it begins.
+    `software` are indices into the list's software states, absent: all of them; `endpoint` is absent where the
+    certificate alone names the device; `sequence_number` is the highest SUIT sequence number on the device; `seq` its
+    epoch and burned count. Raises `MessageError` (window) when the switch-over ends before it begins.
     """
 
     earliest: int
@@ -139,6 +140,12 @@ class DeviceEntry:
         if self.kind is CertificateKind.X509:
             return hashlib.sha256(self.certificate).digest()
         return self.certificate if self.kind is CertificateKind.FINGERPRINT else None
+
+    @property
+    def name(self) -> str:
+        """For people: the endpoint name where the list says it, else the beginning of the certificate's fingerprint."""
+        known = self.fingerprint or hashlib.sha256(self.certificate).digest()
+        return self.info.endpoint or f"the device with certificate {known.hex()[:16]}…"
 
     def to_cbor(self) -> list[Any]:
         return [[int(self.kind), self.certificate], self.info.to_cbor()]

@@ -1,4 +1,4 @@
-"""EST-coaps as a device does it: the CA's certificates, then a certificate for a key made here (RFC 9148)."""
+"""EST-coaps as a device does it: a certificate for a key made here, and the CA's own where it lacks them (RFC 9148)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from device_client.emulator.life.sessions import Sessions
 from device_client.emulator.life.trust import Identity, Peer, Trust
 from device_client.emulator.storage.vault import Vault
 from device_client.emulator.transport.coap import CoapSession
+from device_pki.path import PathError
 from enrollment.csr import build_csr
 from enrollment.est.client import crts_request, enroll_request, parse_certificate, parse_crts, reenroll_request
 from enrollment.est.paths import CaUri, CaUriError
@@ -27,7 +28,7 @@ class Enroller:
     async def enroll(
         self, authority: Peer, profile: EnrollmentProfile, key: PrivateKey, identity: Identity, *, renew: bool = False
     ) -> x509.Certificate:
-        """A checked certificate for `key`; the CA's own certificates are kept beside it.
+        """A checked certificate for `key`; the CAs above it are asked for, and kept, where the truststore lacks them.
 
         `identity` authenticates the device: the factory certificate, or to `renew` the operational one. Raises one of
         sessions.TEMPORARY, CoapError for a refusal, EstAnswerError or PathError for a certificate that is none.
@@ -43,13 +44,16 @@ class Enroller:
     async def _enroll(
         self, session: CoapSession, uri: CaUri, authority: Peer, key: PrivateKey, *, renew: bool
     ) -> x509.Certificate:
-        authorities = parse_crts(await session.request(crts_request(uri)))
         csr = build_csr(key, self._endpoint, session.channel_binding)
         request = reenroll_request(uri, csr) if renew else enroll_request(uri, csr)
         certificate = parse_certificate(await session.request(request), key.public_key())
-        self._trust.check_own_certificate(certificate, key, self._endpoint, authorities, authority)
-        for one in authorities:
-            self._vault.keep_certificate(one)
+        try:
+            self._trust.check_own_certificate(certificate, key, self._endpoint, (), authority)
+        except PathError:
+            authorities = parse_crts(await session.request(crts_request(uri)))
+            self._trust.check_own_certificate(certificate, key, self._endpoint, authorities, authority)
+            for one in authorities:
+                self._vault.keep_certificate(one)
         return certificate
 
 

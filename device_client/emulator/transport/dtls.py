@@ -31,6 +31,12 @@ CIPHERS = b"ECDHE-ECDSA-AES128-CCM8:ECDHE-ECDSA-AES128-GCM-SHA256:@SECLEVEL=0"
 PSK_CIPHERS = b"PSK-AES128-CCM8:PSK-AES128-CCM:PSK-AES128-GCM-SHA256:@SECLEVEL=0"
 """RFC 7925 section 4.2 asks for the first one."""
 
+CURVES = b"P-256:P-384"
+SIGNATURES = b"ECDSA+SHA256:ECDSA+SHA384"
+"""What servers use; OpenSSL would list a dozen of each in both of its hellos."""
+
+_NO_ENCRYPT_THEN_MAC = 1 << 19
+"""SSL_OP_NO_ENCRYPT_THEN_MAC, which pyOpenSSL does not name: AEAD suites need no RFC 7366."""
 _RECORD_HEADER = 13
 _ALERT, _FATAL, _BAD_CERTIFICATE = 21, 2, 42
 _DTLS12 = 0xFEFD
@@ -85,7 +91,10 @@ def _context(ciphers: bytes) -> SSL.Context:
     context.set_max_proto_version(_DTLS12)
     context.set_cipher_list(ciphers)
     context.set_options(SSL.OP_NO_QUERY_MTU | SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION)
+    context.set_options(_NO_ENCRYPT_THEN_MAC)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    _lib.SSL_CTX_set1_curves_list(context._context, CURVES)
+    _lib.SSL_CTX_set1_sigalgs_list(context._context, SIGNATURES)
     return context
 
 

@@ -24,12 +24,15 @@ from secure_coap.channels.dtls.suites import CERTIFICATE_SUITES, KEY_SUITES, Sui
 _LEVEL: Final = "@SECLEVEL=0"
 _CURVES: Final = b"P-256:P-384"
 _SIGNATURES: Final = b"ECDSA+SHA256:ECDSA+SHA384"
+_NO_ENCRYPT_THEN_MAC: Final = 1 << 19
+"""SSL_OP_NO_ENCRYPT_THEN_MAC, which pyOpenSSL does not name: AEAD suites need no RFC 7366, so no hello offers it."""
 _OPTIONS: Final = (
     SSL.OP_NO_RENEGOTIATION
     | SSL.OP_NO_TICKET
     | SSL.OP_NO_COMPRESSION
     | SSL.OP_NO_QUERY_MTU
     | SSL.OP_CIPHER_SERVER_PREFERENCE
+    | _NO_ENCRYPT_THEN_MAC
 )
 
 

@@ -18,10 +18,12 @@ from secure_coap.channels.dtls.records import pack, split_records
 
 _PERIOD: Final = 60.0
 _READ: Final = 4096
+_COOKIE: Final = 8
+"""Bytes, which every handshake carries twice. Guessing one takes 2^63 datagrams within its two minutes."""
 
 
 class CookieListener:
-    """`context` is the server's; cookies are HMAC-SHA256 over address and period, valid one to two minutes."""
+    """`context` is the server's; cookies are HMAC-SHA256 over address and period, cut, and valid one to two minutes."""
 
     def __init__(self, context: SSL.Context, secret: bytes) -> None:
         self._context = context
@@ -63,7 +65,7 @@ class CookieListener:
     def _cookie(self, age: int) -> bytes:
         period = int(self._now // _PERIOD) - age
         text = f"{period} {self._address[0]} {self._address[1]}"
-        return hmac.digest(self._secret, text.encode(), hashlib.sha256)
+        return hmac.digest(self._secret, text.encode(), hashlib.sha256)[:_COOKIE]
 
     def _verified(self, cookie: bytes) -> bool:
         """OpenSSL makes a new cookie after a bad one, so only that callback's error may be left to be raised."""

@@ -25,10 +25,18 @@ class ContentType(IntEnum):
 
 
 class HandshakeType(IntEnum):
-    """The handshake messages that are told apart here (RFC 5246 section 7.4)."""
+    """Handshake messages (RFC 5246 section 7.4, RFC 6347 section 4.3.2)."""
 
     HELLO_REQUEST = 0
     CLIENT_HELLO = 1
+    SERVER_HELLO = 2
+    HELLO_VERIFY_REQUEST = 3
+    CERTIFICATE = 11
+    SERVER_KEY_EXCHANGE = 12
+    CERTIFICATE_REQUEST = 13
+    SERVER_HELLO_DONE = 14
+    CERTIFICATE_VERIFY = 15
+    CLIENT_KEY_EXCHANGE = 16
     FINISHED = 20
 
 

@@ -1,0 +1,109 @@
+"""The table of sizes: for people, for programs, and as the reference page."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from lwm2m_server.sizes import dtls
+from lwm2m_server.sizes.column import Column
+from lwm2m_server.sizes.parties import Parties
+
+ROWS: Final = {
+    "factory_certificate": "factory certificate",
+    "transfer_message_plain": "TransferMessage, plain",
+    "transfer_message": "TransferMessage, endorsed",
+    "delivery": "its delivery by LwM2M Write",
+    "handshake": "handshake with CA2",
+    "enrollment": "enrollment with a fresh key",
+    "total": "one transfer, endorsed",
+    "device_update_info": "DeviceUpdateInfo, a device's share",
+}
+"""The figures in their order, in words."""
+_ENDORSER: Final = "endorser's certificate, once"
+
+
+def measure() -> list[Column]:
+    """Run every operation of every profile; the servers in it log nothing. Raises `NoSteadySize`."""
+    with structlog.testing.capture_logs():
+        return asyncio.run(_measure())
+
+
+async def _measure() -> list[Column]:
+    with tempfile.TemporaryDirectory() as folder:
+        parties = await Parties.make(Path(folder))
+        return [await dtls.measure(parties)]
+
+
+def figures(columns: Sequence[Column]) -> dict[str, dict[str, int]]:
+    """Bytes by column and row: what `lwm2m-server sizes --json` prints."""
+    return {column.name: column.figures() for column in columns}
+
+
+def table(columns: Sequence[Column]) -> list[dict[str, object]]:
+    """The same with a row more, one dict a row."""
+    rows: list[dict[str, object]] = [
+        {"bytes on the wire": words, **{column.name: column.figures()[row] for column in columns}}
+        for row, words in ROWS.items()
+    ]
+    return [*rows, {"bytes on the wire": _ENDORSER, **{column.name: column.endorser.size for column in columns}}]
+
+
+def details(columns: Sequence[Column]) -> list[dict[str, object]]:
+    """Every message of every operation, one dict a row."""
+    return [
+        {
+            "profile": column.name,
+            "operation": name,
+            "message": message.name,
+            "from device": message.size if message.sent else None,
+            "to device": None if message.sent else message.size,
+        }
+        for column in columns
+        for name, operation in column.operations().items()
+        for message in operation.messages
+    ]
+
+
+def page(columns: Sequence[Column]) -> str:
+    """docs/reference/sizes.md."""
+    lines = [_HEAD, *_markdown(table(columns)), _CONDITIONS]
+    for column in columns:
+        lines += ["", f"## {column.name}: {column.title}", "", *(f"- {option}" for option in column.options), ""]
+        rows = details([column])
+        lines += _markdown([{name: row[name] for name in list(row)[1:]} for row in rows])
+    return "\n".join(lines) + "\n"
+
+
+def _markdown(rows: Sequence[Mapping[str, object]]) -> list[str]:
+    names = list(rows[0])
+    numeric = {name for name in names if all(isinstance(row[name], int | None) for row in rows)}
+    head = "| " + " | ".join(names) + " |"
+    rule = "| " + " | ".join("---:" if name in numeric else "---" for name in names) + " |"
+    return [head, rule, *("| " + " | ".join(_cell(row[name]) for name in names) + " |" for row in rows)]
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+_HEAD: Final = """\
+# Sizes on the wire
+
+What one transfer costs its device: UDP payload in bytes, both ways. `make sizes` and `lwm2m-server sizes` count it
+anew, by running each operation between the real servers and a device's client, through a relay that counts. A test
+compares this page.
+"""
+
+_CONDITIONS: Final = """
+*One transfer* is the delivery, the handshake and the enrollment. Keys are on P-256, blocks have 1,024 bytes, servers
+ask for a cookie, nothing is lost or repeated. enrollURI, updateURI and fallbackURI have 50, 25 and 25 characters, the
+endpoint name has 12, providers' names have 8. A DER-encoded signature has 71 bytes: what has another by chance is done
+again. The device list names 10,000 devices, its signature (a detached JWS) included."""
