@@ -10,11 +10,13 @@ from __future__ import annotations
 import base64
 import enum
 import hmac
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AttributeOID
 
@@ -37,6 +39,7 @@ class CsrReason(enum.Enum):
     NAME = "endpoint name"
     ATTRIBUTE = "asks for more than a key and a name"
     POSSESSION = "possession not tied to this session"
+    DECRYPT_KEY = "no key to encrypt for"
 
 
 class CsrError(ValueError):
@@ -67,35 +70,104 @@ def build_csr(key: PrivateKey, endpoint: str, channel_binding: bytes | None = No
     return builder.sign(key, signature_hash(key)).public_bytes(Encoding.DER)
 
 
-def check_csr(data: bytes, *, endpoint: str, channel_binding: bytes) -> CheckedCsr:
-    """Return what the DER `data` asks for; raise `CsrError` unless it is for `endpoint` and made in this session."""
-    csr = _parse(data)
+def check_csr(data: bytes, *, endpoint: str, channel_binding: bytes, binding_optional: bool = False) -> CheckedCsr:
+    """Return what the DER `data` asks for; raise `CsrError` unless it is for `endpoint` and made in this session.
+
+    `binding_optional`: the client may have no way to know the session's binding, and a request without one passes.
+    """
+    csr = parse_csr(data)
     checked = _check_request(csr)
-    if checked.endpoint != endpoint:
-        raise CsrError(CsrReason.NAME, "the request names another device than the authenticated certificate")
-    expected = base64.b64encode(channel_binding)
-    if not channel_binding or not hmac.compare_digest(_challenge(csr) or b"", expected):
-        raise CsrError(CsrReason.POSSESSION, "challengePassword is not the base64 of this session's tls-unique")
+    check_endpoint(checked.endpoint, endpoint)
+    check_possession(attributes_of(csr), channel_binding, optional=binding_optional)
     return checked
 
 
 def check_factory_csr(data: bytes) -> CheckedCsr:
     """Return what a request made at the factory, outside any session, asks for; raise `CsrError` otherwise."""
-    csr = _parse(data)
-    if _challenge(csr) is not None:
-        raise CsrError(CsrReason.ATTRIBUTE, "a factory request holds no challengePassword")
+    csr = parse_csr(data)
+    if attributes_of(csr):
+        raise CsrError(CsrReason.ATTRIBUTE, "a factory request holds no attributes")
     return _check_request(csr)
 
 
-def _parse(data: bytes) -> x509.CertificateSigningRequest:
+def parse_csr(data: bytes) -> x509.CertificateSigningRequest:
+    """Return the request in `data`, nothing of it checked; raise `CsrError`."""
     if len(data) > MAX_CSR_SIZE:
         raise CsrError(CsrReason.TOO_LARGE, f"{len(data)} octets, at most {MAX_CSR_SIZE} are taken")
     try:
         csr = x509.load_der_x509_csr(data)
-        _ = csr.subject, csr.attributes
+        _ = csr.subject
     except PARSE_ERRORS as error:
         raise CsrError(CsrReason.MALFORMED, "not the DER of a PKCS#10 request") from error
     return csr
+
+
+@asn1.sequence
+class _Attribute:
+    kind: x509.ObjectIdentifier
+    values: asn1.SetOf[asn1.TLV]
+
+
+@asn1.sequence
+class _Info:
+    version: int
+    subject: asn1.TLV
+    key: asn1.TLV
+    attributes: Annotated[list[_Attribute] | None, asn1.Implicit(0)]
+
+
+Attributes = Mapping[x509.ObjectIdentifier, asn1.TLV]
+"""The one value of each attribute."""
+
+
+def attributes_of(csr: x509.CertificateSigningRequest) -> Attributes:
+    """Return the attributes of a request; raise `CsrError` for one that comes twice or has several values."""
+    try:
+        info = asn1.decode_der(_Info, csr.tbs_certrequest_bytes)
+    except PARSE_ERRORS as error:
+        raise CsrError(CsrReason.MALFORMED, "the attributes cannot be read") from error
+    found: dict[x509.ObjectIdentifier, asn1.TLV] = {}
+    for attribute in info.attributes or ():
+        values = attribute.values.as_list()
+        if attribute.kind in found or len(values) != 1:
+            raise CsrError(CsrReason.ATTRIBUTE, "an attribute comes once and has one value")
+        found[attribute.kind] = values[0]
+    return found
+
+
+def only(attributes: Attributes, allowed: Set[x509.ObjectIdentifier]) -> None:
+    """Raise `CsrError` when a request has other attributes than those allowed."""
+    if not attributes.keys() <= allowed:
+        raise CsrError(CsrReason.ATTRIBUTE, "extensions and other attributes are the CA's to choose")
+
+
+def check_endpoint(name: str, expected: str) -> None:
+    """Raise `CsrError` when a request is for another device than the authenticated one."""
+    if name != expected:
+        raise CsrError(CsrReason.NAME, "the request names another device than the authenticated certificate")
+
+
+def check_possession(attributes: Attributes, channel_binding: bytes, *, optional: bool) -> None:
+    """Raise `CsrError` unless the challengePassword is the session's channel binding, or absent where that may be."""
+    value = attributes.get(AttributeOID.CHALLENGE_PASSWORD)
+    if value is None and optional:
+        return
+    found = b"" if value is None or value.tag_bytes not in _TEXT_TAGS else bytes(value.data)
+    if not channel_binding or not hmac.compare_digest(found, base64.b64encode(channel_binding)):
+        raise CsrError(CsrReason.POSSESSION, "challengePassword is not the base64 of this session's channel binding")
+
+
+_TEXT_TAGS: Final = frozenset({b"\x0c", b"\x13", b"\x16"})
+"""UTF8String, PrintableString, IA5String: in each of them base64 is the same octets."""
+_CHALLENGE: Final = frozenset({AttributeOID.CHALLENGE_PASSWORD})
+
+
+def name_of(csr: x509.CertificateSigningRequest) -> str:
+    """Return the endpoint name a request is for; raise `CsrError`."""
+    try:
+        return endpoint_name(csr)
+    except EndpointNameError as error:
+        raise CsrError(CsrReason.NAME, str(error)) from error
 
 
 def _check_request(csr: x509.CertificateSigningRequest) -> CheckedCsr:
@@ -103,15 +175,10 @@ def _check_request(csr: x509.CertificateSigningRequest) -> CheckedCsr:
         key = public_key(csr)
     except KeyKindError as error:
         raise CsrError(CsrReason.KEY_KIND, str(error)) from error
+    only(attributes_of(csr), _CHALLENGE)
     if not _is_self_signed(csr):
         raise CsrError(CsrReason.SIGNATURE, "the request is not signed by the key it holds")
-    if any(attribute.oid != AttributeOID.CHALLENGE_PASSWORD for attribute in csr.attributes):
-        raise CsrError(CsrReason.ATTRIBUTE, "extensions and other attributes are the CA's to choose")
-    try:
-        name = endpoint_name(csr)
-    except EndpointNameError as error:
-        raise CsrError(CsrReason.NAME, str(error)) from error
-    return CheckedCsr(name, key, thumbprint(key), csr.public_bytes(Encoding.DER))
+    return CheckedCsr(name_of(csr), key, thumbprint(key), csr.public_bytes(Encoding.DER))
 
 
 def _is_self_signed(csr: x509.CertificateSigningRequest) -> bool:
@@ -119,8 +186,3 @@ def _is_self_signed(csr: x509.CertificateSigningRequest) -> bool:
         return csr.signature_algorithm_oid in SIGNATURE_ALGORITHMS and csr.is_signature_valid
     except (*PARSE_ERRORS, InvalidSignature):
         return False
-
-
-def _challenge(csr: x509.CertificateSigningRequest) -> bytes | None:
-    values = [a.value for a in csr.attributes if a.oid == AttributeOID.CHALLENGE_PASSWORD]
-    return values[0] if len(values) == 1 else (b"" if values else None)

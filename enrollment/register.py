@@ -50,6 +50,7 @@ class RefusalReason(enum.Enum):
     UNKNOWN = "unknown label or certificate"
     CLOSED = "entry closed"
     EXPIRED = "label expired"
+    NO_LABEL = "no label named, and not exactly one open"
     SERVER_KEYS = "label without server-made keys"
     RELEASED = "key released"
     TOO_MANY_KEYS = "too many keys"

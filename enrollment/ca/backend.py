@@ -23,7 +23,8 @@ class CaBackendError(Exception):
 class CaBackend(Protocol):
     """An authority that issues device certificates and signs revocation lists.
 
-    A call either returns what was issued or raises `CaBackendError`; the caller stores it before anyone sees it.
+    A call either returns what was issued or raises `CaBackendError`; the caller stores it before anyone sees it. A
+    decision that takes time is an error with `retry_after`, and the same call with the same key asks for it again.
     """
 
     @property

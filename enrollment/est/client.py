@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_der_private_key
 
-from cose.keys import PublicKey, thumbprint
-from device_pki.certificates import CertificateError, load_certificate
-from device_pki.keys import KeyKindError, public_key
+from cose.keys import PrivateKey, PublicKey, thumbprint
+from device_pki.certificates import PARSE_ERRORS, CertificateError, load_certificate
+from device_pki.keys import KeyKindError, check_key, public_key
+from enrollment.cms.enveloped import open_envelope
+from enrollment.cms.errors import CmsError
+from enrollment.cms.signed import signed_key
+from enrollment.est.attributes import CsrAttributesError, decode_attributes
+from enrollment.est.discovery import CORE
 from enrollment.est.paths import CaUri, EstOperation
+from enrollment.multipart import decode_multipart
 from enrollment.pkcs7 import Pkcs7Error, decode_certs_only
+from objects.errors import FormatError
+from objects.formats.link_format import parse
 from secure_coap.exchange import Request, Response
 from secure_coap.numbers import Code, ContentFormat
+
+_OPERATIONS: Final = frozenset(EstOperation)
 
 
 class EstReason(enum.Enum):
@@ -22,6 +36,7 @@ class EstReason(enum.Enum):
     FORMAT = "unexpected content format"
     MALFORMED = "malformed"
     WRONG_KEY = "certificate for another key"
+    NOT_ENCRYPTED = "private key not encrypted as asked"
 
 
 class EstAnswerError(ValueError):
@@ -32,9 +47,29 @@ class EstAnswerError(ValueError):
         self.reason = reason
 
 
-def crts_request(uri: CaUri) -> Request:
-    """Return the request for the CA's certificates."""
-    return Request(Code.GET, uri.below(EstOperation.CA_CERTIFICATES), accept=ContentFormat.PKCS7_CERTS_ONLY)
+@dataclass(frozen=True, slots=True)
+class ServerKey:
+    """A private key the CA made, and its certificate."""
+
+    certificate: x509.Certificate
+    private_key: PrivateKey = field(repr=False)
+    signer: x509.Certificate | None
+    """Whose signature is on the encrypted key; None for one that only the session protected."""
+
+
+def discovery_request() -> Request:
+    """Return the request for the operations a server offers us, below every label we are registered in."""
+    return Request(Code.GET, CORE, query=("rt=ace.est*",), accept=ContentFormat.LINK_FORMAT)
+
+
+def crts_request(uri: CaUri, *, accept: ContentFormat = ContentFormat.PKCS7_CERTS_ONLY) -> Request:
+    """Return the request for the CA's certificates; with 287 for that of the issuing CA alone."""
+    return Request(Code.GET, uri.below(EstOperation.CA_CERTIFICATES), accept=accept)
+
+
+def attributes_request(uri: CaUri) -> Request:
+    """Return the request for what the CA wants in a certificate request."""
+    return Request(Code.GET, uri.below(EstOperation.CSR_ATTRIBUTES), accept=ContentFormat.CSRATTRS)
 
 
 def enroll_request(uri: CaUri, csr: bytes, *, accept: ContentFormat = ContentFormat.PKIX_CERT) -> Request:
@@ -47,8 +82,32 @@ def reenroll_request(uri: CaUri, csr: bytes, *, accept: ContentFormat = ContentF
     return _csr_request(uri, EstOperation.SIMPLE_REENROLL, csr, accept)
 
 
+def server_key_request(uri: CaUri, csr: bytes, *, bare: bool = True) -> Request:
+    """Return the request that has the CA make a key, with the DER of `enrollment.key_request.build_key_request`.
+
+    `bare`: the certificate comes alone (`/skc`) and not in a PKCS#7 bundle (`/skg`).
+    """
+    operation = EstOperation.SERVER_KEY_BARE if bare else EstOperation.SERVER_KEY
+    return _csr_request(uri, operation, csr, ContentFormat.MULTIPART)
+
+
 def _csr_request(uri: CaUri, operation: EstOperation, csr: bytes, accept: ContentFormat) -> Request:
     return Request(Code.POST, uri.below(operation), payload=csr, content_format=ContentFormat.PKCS10, accept=accept)
+
+
+def parse_discovery(response: Response) -> dict[EstOperation, list[tuple[str, ...]]]:
+    """Return the paths of each operation in an answer to `discovery_request`; raise like `parse_crts`."""
+    _expect(response, ContentFormat.LINK_FORMAT)
+    try:
+        links = parse(response.payload)
+    except FormatError as error:
+        raise EstAnswerError(EstReason.MALFORMED, str(error)) from error
+    return {
+        operation: [
+            tuple(link.target.split("/")[1:]) for link in links if link.attributes.get("rt") == f"ace.est.{operation}"
+        ]
+        for operation in EstOperation
+    }
 
 
 def parse_crts(response: Response) -> list[x509.Certificate]:
@@ -57,9 +116,16 @@ def parse_crts(response: Response) -> list[x509.Certificate]:
     Raises the `CoapError` of a refusal, and `EstAnswerError`. The certificates are not trusted by being here.
     """
     response.raise_for_code()
-    if response.content_format != ContentFormat.PKCS7_CERTS_ONLY:
-        raise EstAnswerError(EstReason.FORMAT, f"content format {response.content_format}")
-    return _certs_only(response.payload)
+    return list(_certificates(response.content_format, response.payload))
+
+
+def parse_attributes(response: Response) -> frozenset[x509.ObjectIdentifier]:
+    """Return the object identifiers of what the CA wants in a request; raise like `parse_crts`."""
+    _expect(response, ContentFormat.CSRATTRS)
+    try:
+        return decode_attributes(response.payload)
+    except CsrAttributesError as error:
+        raise EstAnswerError(EstReason.MALFORMED, str(error)) from error
 
 
 def parse_certificate(response: Response, key: PublicKey) -> x509.Certificate:
@@ -68,7 +134,50 @@ def parse_certificate(response: Response, key: PublicKey) -> x509.Certificate:
     Raises the `CoapError` of a refusal, and `EstAnswerError`. Its path is still to be verified.
     """
     response.raise_for_code()
-    for certificate in _certificates(response):
+    return _certificate_for(key, _certificates(response.content_format, response.payload))
+
+
+def parse_server_key(response: Response, decrypt_with: ec.EllipticCurvePrivateKey | None = None) -> ServerKey:
+    """Return the key and certificate of an answer to `server_key_request`.
+
+    `decrypt_with`: the key the request named; a private key that comes otherwise is refused. Raises like `parse_crts`.
+    Whether to believe the `signer` is for the caller to say, as is the certificate's path.
+    """
+    _expect(response, ContentFormat.MULTIPART)
+    try:
+        (key_format, key), (certificate_format, certificate) = decode_multipart(response.payload)
+    except ValueError as error:
+        raise EstAnswerError(EstReason.MALFORMED, "not a private key with a certificate") from error
+    expected = ContentFormat.PKCS8 if decrypt_with is None else ContentFormat.PKCS7_SERVER_KEYGEN
+    if key_format != expected:
+        raise EstAnswerError(EstReason.NOT_ENCRYPTED, f"content format {key_format}")
+    signer = None
+    try:
+        if decrypt_with is not None:
+            key, signer = signed_key(open_envelope(key, decrypt_with))
+        private_key = _private_key(key)
+    except (CmsError, *PARSE_ERRORS) as error:
+        raise EstAnswerError(EstReason.MALFORMED, "the private key cannot be read") from error
+    found = _certificate_for(private_key.public_key(), _certificates(certificate_format, certificate))
+    return ServerKey(found, private_key, signer)
+
+
+def _private_key(pkcs8: bytes) -> PrivateKey:
+    key = load_der_private_key(pkcs8, None)
+    if not isinstance(key, PrivateKey):
+        raise KeyKindError("the key is of another kind")
+    check_key(key.public_key())
+    return key
+
+
+def _expect(response: Response, content_format: ContentFormat) -> None:
+    response.raise_for_code()
+    if response.content_format != content_format:
+        raise EstAnswerError(EstReason.FORMAT, f"content format {response.content_format}")
+
+
+def _certificate_for(key: PublicKey, certificates: Sequence[x509.Certificate]) -> x509.Certificate:
+    for certificate in certificates:
         try:
             if thumbprint(public_key(certificate)) == thumbprint(key):
                 return certificate
@@ -77,19 +186,12 @@ def parse_certificate(response: Response, key: PublicKey) -> x509.Certificate:
     raise EstAnswerError(EstReason.WRONG_KEY, "no certificate in the answer is for the key of the request")
 
 
-def _certificates(response: Response) -> Sequence[x509.Certificate]:
-    if response.content_format == ContentFormat.PKCS7_CERTS_ONLY:
-        return _certs_only(response.payload)
-    if response.content_format != ContentFormat.PKIX_CERT:
-        raise EstAnswerError(EstReason.FORMAT, f"content format {response.content_format}")
+def _certificates(content_format: int | None, payload: bytes) -> Sequence[x509.Certificate]:
     try:
-        return [load_certificate(response.payload)]
-    except CertificateError as error:
-        raise EstAnswerError(EstReason.MALFORMED, "not the DER of a certificate") from error
-
-
-def _certs_only(payload: bytes) -> list[x509.Certificate]:
-    try:
-        return decode_certs_only(payload)
-    except Pkcs7Error as error:
+        if content_format == ContentFormat.PKCS7_CERTS_ONLY:
+            return decode_certs_only(payload)
+        if content_format == ContentFormat.PKIX_CERT:
+            return [load_certificate(payload)]
+    except (Pkcs7Error, CertificateError) as error:
         raise EstAnswerError(EstReason.MALFORMED, str(error)) from error
+    raise EstAnswerError(EstReason.FORMAT, f"content format {content_format}")

@@ -1,4 +1,4 @@
-"""CA-URIs and the short paths below them (RFC 9148 4.1, docs/reference/registry.md "CA API")."""
+"""CA-URIs, and the paths of EST's operations below them (RFC 9148 4.1, RFC 7030 3.2.2, docs/reference/registry.md)."""
 
 from __future__ import annotations
 
@@ -12,17 +12,38 @@ from urllib.parse import urlsplit
 
 EST_ROOT: Final = "est"
 """First path segment of every CA-URI."""
+WELL_KNOWN: Final = ".well-known"
+"""May stand before it: the root of EST that every client knows."""
 
 _PORTS: Final = {"coaps": 5684, "coap": 5683}
 _LABEL: Final = re.compile(r"[A-Za-z0-9_-]{22}", re.ASCII)
 
 
 class EstOperation(enum.StrEnum):
-    """The operations offered, by their short path segment."""
+    """The operations offered, by their short path segment over CoAP; `https_name` is the one over HTTPS."""
 
     CA_CERTIFICATES = "crts"
     SIMPLE_ENROLL = "sen"
     SIMPLE_REENROLL = "sren"
+    SERVER_KEY = "skg"
+    """A key made by the CA; its certificate in a PKCS#7 bundle."""
+    SERVER_KEY_BARE = "skc"
+    """The same with the bare certificate; over CoAP only."""
+    CSR_ATTRIBUTES = "att"
+
+    @property
+    def https_name(self) -> str:
+        """The path segment of RFC 7030."""
+        return _HTTPS_NAMES[self]
+
+
+_HTTPS_NAMES: Final = {
+    EstOperation.CA_CERTIFICATES: "cacerts",
+    EstOperation.SIMPLE_ENROLL: "simpleenroll",
+    EstOperation.SIMPLE_REENROLL: "simplereenroll",
+    EstOperation.SERVER_KEY: "serverkeygen",
+    EstOperation.CSR_ATTRIBUTES: "csrattrs",
+}
 
 
 class CaUriError(ValueError):
@@ -31,7 +52,7 @@ class CaUriError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CaUri:
-    """Where a device enrolls: `coaps://host[:port]/est/<label>` over DTLS, `coap://…` protected by OSCORE."""
+    """Where a device enrolls: `coaps://host[:port]/est[/<label>]` over DTLS, `coap://…` protected by OSCORE."""
 
     host: str
     port: int

@@ -1,8 +1,7 @@
-"""The EST server of a CA over secure CoAP (RFC 9148), below `/est/<label>`.
+"""The EST server of a CA over secure CoAP (RFC 9148), below `/est[/<label>]` and `/.well-known/est[/<label>]`.
 
-A label routes and never authorises: what a device may do is decided by its authenticated certificate and the register
-(security rules 22, 23). Unknown paths, methods and formats are denied before anything else is looked at, and every
-refusal by the register is the same 4.03, so that nobody learns which labels or certificates exist.
+Unknown paths, methods and formats are denied before anything else is looked at, and every refusal by the register is
+the same 4.03, so that nobody learns which labels or certificates exist.
 """
 
 from __future__ import annotations
@@ -12,16 +11,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from cryptography import x509
-
-from device_pki.fingerprints import fingerprint
 from device_pki.identity import PeerIdentity
-from device_pki.roles import Role
 from enrollment.ca.backend import CaBackend, CaBackendError
+from enrollment.cms.signed import Signer
 from enrollment.csr import MAX_CSR_SIZE, CsrError, CsrReason, check_csr
-from enrollment.est.paths import EST_ROOT, EstOperation, is_label
-from enrollment.pkcs7 import encode_certs_only
-from enrollment.register import DeviceEntry, EnrollmentRefused, EnrollmentRegister, RefusalReason
+from enrollment.est import answers
+from enrollment.est.attributes import WANTED
+from enrollment.est.discovery import CORE, links, matching
+from enrollment.est.paths import EST_ROOT, WELL_KNOWN, EstOperation, is_label
+from enrollment.est.rates import TooOften
+from enrollment.est.service import SERVER_KEY_OPERATIONS, EstEvent, EstService, Observer
+from enrollment.key_request import check_key_request
+from enrollment.register import DeviceEntry, EnrollmentRefused, EnrollmentRegister
 from secure_coap.association import Association
 from secure_coap.errors import (
     BadRequest,
@@ -32,6 +33,7 @@ from secure_coap.errors import (
     NotFound,
     RequestEntityTooLarge,
     ServiceUnavailable,
+    TooManyRequests,
     Unauthorized,
     UnsupportedContentFormat,
 )
@@ -43,105 +45,111 @@ RETRY_AFTER: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
-class EstEvent:
-    """One answered request, for the log: never a whole label, never key material."""
-
-    operation: EstOperation
-    label: str
-    """First six characters."""
-    endpoint: str | None
-    outcome: str
-
-
-Observer = Callable[[EstEvent], None]
-"""Takes what happened."""
-
-
-@dataclass(frozen=True, slots=True)
 class _Route:
     method: Code
-    accepts: frozenset[int | None]
-    """Content formats an answer may be asked in; None: no Accept option."""
-    body: ContentFormat | None
+    answers: tuple[ContentFormat, ...]
+    """Content formats of an answer; the first one when none is asked for."""
+    body: ContentFormat | None = None
 
 
-_CERTIFICATE_FORMATS: Final = frozenset({None, ContentFormat.PKCS7_CERTS_ONLY, ContentFormat.PKIX_CERT})
+_CERTIFICATE: Final = (ContentFormat.PKCS7_CERTS_ONLY, ContentFormat.PKIX_CERT)
+_KEY: Final = (ContentFormat.MULTIPART,)
 _ROUTES: Final = {
-    EstOperation.CA_CERTIFICATES: _Route(Code.GET, frozenset({None, ContentFormat.PKCS7_CERTS_ONLY}), None),
-    EstOperation.SIMPLE_ENROLL: _Route(Code.POST, _CERTIFICATE_FORMATS, ContentFormat.PKCS10),
-    EstOperation.SIMPLE_REENROLL: _Route(Code.POST, _CERTIFICATE_FORMATS, ContentFormat.PKCS10),
+    EstOperation.CA_CERTIFICATES: _Route(Code.GET, _CERTIFICATE),
+    EstOperation.SIMPLE_ENROLL: _Route(Code.POST, _CERTIFICATE, ContentFormat.PKCS10),
+    EstOperation.SIMPLE_REENROLL: _Route(Code.POST, _CERTIFICATE, ContentFormat.PKCS10),
+    EstOperation.SERVER_KEY: _Route(Code.POST, _KEY, ContentFormat.PKCS10),
+    EstOperation.SERVER_KEY_BARE: _Route(Code.POST, _KEY, ContentFormat.PKCS10),
+    EstOperation.CSR_ATTRIBUTES: _Route(Code.GET, (ContentFormat.CSRATTRS,)),
 }
+_FORMATS: Final = {operation: " ".join(str(int(f)) for f in route.answers) for operation, route in _ROUTES.items()}
 
 
 class EstServer:
     """Answers requests that came over authenticated associations."""
 
     def __init__(
-        self, register: EnrollmentRegister, ca: CaBackend, *, clock: Callable[[], datetime], observe: Observer
+        self,
+        register: EnrollmentRegister,
+        ca: CaBackend,
+        *,
+        clock: Callable[[], datetime],
+        observe: Observer,
+        signer: Signer | None = None,
     ) -> None:
-        self._register = register
-        self._ca = ca
-        self._clock = clock
+        self._service = EstService(register, ca, clock, signer)
         self._observe = observe
 
     async def handle(self, request: Request, association: Association) -> Response:
         """Return the answer; refusals are raised as `CoapError`."""
+        if request.path == CORE:
+            return await self._discover(request, association)
         label, operation = _route(request)
-        peer = association.peer
-        if not isinstance(peer, PeerIdentity):
-            raise Unauthorized("authenticate by certificate")
+        peer = _authenticated(association)
         try:
             response, outcome = await self._serve(request, association, peer, label=label, operation=operation)
         except EnrollmentRefused as error:
             self._report(operation, label, peer, error.reason.value)
             raise Forbidden from error
-        except CoapError as error:
-            self._report(operation, label, peer, error.diagnostic)
-            raise
+        except (CsrError, CaBackendError, TooOften) as error:
+            self._report(operation, label, peer, str(error))
+            raise _refusal(error) from error
         self._report(operation, label, peer, outcome)
         return response
 
+    async def _discover(self, request: Request, association: Association) -> Response:
+        if request.method != Code.GET:
+            raise MethodNotAllowed
+        if request.accept not in {None, ContentFormat.LINK_FORMAT}:
+            raise NotAcceptable
+        found = links(await self._service.labels(_authenticated(association)), _FORMATS)
+        return Response(Code.CONTENT, matching(found, request.query), ContentFormat.LINK_FORMAT)
+
     async def _serve(
-        self, request: Request, association: Association, peer: PeerIdentity, *, label: str, operation: EstOperation
+        self,
+        request: Request,
+        association: Association,
+        peer: PeerIdentity,
+        *,
+        label: str | None,
+        operation: EstOperation,
     ) -> tuple[Response, str]:
-        entry = await self._entry(peer, label, operation)
+        entry = await self._service.entry(peer, label, operation)
+        if operation is EstOperation.CSR_ATTRIBUTES:
+            return Response(Code.CONTENT, WANTED, ContentFormat.CSRATTRS), "attributes sent"
         if operation is EstOperation.CA_CERTIFICATES:
-            payload = encode_certs_only(self._ca.chain)
-            return Response(Code.CONTENT, payload, ContentFormat.PKCS7_CERTS_ONLY), "certificates sent"
-        certificate, outcome = await self._enroll(request.payload, association.channel_binding, entry)
-        return _certificate_response(certificate, request.accept), outcome
+            content_format, payload = answers.authorities(self._service.ca.chain, request.accept)
+            return Response(Code.CONTENT, payload, content_format), "certificates sent"
+        if operation in SERVER_KEY_OPERATIONS:
+            return await self._make_key(request, association, peer, entry=entry, operation=operation)
+        checked = check_csr(request.payload, endpoint=entry.endpoint, channel_binding=association.channel_binding)
+        issued = await self._service.enroll(entry, checked)
+        content_format, payload = answers.certificate(issued.certificate, request.accept)
+        return Response(Code.CHANGED, payload, content_format), issued.outcome
 
-    async def _entry(self, peer: PeerIdentity, label: str, operation: EstOperation) -> DeviceEntry:
-        """Return the entry that `peer` speaks for: its own factory certificate's, or its operational certificate's."""
-        if peer.role is Role.FACTORY_DEVICE:
-            return await self._register.entry(label, fingerprint(peer.certificate))
-        if peer.role is not Role.OPERATIONAL_DEVICE or operation is EstOperation.SIMPLE_ENROLL:
-            raise EnrollmentRefused(RefusalReason.UNKNOWN)
-        issued = await self._register.issued(fingerprint(peer.certificate))
-        if issued.revoked_at is not None:
-            raise EnrollmentRefused(RefusalReason.REVOKED)
-        if issued.label != label:
-            raise EnrollmentRefused(RefusalReason.UNKNOWN)
-        return await self._register.entry(label, issued.device)
+    async def _make_key(
+        self,
+        request: Request,
+        association: Association,
+        peer: PeerIdentity,
+        *,
+        entry: DeviceEntry,
+        operation: EstOperation,
+    ) -> tuple[Response, str]:
+        binding = association.channel_binding
+        wanted = check_key_request(request.payload, endpoint=entry.endpoint, channel_binding=binding)
+        made = await self._service.make_key(entry, wanted, peer)
+        bare = operation is EstOperation.SERVER_KEY_BARE
+        return Response(Code.CHANGED, answers.server_made_key(made, bare=bare), ContentFormat.MULTIPART), "key made"
 
-    async def _enroll(self, csr: bytes, channel_binding: bytes, entry: DeviceEntry) -> tuple[bytes, str]:
-        try:
-            checked = check_csr(csr, endpoint=entry.endpoint, channel_binding=channel_binding)
-        except CsrError as error:
-            raise _REFUSALS.get(error.reason, BadRequest)(str(error)) from error
-        now = self._clock()
-        known = await self._register.certificate_for(entry, checked.key_thumbprint, now)
-        if known is not None:
-            return known, "same certificate again"
-        subject = x509.load_der_x509_certificate(entry.certificate).subject
-        try:
-            issued = await self._ca.issue_operational(checked, subject, now)
-        except CaBackendError as error:
-            raise ServiceUnavailable("the CA cannot serve now", max_age=error.retry_after or RETRY_AFTER) from error
-        return await self._register.record(entry, checked.key_thumbprint, issued, now), "certificate issued"
+    def _report(self, operation: EstOperation, label: str | None, peer: PeerIdentity, outcome: str) -> None:
+        self._observe(EstEvent(operation, (label or "")[:6], peer.endpoint, outcome))
 
-    def _report(self, operation: EstOperation, label: str, peer: PeerIdentity, outcome: str) -> None:
-        self._observe(EstEvent(operation, label[:6], peer.endpoint, outcome))
+
+def _authenticated(association: Association) -> PeerIdentity:
+    if not isinstance(association.peer, PeerIdentity):
+        raise Unauthorized("authenticate by certificate")
+    return association.peer
 
 
 _REFUSALS: Final[dict[CsrReason, type[Forbidden | RequestEntityTooLarge]]] = {
@@ -151,30 +159,40 @@ _REFUSALS: Final[dict[CsrReason, type[Forbidden | RequestEntityTooLarge]]] = {
 }
 
 
-def _route(request: Request) -> tuple[str, EstOperation]:
+def _refusal(error: CsrError | CaBackendError | TooOften) -> CoapError:
+    match error:
+        case CsrError():
+            return _REFUSALS.get(error.reason, BadRequest)(str(error))
+        case TooOften():
+            return TooManyRequests(max_age=error.retry_after)
+    return ServiceUnavailable(
+        "the CA cannot serve now: send the request again", max_age=error.retry_after or RETRY_AFTER
+    )
+
+
+def _route(request: Request) -> tuple[str | None, EstOperation]:
     """Deny what no label offers, before anything is looked up (security test 25)."""
-    if len(request.path) != 3 or request.path[0] != EST_ROOT or request.query:
-        raise NotFound
-    label, name = request.path[1:]
-    if name not in _ROUTES:
-        raise NotFound
-    operation = EstOperation(name)
+    label, name = _below_root(request)
+    try:
+        operation = EstOperation(name)
+    except ValueError as error:
+        raise NotFound from error
     route = _ROUTES[operation]
     if request.method != route.method:
         raise MethodNotAllowed
-    if request.accept not in route.accepts:
+    if request.accept is not None and request.accept not in route.answers:
         raise NotAcceptable
     if request.content_format != route.body or (route.body is None and request.payload):
         raise UnsupportedContentFormat
     if len(request.payload) > MAX_CSR_SIZE:
         raise RequestEntityTooLarge(f"a request is at most {MAX_CSR_SIZE} octets")
-    if not is_label(label):
+    if label is not None and not is_label(label):
         raise Forbidden
     return label, operation
 
 
-def _certificate_response(certificate: bytes, accept: int | None) -> Response:
-    if accept == ContentFormat.PKIX_CERT:
-        return Response(Code.CHANGED, certificate, ContentFormat.PKIX_CERT)
-    bundle = encode_certs_only([x509.load_der_x509_certificate(certificate)])
-    return Response(Code.CHANGED, bundle, ContentFormat.PKCS7_CERTS_ONLY)
+def _below_root(request: Request) -> tuple[str | None, str]:
+    path = request.path[1:] if request.path[:1] == (WELL_KNOWN,) else request.path
+    if request.query or not 2 <= len(path) <= 3 or path[0] != EST_ROOT:
+        raise NotFound
+    return (None if len(path) == 2 else path[1]), path[-1]

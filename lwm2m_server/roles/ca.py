@@ -19,7 +19,9 @@ from device_pki.revocation import RevocationIndex
 from device_pki.roles import Role
 from enrollment.ca.backend import CaBackend, CaBackendError
 from enrollment.ca.revocations import RevocationPublisher
-from enrollment.est.server import EstEvent, EstServer
+from enrollment.cms.signed import Signer
+from enrollment.est.server import EstServer
+from enrollment.est.service import EstEvent
 from lwm2m_server.api.ca import CaService, create_app
 from lwm2m_server.api.mutual_tls import pinned_server_context
 from lwm2m_server.api.serving import serving
@@ -105,7 +107,8 @@ async def _service(
 @asynccontextmanager
 async def _est(settings: CaSettings, directory: CaDirectory, service: CaService) -> AsyncIterator[tuple[str, int]]:
     chain, key = directory.est_identity(service.clock())
-    est = EstServer(service.register, service.ca, clock=service.clock, observe=_log_request)
+    signer = Signer(chain[0], key)
+    est = EstServer(service.register, service.ca, clock=service.clock, observe=_log_request, signer=signer)
     server = await CoapServer.bind(
         *settings.bind,
         dtls=DtlsServerConfig(chain, key, DeviceVerifier(service)),

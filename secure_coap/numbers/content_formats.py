@@ -13,6 +13,7 @@ class ContentFormat(IntEnum):
     OCTET_STREAM = 42
     CBOR = 60
     CWT = 61
+    MULTIPART = 62
     EDHOC_CBOR_SEQ = 64
     CID_EDHOC_CBOR_SEQ = 65
     SENML_JSON = 110

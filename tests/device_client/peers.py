@@ -18,7 +18,8 @@ from device_pki.identity import PeerIdentity
 from device_pki.path import PathError, verify_path
 from device_pki.roles import Role
 from enrollment.ca.builtin import BuiltinCa
-from enrollment.est.server import EstEvent, EstServer
+from enrollment.est.server import EstServer
+from enrollment.est.service import EstEvent
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.enrollment_register import SqlEnrollmentRegister
 from secure_coap.association import Association

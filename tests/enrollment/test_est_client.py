@@ -103,5 +103,6 @@ def test_the_own_certificate_is_picked_out_of_a_bundle() -> None:
 def test_crts_come_as_a_bundle() -> None:
     bundle = encode_certs_only([CA.certificate])
     assert parse_crts(Response(Code.CONTENT, bundle, BUNDLE)) == [CA.certificate]
+    assert parse_crts(Response(Code.CONTENT, der(CA.certificate), PKIX)) == [CA.certificate]
     with pytest.raises(EstAnswerError):
-        parse_crts(Response(Code.CONTENT, der(CA.certificate), PKIX))
+        parse_crts(Response(Code.CONTENT, der(CA.certificate), ContentFormat.PKCS10))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from cose.keys import PrivateKey, generate_private_key
 from device_pki.fingerprints import fingerprint
@@ -15,9 +17,12 @@ from device_pki.path import verify_path
 from device_pki.roles import Role
 from enrollment.ca.backend import CaBackendError
 from enrollment.ca.builtin import BuiltinCa
+from enrollment.cms.signed import Signer
 from enrollment.csr import CheckedCsr, build_csr
 from enrollment.est.paths import CaUri
-from enrollment.est.server import EstEvent, EstServer
+from enrollment.est.server import EstServer
+from enrollment.est.service import EstEvent
+from enrollment.register import LabelPolicy
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.enrollment_register import SqlEnrollmentRegister
 from lwm2m_server.testing.register_contract import UUIDS
@@ -40,11 +45,12 @@ class Session:
 
 
 class CountingCa:
-    """The built-in CA, counting its signatures; it can be out of service."""
+    """The built-in CA, counting its signatures; it can be out of service, or take its time."""
 
     def __init__(self, authority: Authority) -> None:
         self.calls = 0
         self.down = False
+        self.pending_calls = 0
         self._inner = BuiltinCa(
             authority.issuer, authority.above, timedelta(days=90), timedelta(days=1), hardware_type=HARDWARE
         )
@@ -61,6 +67,9 @@ class CountingCa:
         self.calls += 1
         if self.down:
             raise CaBackendError("down")
+        if self.pending_calls:
+            self.pending_calls -= 1
+            raise CaBackendError("not decided yet", retry_after=90)
         return await self._inner.issue_operational(csr, subject, now)
 
     async def issue_factory(self, csr: CheckedCsr, now: datetime) -> x509.Certificate:
@@ -84,13 +93,22 @@ class EstWorld:
         self.ca1 = self.permanent.sub("CA1")
         self.ca = CountingCa(self.ca1)
         self.register = SqlEnrollmentRegister(self.database)
-        self.server = EstServer(self.register, self.ca, clock=lambda: NOW, observe=self.events.append)
+        self.now = NOW
+        key = self.ca1.issuer.private_key
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        self.signer = Signer(self.ca1.certificate, key)
+        self.server = EstServer(
+            self.register, self.ca, clock=lambda: self.now, observe=self.events.append, signer=self.signer
+        )
         self.device = self.permanent.device("dev-1")
 
     async def label(self, number: int = 0, *devices: Device) -> CaUri:
         certificates = [device.certificate for device in devices or (self.device,)]
         label = await self.register.add_devices("sp1", UUIDS[number], certificates, NOW)
         return CaUri.parse(f"coaps://ca1.example/est/{label.text}")
+
+    async def allow(self, number: int = 0, **policy: Any) -> None:
+        await self.register.set_policy("sp1", UUIDS[number], LabelPolicy(**policy), NOW)
 
     async def close(self, number: int = 0, device: Device | None = None) -> None:
         label = await self.register.label("sp1", UUIDS[number])

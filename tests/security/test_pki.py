@@ -105,9 +105,12 @@ class Test25UnknownOperations:
     @pytest.mark.parametrize(
         ("method", "operation", "content_format", "accept", "code"),
         [
-            (Code.GET, ("skg",), None, None, Code.NOT_FOUND),
-            (Code.POST, ("skc",), P10, None, Code.NOT_FOUND),
-            (Code.GET, ("att",), None, None, Code.NOT_FOUND),
+            (Code.GET, ("skg",), None, None, Code.METHOD_NOT_ALLOWED),
+            (Code.POST, ("skc",), P10, ContentFormat.PKIX_CERT, Code.NOT_ACCEPTABLE),
+            (Code.POST, ("skg",), ContentFormat.PKCS8, None, Code.UNSUPPORTED_CONTENT_FORMAT),
+            (Code.POST, ("att",), None, None, Code.METHOD_NOT_ALLOWED),
+            (Code.GET, ("att",), None, P7, Code.NOT_ACCEPTABLE),
+            (Code.GET, ("rv",), None, None, Code.NOT_FOUND),
             (Code.POST, ("sen", "x"), P10, None, Code.NOT_FOUND),
             (Code.POST, (), P10, None, Code.NOT_FOUND),
             (Code.POST, ("SEN",), P10, None, Code.NOT_FOUND),
@@ -144,7 +147,7 @@ class Test25UnknownOperations:
         assert (await world.ask(request, session)).code is code
         assert world.ca.calls == 0
 
-    @pytest.mark.parametrize("path", [(".well-known", "est", "crts"), ("est",), ("est", "crts"), ("rd",), ()])
+    @pytest.mark.parametrize("path", [(".well-known", "est"), ("est",), (".well-known", "crts"), ("rd",), ()])
     async def test_other_paths_are_denied(self, world: EstWorld, path: tuple[str, ...]) -> None:
         assert (await world.ask(Request(Code.GET, path), world.factory())).code is Code.NOT_FOUND
 

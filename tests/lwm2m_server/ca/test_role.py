@@ -256,4 +256,4 @@ async def test_unknown_paths_are_denied(world: World) -> None:
     device = await world.device("dev-1")
     async with device.session(world.running, [world.anchor]) as session:
         with pytest.raises(NotFound):
-            (await session.request(Request(Code.GET, ("est", "x" * 22, "skg")))).raise_for_code()
+            (await session.request(Request(Code.GET, ("est", "x" * 22, "rv")))).raise_for_code()
