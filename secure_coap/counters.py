@@ -36,7 +36,7 @@ class Counters:
     resets: int = 0
     """Messages of ours that a peer rejected."""
     cookies: int = 0
-    """DTLS handshakes asked for by unproven addresses, answered with a cookie."""
+    """Handshakes asked for by unproven addresses, answered with a cookie (DTLS) or an Echo (EDHOC)."""
     handshakes: int = 0
     """Handshakes finished."""
     handshakes_failed: int = 0
@@ -49,5 +49,15 @@ class Counters:
     """Handshakes not begun because their source had guessed too often."""
     records_dropped: int = 0
     """DTLS records that belong to no session or handshake."""
+    unprotected: int = 0
+    """Messages without OSCORE where it is required, and errors a peer sent without it."""
+    unknown_contexts: int = 0
+    """OSCORE requests under an identifier nobody has here."""
+    replays: int = 0
+    """OSCORE messages that had been accepted before, or are too old to tell."""
+    undecryptable: int = 0
+    """OSCORE messages that were changed, or protected with other keys."""
+    freshness_asked: int = 0
+    """OSCORE requests answered with an Echo, because a restart lost what had come before."""
     send_failures: int = 0
     """Datagrams the socket did not take."""

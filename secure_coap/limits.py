@@ -41,7 +41,7 @@ class Limits:
     associations: int = 200_000
     """Open sessions or connections of one endpoint."""
     associations_per_peer: int = 64
-    """Open DTLS sessions of one certificate or pre-shared key; the one heard longest ago gives way to a newer one."""
+    """Open sessions of one certificate or key; the one heard longest ago gives way to a newer one."""
     addresses: int = 131_072
     """Peers of one endpoint without security; the idlest gives way to a newcomer."""
     idle: float = 7 * 86_400.0
@@ -62,6 +62,8 @@ class Limits:
     """Wrong pre-shared keys from one source within a minute, before it is made to wait."""
     guess_pause: float = 60.0
     """How long such a source waits."""
+    sequence_numbers: int = 1 << 20
+    """Messages sent with one OSCORE context that EDHOC made; then it ends, and a new EDHOC is due."""
     handshake_time: float = 30.0
     """A handshake that takes longer is dropped."""
     handshake_bytes: int = 32 * KIB

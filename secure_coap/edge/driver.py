@@ -6,7 +6,6 @@ Where the bytes go is for the subclasses. After everything that may have made th
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Collection, Coroutine
 from dataclasses import replace
 from functools import partial
@@ -26,7 +25,6 @@ from secure_coap.engine import (
     RequestFailed,
     ResponseArrived,
 )
-from secure_coap.engine.client_role import TOKEN_BYTES
 from secure_coap.engine.roles import Roles
 from secure_coap.errors import AssociationLost, InternalServerError, RequestTimeout
 from secure_coap.exchange import Request, Response
@@ -52,7 +50,6 @@ class Driver:
         self._on_open = on_open
         self._on_close = on_close
         self._loop = asyncio.get_running_loop()
-        self._rng = random.SystemRandom()
         self._waiting: dict[int, asyncio.Future[Response]] = {}
         self._observing: dict[tuple[Link, bytes], OnNotification] = {}
         self._notifiers: dict[tuple[Link, bytes], Notifier] = {}
@@ -188,7 +185,7 @@ class Driver:
     ) -> tuple[Response, Observation]:
         """Ask for a resource and for news of it."""
         link = self.link_of(association)
-        token = token or self._rng.randbytes(TOKEN_BYTES)
+        token = token or self._engine.new_token(link, self._loop.time())
         key = link, token
         self._observing[key] = on_notification
         try:

@@ -1,4 +1,4 @@
-"""CoAP over a channel that protects datagrams: DTLS."""
+"""CoAP over a channel that protects datagrams: DTLS, OSCORE."""
 
 from __future__ import annotations
 

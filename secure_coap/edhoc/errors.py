@@ -32,6 +32,8 @@ class EdhocError(Exception):
         self.reason = reason
         self.suites = tuple(suites)
         """After CIPHER_SUITE: what the responder supports."""
+        self.session: bytes | None = None
+        """What the peer calls the session, if it has said so."""
 
     @property
     def error_message(self) -> bytes | None:

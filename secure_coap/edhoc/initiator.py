@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from secure_coap.edhoc.credentials import CredentialLookup, EdhocIdentity
-from secure_coap.edhoc.curves import Curve, DhPrivateKey, fresh_key
+from secure_coap.edhoc.curves import Curve, DhPrivateKey, DhPublicKey, fresh_key
 from secure_coap.edhoc.errors import EdhocError, EdhocReason
 from secure_coap.edhoc.kdf import (
     aad,
@@ -91,7 +91,7 @@ class WaitMessage2:
 
     def receive(self, message_2: bytes, ead_3: tuple[Ead, ...] = ()) -> tuple[bytes, Session]:
         """Message 3, and the session: the responder is authenticated. Raises `EdhocError`."""
-        method, own, suite = self.initiator.method, self.initiator.credential, self.suite
+        suite = self.suite
         g_y_ciphertext = one_byte_string(message_2, "message 2")
         size = len(suite.curve.encode(self.x.public_key()))
         g_y, ciphertext_2 = g_y_ciphertext[:size], g_y_ciphertext[size:]
@@ -104,6 +104,23 @@ class WaitMessage2:
             raise EdhocError(EdhocReason.MALFORMED, "message 2")
         plaintext_2 = xor(ciphertext_2, expand(prk_2e, KdfLabel.KEYSTREAM_2, th2, len(ciphertext_2)))
         c_r, responder = decode_plaintext_2(plaintext_2)
+        try:
+            return self._answer(c_r, responder, plaintext_2, prk_2e, th2, peer_key, ead_3)
+        except EdhocError as error:
+            error.session = c_r
+            raise
+
+    def _answer(  # noqa: PLR0917 - what message 2 was found to say
+        self,
+        c_r: bytes,
+        responder: Authenticated,
+        plaintext_2: bytes,
+        prk_2e: bytes,
+        th2: bytes,
+        peer_key: DhPublicKey,
+        ead_3: tuple[Ead, ...],
+    ) -> tuple[bytes, Session]:
+        method, own, suite = self.initiator.method, self.initiator.credential, self.suite
         ead_2 = refuse_critical(responder.ead, self.initiator.understood)
         peer = look_up(self.initiator.lookup, responder.id_cred, own)
         g_rx = None if method.responder_signs else static_secret(suite, self.x, peer.public_key)

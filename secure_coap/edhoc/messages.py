@@ -18,6 +18,8 @@ MIN_PROOF: Final = 8
 """Bytes of the shortest MAC (section 9.3)."""
 MAX_SUITES: Final = 16
 _PADDING: Final = 0
+SMALL: Final = tuple(bytes((value,)) for value in (*range(0x18), *range(0x20, 0x38)))
+"""Identifiers that messages carry as an integer of one byte (section 3.3.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Message1:
             case [int(method), (int() | list()) as suites, bytes(g_x), (int() | bytes()) as c_i, *ead] if _plain(
                 method
             ):
-                return cls(method, _suites(suites), g_x, _identifier(c_i), read_eads(ead))
+                return cls(method, _suites(suites), g_x, read_identifier(c_i), read_eads(ead))
         raise EdhocError(EdhocReason.MALFORMED, "message 1")
 
 
@@ -88,7 +90,7 @@ def decode_plaintext_2(data: bytes) -> tuple[bytes, Authenticated]:
     """C_R, and who the responder is. Raises `EdhocError` MALFORMED."""
     match items(data):
         case [(int() | bytes()) as c_r, *rest]:
-            return _identifier(c_r), Authenticated.of_items(rest)
+            return read_identifier(c_r), Authenticated.of_items(rest)
     raise EdhocError(EdhocReason.MALFORMED, "plaintext 2")
 
 
@@ -100,6 +102,16 @@ def one_byte_string(data: bytes, what: str) -> bytes:
         case [int(code), *info]:
             raise _peer_error(code, info)
     raise EdhocError(EdhocReason.MALFORMED, what)
+
+
+def error_of(data: bytes) -> EdhocError:
+    """What an error message says, or anything else that stands in its place."""
+    try:
+        one_byte_string(data, "error")
+    except EdhocError as error:
+        if error.reason is EdhocReason.PEER:
+            return error
+    return EdhocError(EdhocReason.PEER, "refused")
 
 
 def _peer_error(code: int, info: Sequence[Any]) -> EdhocError:
@@ -130,16 +142,13 @@ def items(data: bytes) -> list[Any]:
 
 def identifier(value: bytes) -> bytes:
     """A byte string that is itself the encoding of a small integer is sent as that integer (section 3.3.2)."""
-    return value if _is_small(value) else cbor.encode(value)
+    return value if value in SMALL else cbor.encode(value)
 
 
-def _is_small(value: bytes) -> bool:
-    return len(value) == 1 and (value[0] <= 0x17 or 0x20 <= value[0] <= 0x37)
-
-
-def _identifier(item: int | bytes) -> bytes:
+def read_identifier(item: int | bytes) -> bytes:
+    """The identifier of an item. Raises `EdhocError` MALFORMED."""
     if isinstance(item, bytes):
-        if _is_small(item):
+        if item in SMALL:
             raise EdhocError(EdhocReason.MALFORMED, "an identifier in its longer form")
         return item
     if not -24 <= item <= 23 or not _plain(item):
@@ -149,7 +158,7 @@ def _identifier(item: int | bytes) -> bytes:
 
 def _id_cred(item: int | bytes | dict[Any, Any]) -> IdCred:
     if not isinstance(item, dict):
-        return IdCred.of_kid(_identifier(item))
+        return IdCred.of_kid(read_identifier(item))
     found = IdCred(item)
     if not item or found.kid is not None or any(isinstance(label, bytes) for label in item):
         raise EdhocError(EdhocReason.MALFORMED, "ID_CRED")

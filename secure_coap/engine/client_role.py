@@ -26,6 +26,8 @@ from secure_coap.message import Message, MessageType, decode_uint
 from secure_coap.numbers.options import Option
 
 TOKEN_BYTES: Final = 8  # security rule 28
+BOUND_TOKEN_BYTES: Final = 1
+"""Where the channel binds responses to requests (OSCORE), tokens only tell apart what is outstanding (RFC 9175 4.2)."""
 _TAG_BYTES: Final = 8
 
 
@@ -71,13 +73,20 @@ class ClientRole:
         """Begin a request and number it. Raises `TooManyOutstanding`, or ValueError for what cannot be sent."""
         if self._sender.queue_is_full:
             raise TooManyOutstanding("too many requests wait for this peer: wait for some of them first")
-        token = token or self._shared.rng.randbytes(TOKEN_BYTES)
+        token = token or self.new_token()
         if request.observe == 0 and token not in self._observations:
             self._observations.check_room()
         transfer = self._transfer(request)
         self._shared.handles += 1
         self._send(_Open(request, transfer, self._shared.handles, token), transfer.first_step(), now)
         return self._shared.handles
+
+    def new_token(self) -> bytes:
+        """A random one that nothing has."""
+        while True:
+            token = self._shared.rng.randbytes(self._shared.token_bytes)
+            if token not in self._open and token not in self._observations:
+                return token
 
     def _transfer(self, request: Request) -> OutgoingTransfer:
         return OutgoingTransfer(
@@ -190,7 +199,7 @@ class ClientRole:
 
     def _send(self, entry: _Open, step: Step, now: float) -> None:
         """Every message has a new token, except that those which ask for the observation carry the observation's."""
-        token = entry.token if step.observes else self._shared.rng.randbytes(TOKEN_BYTES)
+        token = entry.token if step.observes else self.new_token()
         entry.sent = Outgoing(step.code, token, step.body, partial(self._signal, entry))
         self._open[token] = entry
         confirmable = entry.request.confirmable and self._sender.confirms

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from secure_coap.counters import Counters
 from secure_coap.engine.answers import NOTHING, Answers
 from secure_coap.engine.budget import BodyBudget
-from secure_coap.engine.client_role import Reception
+from secure_coap.engine.client_role import TOKEN_BYTES, Reception
 from secure_coap.engine.datagram_server import RESET, DatagramServer
 from secure_coap.engine.incoming import Incoming
 from secure_coap.engine.link import Link
@@ -31,7 +31,7 @@ from secure_coap.numbers.parameters import TransmissionParameters
 class Engine(Roles):
     """Both roles of all associations. `now` is seconds of any monotonic clock, the same in every call.
 
-    `proof` is given where the peers' addresses are unproven. `claim` is asked to adopt the observation of a
+    `proof` is given where peers' addresses may be unproven. `claim` is asked to adopt the observation of a
     notification whose token is not known, before it is rejected.
     """
 
@@ -43,8 +43,10 @@ class Engine(Roles):
         limits: Limits,
         proof: AddressProof | None = None,
         claim: Callable[[Link, bytes], None] | None = None,
+        token_bytes: int = TOKEN_BYTES,
     ) -> None:
-        shared = Shared(parameters, limits, rng, Counters(), BodyBudget(limits.bodies_total), claim=claim)
+        budget = BodyBudget(limits.bodies_total)
+        shared = Shared(parameters, limits, rng, Counters(), budget, claim=claim, token_bytes=token_bytes)
         self._answers = Answers(parameters.exchange_lifetime, limits, shared.timers, shared.counters)
         server = DatagramServer(shared, self._answers, proof)
         super().__init__(shared, server)
@@ -54,7 +56,7 @@ class Engine(Roles):
     def open(self, link: Link) -> None:
         """An association begins."""
         super().open(link)
-        link.proven = self._proven
+        link.proven = link.proven or self._proven
 
     def receive(self, link: Link, datagram: bytes, now: float) -> Incoming | None:
         """A datagram of the peer, already decrypted. A request is returned: answer it by `respond`, or `defer` it."""

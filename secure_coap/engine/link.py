@@ -26,7 +26,7 @@ class LinkState:
         self.conversation: Conversation | None = None
         self.deferred = 0
         self.heard_at = 0.0
-        self.proven = True
+        self.proven = False
         self.spent = 0
         self.window = 0
 

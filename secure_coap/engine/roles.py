@@ -78,6 +78,10 @@ class Roles:
         """
         return conversation_of(link, self._shared, now).client.request(request, now, token)
 
+    def new_token(self, link: Link, now: float) -> bytes:
+        """A token for an observation of ours."""
+        return conversation_of(link, self._shared, now).client.new_token()
+
     def cancel(self, link: Link, handle: int, now: float) -> None:
         """Forget a request; no event follows."""
         if link.conversation is not None:

@@ -27,6 +27,8 @@ class Shared:
     timers: Timers = field(default_factory=Timers)
     outbox: list[tuple[Link, bytes]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    token_bytes: int = 8
+    """Length of the tokens of our requests."""
     handles: int = 0
     """The last number given to a request of ours."""
     claim: Callable[[Link, bytes], None] | None = None

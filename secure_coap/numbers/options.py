@@ -1,4 +1,7 @@
-"""CoAP option numbers and what each may hold (RFC 7252 section 5.10, RFC 7641, 7959, 7967, 8613, 8768, 9175, 9177)."""
+"""CoAP option numbers and what each may hold.
+
+RFC 7252 section 5.10, RFC 7641, 7959, 7967, 8613, 8768, 9175, 9177, 9668.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,7 @@ class Option(IntEnum):
     ACCEPT = 17
     Q_BLOCK1 = 19
     LOCATION_QUERY = 20
+    EDHOC = 21
     BLOCK2 = 23
     BLOCK1 = 27
     SIZE2 = 28

@@ -14,12 +14,13 @@ from secure_coap.channels.base import ChannelEvent, Closed, Opened, Received
 from secure_coap.channels.dtls.config import DtlsServerConfig
 from secure_coap.channels.dtls.context import make_context
 from secure_coap.channels.dtls.cookies import CookieListener
-from secure_coap.channels.dtls.guesses import Guesses, source_of
+from secure_coap.channels.dtls.guesses import Guesses
 from secure_coap.channels.dtls.handshake import Handshake
 from secure_coap.channels.dtls.open_sessions import OpenSessions
 from secure_coap.channels.dtls.peer_check import PeerCheck
 from secure_coap.channels.dtls.records import ContentType, Record, is_one_record_of_data, split_records
 from secure_coap.channels.dtls.session import DtlsSession, SessionState
+from secure_coap.channels.source import source_of
 from secure_coap.counters import Counters
 from secure_coap.engine.rng import Rng
 from secure_coap.limits import Limits
