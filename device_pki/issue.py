@@ -122,6 +122,16 @@ def signer(issuer: Issuer, key: PublicKey, name: str, role: Role, validity: Vali
     return _role_certificate(issuer, key, common_name(name), validity, role)
 
 
+def ocsp_responder(issuer: Issuer, key: PublicKey, name: str, validity: Validity) -> x509.Certificate:
+    """Return the certificate of a responder that answers for `issuer` (RFC 6960 4.2.2.2).
+
+    Nobody asks about the certificate itself (id-pkix-ocsp-nocheck): let it be valid for days only.
+    """
+    builder = _start(common_name(name), *_issued_by(issuer), key, validity)
+    builder = builder.add_extension(x509.OCSPNoCheck(), critical=False)
+    return _sign_end_entity(builder, issuer.private_key, profile(Role.OCSP_RESPONDER).usages, ())
+
+
 def revocation_list(
     issuer: Issuer, revoked: Mapping[int, datetime], number: int, this_update: datetime, next_update: datetime
 ) -> bytes:

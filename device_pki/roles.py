@@ -21,6 +21,7 @@ SERVER_AUTH: Final = ExtendedKeyUsageOID.SERVER_AUTH
 CODE_SIGNING: Final = ExtendedKeyUsageOID.CODE_SIGNING
 CMC_RA: Final = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.28")
 TRANSFER_SIGNING: Final = x509.ObjectIdentifier(f"{_ARC}.1")
+OCSP_SIGNING: Final = ExtendedKeyUsageOID.OCSP_SIGNING
 DOCUMENT_SIGNING: Final = x509.ObjectIdentifier(f"{_ARC}.2")
 
 
@@ -35,6 +36,7 @@ class Role(enum.Enum):
     TRANSFER_SIGNER = "transfer"
     DOCUMENT_SIGNER = "document"
     FIRMWARE_SIGNER = "firmware"
+    OCSP_RESPONDER = "ocsp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ _PROFILES: Final = {
     Role.TRANSFER_SIGNER: RoleProfile(frozenset({TRANSFER_SIGNING}), direct=True),
     Role.DOCUMENT_SIGNER: RoleProfile(frozenset({DOCUMENT_SIGNING})),
     Role.FIRMWARE_SIGNER: RoleProfile(frozenset({CODE_SIGNING})),
+    Role.OCSP_RESPONDER: RoleProfile(frozenset({OCSP_SIGNING}), direct=True),
 }
 
 

@@ -17,6 +17,8 @@ from uuid import UUID
 
 from cryptography import x509
 
+from device_pki.ocsp.responder import SerialStatus
+
 MAX_KEYS: Final = 16
 """Keys with an unexpired certificate, per device and label (security rule 23)."""
 
@@ -205,6 +207,9 @@ class EnrollmentRegister(Protocol):
 
     async def revoke_serial(self, serial_number: int, not_after: datetime, now: datetime) -> None:
         """Revoke any certificate of this CA by its serial number; a repetition changes nothing."""
+
+    async def serial_status(self, serial_number: int) -> SerialStatus:
+        """Return whether a device's certificate with this serial number was issued, and whether it is revoked."""
 
     async def mark(self) -> int:
         """Return the mark of the newest revocation, 0 before the first."""

@@ -182,6 +182,10 @@ class CaSettings(_Section):
     """What devices are told: `coaps://host:port`; CA-URIs begin with it."""
     api_bind: BindAddress = Address("127.0.0.1", 8444)
     """TCP address of the CA API."""
+    status_bind: BindAddress | None = None
+    """TCP address of plain HTTP where anybody may fetch the revocation list and ask OCSP: `/crl`, `/ocsp`."""
+    ocsp_lifetime: float = Field(default=300, ge=60, le=7 * 86400)
+    """Seconds an OCSP answer stays fresh."""
     peers: dict[str, LocalPath] = Field(default_factory=dict)
     """Who may call the CA API: name and TLS certificate (PEM, pinned) of each service provider."""
     permanent_anchors: tuple[LocalPath, ...] = ()

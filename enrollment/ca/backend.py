@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from cryptography import x509
 
+from cose.keys import PublicKey
 from enrollment.csr import CheckedCsr
 
 
@@ -40,6 +41,9 @@ class CaBackend(Protocol):
 
     async def issue_factory(self, csr: CheckedCsr, now: datetime) -> x509.Certificate:
         """Issue a factory certificate: the endpoint name as serialNumber, hardwareModuleName, no end."""
+
+    async def issue_responder(self, key: PublicKey, lifetime: timedelta, now: datetime) -> x509.Certificate:
+        """Certify an OCSP responder of our own that answers for this CA."""
 
     async def revocation_list(self, revoked: Mapping[int, datetime], number: int, now: datetime) -> bytes:
         """Return the DER of a complete revocation list that names all of `revoked`: serial numbers and times.

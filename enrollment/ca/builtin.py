@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from cryptography import x509
 
-from cose.keys import UnusableKey
-from device_pki.issue import Issuer, Validity, factory_device, operational_device, revocation_list
+from cose.keys import PublicKey, UnusableKey
+from device_pki.issue import Issuer, Validity, factory_device, ocsp_responder, operational_device, revocation_list
 from enrollment.ca.backend import CaBackendError
 from enrollment.csr import CheckedCsr
 
@@ -53,6 +53,11 @@ class BuiltinCa:
         return await _signed(
             lambda: factory_device(self.issuer, csr.public_key, csr.endpoint, validity, hardware_type=hardware)
         )
+
+    async def issue_responder(self, key: PublicKey, lifetime: timedelta, now: datetime) -> x509.Certificate:
+        """Certify an OCSP responder."""
+        validity = Validity.lasting(now, lifetime)
+        return await _signed(lambda: ocsp_responder(self.issuer, key, "OCSP responder", validity))
 
     async def revocation_list(self, revoked: Mapping[int, datetime], number: int, now: datetime) -> bytes:
         """Sign a list that is fresh for `crl_lifetime`."""

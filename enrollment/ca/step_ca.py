@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from jwcrypto.jwk import JWK  # type: ignore[import-untyped]
 from jwcrypto.jws import JWS  # type: ignore[import-untyped]
 
-from cose.keys import PrivateKey
+from cose.keys import PrivateKey, PublicKey
 from device_pki.certificates import PARSE_ERRORS
 from device_pki.fingerprints import der
 from device_pki.revocation import MAX_CRL_SIZE, CrlError, parse_crl
@@ -84,6 +84,10 @@ class StepCa:
     async def issue_factory(self, csr: CheckedCsr, now: datetime) -> x509.Certificate:
         """Never: step-ca issues no certificates without an end."""
         raise CaBackendError("factory certificates are issued by a permanent CA with a key of its own")
+
+    async def issue_responder(self, key: PublicKey, lifetime: timedelta, now: datetime) -> x509.Certificate:
+        """Never: a registration authority does not answer for the CA."""
+        raise CaBackendError("OCSP is answered by the CA itself")
 
     async def revocation_list(self, revoked: Mapping[int, datetime], number: int, now: datetime) -> bytes:
         """Revoke at step-ca what its list does not name yet, and return that list."""

@@ -7,6 +7,7 @@ ca.csr                the request to be certified by another CA, while there is 
 https.key, https.pem  TLS identity of the CA API, self-signed: providers pin the very certificate
 est.key, est.pem      the EST server's, issued by this CA
 ra.key, ra.pem        instead of ca.key, when the CA is elsewhere: the registration authority that orders there
+issued/SERIAL.pem     what this CA issued to servers, message signers and CAs; devices are in the database
 providers/NAME.pem    pinned TLS certificates of the service providers that may call the API
 ca.db                 labels, devices, keys, certificates, revocations
 """
@@ -21,7 +22,9 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from cose.files import write_durably
 from cose.keys import PrivateKey, UnusableKey, load_private_key, same_key
 from cose.token_keys import load_token_key
 from device_pki.issue import Issuer
@@ -93,6 +96,23 @@ class CaDirectory:
     def ra(self) -> TlsIdentity:
         """Key and certificate of the registration authority, when the CA is elsewhere."""
         return TlsIdentity(self.root / "ra.key", self.root / "ra.pem")
+
+    @property
+    def issued(self) -> Path:
+        """Certificates of servers, message signers and CAs that this CA issued, by serial number in hex."""
+        return self.root / "issued"
+
+    def record_issued(self, certificate: x509.Certificate) -> None:
+        """Keep what was issued, durably: of a serial number that is not known nobody is told that it is good."""
+        self.issued.mkdir(mode=0o700, exist_ok=True)
+        write_durably(self._issued_file(certificate.serial_number), certificate.public_bytes(Encoding.PEM), 0o644)
+
+    def has_issued(self, serial_number: int) -> bool:
+        """Was it issued to a server, message signer or CA?"""
+        return self._issued_file(serial_number).exists()
+
+    def _issued_file(self, serial_number: int) -> Path:
+        return self.issued / f"{serial_number:x}.pem"
 
     @property
     def providers(self) -> Path:

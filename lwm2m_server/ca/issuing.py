@@ -53,6 +53,7 @@ def issue(
     if present is not None:
         return present
     certificate = _certify(issuer, csr, role, hosts, now)
+    directory.record_issued(certificate)
     rest = above if role is IssueRole.CA else without_roots(above)
     write_certificates(out, [certificate, *rest])
     return certificate

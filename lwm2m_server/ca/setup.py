@@ -67,6 +67,7 @@ def set_up(setup: Setup, now: datetime) -> bool:
     renew(directory.https, now, lambda k, v: self_signed_tls(k, setup.name, setup.hosts, v))
     name = f"{setup.name} EST"
     renew(directory.est, now, lambda k, v: est_server(issuer, k.public_key(), name, setup.hosts, within(issuer, v)))
+    directory.record_issued(read_certificates(directory.est.certificate)[0])
     return True
 
 
@@ -79,6 +80,7 @@ def _make_certificate(setup: Setup, key: PrivateKey, now: datetime) -> bool:
         issuer, above = setup.parent.issuer(), setup.parent.chain()
         validity = within(issuer, Validity.lasting(now, CA_LIFETIME))
         made = intermediate_ca(issuer, key.public_key(), setup.name, validity, setup.path_length)
+        setup.parent.record_issued(made)
         install(directory, [made, *above])
     elif setup.certificate is not None:
         install(directory, _certified(setup.certificate, key, now))

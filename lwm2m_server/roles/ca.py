@@ -14,10 +14,12 @@ import structlog
 from cryptography import x509
 
 from device_pki.identity import PeerIdentity
+from device_pki.ocsp.responder import SerialStatus
 from device_pki.path import PathError, PathReason, verify_path
 from device_pki.revocation import RevocationIndex
 from device_pki.roles import Role
 from enrollment.ca.backend import CaBackend, CaBackendError
+from enrollment.ca.ocsp import OcspResponder
 from enrollment.ca.revocations import RevocationPublisher
 from enrollment.cms.signed import Signer
 from enrollment.est.server import EstServer
@@ -25,6 +27,7 @@ from enrollment.est.service import EstEvent
 from lwm2m_server.api.ca import CaService, create_app
 from lwm2m_server.api.mutual_tls import pinned_server_context
 from lwm2m_server.api.serving import serving
+from lwm2m_server.api.status import create_app as create_status_app
 from lwm2m_server.ca.backends import opened_backend
 from lwm2m_server.ca.directory import CaDirectory, read_certificates
 from lwm2m_server.ca.providers import ProviderPins
@@ -56,13 +59,15 @@ class RunningCa:
 
     est: tuple[str, int]
     api: tuple[str, int]
+    status: tuple[str, int] | None = None
+    """Where anybody may fetch the revocation list and ask OCSP."""
 
 
 async def run_ca(settings: CaSettings) -> None:
     """Run until cancelled. Raises `CaDirectoryError` when the folder is not ready, OSError when a port is taken."""
     async with running_ca(settings) as running:
         settle()
-        log.info("ca_ready", name=settings.name, est=running.est, api=running.api)
+        log.info("ca_ready", name=settings.name, est=running.est, api=running.api, status=running.status)
         await asyncio.Event().wait()
 
 
@@ -80,9 +85,13 @@ async def running_ca(settings: CaSettings, clock: Clock = utc_now) -> AsyncItera
         pins.refresh(context)
         est = await stack.enter_async_context(_est(settings, directory, service))
         api = await stack.enter_async_context(serving(create_app(service), *settings.api_bind, tls=context))
+        status = None
+        if settings.status_bind is not None:
+            public = create_status_app(service.publisher, _responder(settings, directory, service))
+            status = await stack.enter_async_context(serving(public, *settings.status_bind))
         upkeep = asyncio.create_task(_upkeep(service, pins, context))
         try:
-            yield RunningCa(est, api)
+            yield RunningCa(est, api, status)
         finally:
             upkeep.cancel()
             await asyncio.gather(upkeep, return_exceptions=True)
@@ -102,6 +111,21 @@ async def _service(
     pins = ProviderPins(directory, settings.peers)
     service = CaService(register, backend, publisher, pins, anchors, settings.public_uri, clock)
     return service, pins
+
+
+def _responder(settings: CaSettings, directory: CaDirectory, service: CaService) -> OcspResponder:
+    publisher, issuer = service.publisher, service.ca.chain[0]
+
+    async def status_of(serial_number: int) -> SerialStatus:
+        status = await service.register.serial_status(serial_number)
+        return status if status.issued else SerialStatus(directory.has_issued(serial_number))
+
+    def mark() -> int:
+        newest = publisher.index.newest(issuer)
+        return -1 if newest is None else newest.number
+
+    lifetime = timedelta(seconds=settings.ocsp_lifetime)
+    return OcspResponder(service.ca, status_of, mark=mark, lifetime=lifetime, clock=service.clock)
 
 
 @asynccontextmanager

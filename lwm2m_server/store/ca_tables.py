@@ -104,5 +104,7 @@ factory_certificates = Table(
     Column("endpoint", String(64), nullable=False, unique=True),
     Column("der", LargeBinary, nullable=False),
     Column("issued_at", Integer, nullable=False),
+    Column("serial_number", String(40), nullable=False, server_default=""),
+    Index(None, "serial_number"),
 )
 """What a permanent CA issued at the factory, by the device's key."""

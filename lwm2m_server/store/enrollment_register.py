@@ -12,6 +12,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from device_pki.fingerprints import der, fingerprint
 from device_pki.names import endpoint_name
+from device_pki.ocsp.responder import SerialStatus
 from enrollment.register import (
     DeviceEntry,
     EnrollmentRefused,
@@ -173,6 +174,11 @@ class SqlEnrollmentRegister:
         """Revoke one certificate by serial number."""
         async with self._database.transaction() as connection:
             await rules.put_on_list(connection, [(rules.serial_text(serial_number), rules.to_seconds(not_after))], now)
+
+    async def serial_status(self, serial_number: int) -> SerialStatus:
+        """Return what is known about a serial number."""
+        async with self._database.reading() as connection:
+            return await rules.serial_status(connection, rules.serial_text(serial_number))
 
     async def mark(self) -> int:
         """Return the mark of the newest revocation, 0 before the first."""

@@ -9,7 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from cryptography import x509
-from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy import and_, exists, func, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,6 +18,7 @@ from cose.keys import thumbprint
 from device_pki.fingerprints import der, fingerprint
 from device_pki.keys import public_key
 from device_pki.names import endpoint_name
+from device_pki.ocsp.responder import SerialStatus
 from enrollment.est.paths import new_label
 from enrollment.register import (
     DeviceEntry,
@@ -164,6 +165,17 @@ async def release_keys(
     await put_on_list(connection, [(row.serial_number, row.not_after) for row in rows], now)
 
 
+async def serial_status(connection: AsyncConnection, serial: str) -> SerialStatus:
+    """Three look-ups by index, however much was issued and revoked."""
+    revoked = select(revocations.c.revoked_at).where(revocations.c.serial_number == serial)
+    revoked_at = (await connection.execute(revoked)).scalar_one_or_none()
+    if revoked_at is not None:
+        return SerialStatus(True, time_of(revoked_at))
+    operational = exists().where(certificates.c.serial_number == serial)
+    factory = exists().where(factory_certificates.c.serial_number == serial)
+    return SerialStatus(bool((await connection.execute(select(or_(operational, factory)))).scalar_one()))
+
+
 async def newest_mark(connection: AsyncConnection) -> int:
     """Return the mark of the newest revocation, 0 before the first."""
     return int((await connection.execute(select(func.coalesce(func.max(revocations.c.mark), 0)))).scalar_one())
@@ -180,6 +192,7 @@ async def record_factory(connection: AsyncConnection, certificate: x509.Certific
     """Store one factory certificate; raise `EndpointTaken`."""
     name, key = endpoint_name(certificate), thumbprint(public_key(certificate))
     row = {"thumbprint": key, "endpoint": name, "der": der(certificate), "issued_at": to_seconds(now)}
+    row["serial_number"] = serial_text(certificate.serial_number)
     stored = await connection.execute(upsert(factory_certificates).values(row).on_conflict_do_nothing())
     if stored.rowcount == 0:
         raise EndpointTaken(name)

@@ -18,6 +18,7 @@ from cose.keys import generate_private_key, thumbprint
 from device_pki.fingerprints import der, fingerprint
 from device_pki.issue import Issuer, Validity, factory_device, operational_device, root_ca
 from device_pki.keys import public_key
+from device_pki.ocsp.responder import SerialStatus
 from enrollment.register import (
     ALL,
     MAX_KEYS,
@@ -249,6 +250,14 @@ class EnrollmentRegisterContract:
         await register.revoke_serial(largest, NOW + timedelta(days=1), NOW + timedelta(hours=1))
         assert await register.revocations(NOW) == first
         assert (await register.revocations(LATER)).entries == {}
+
+    async def test_a_serial_number_is_known_when_a_device_has_it(self, register: EnrollmentRegister) -> None:
+        """Revoked or not; any other is unknown, which is never good."""
+        assert await register.serial_status(DEVICE.serial_number) == SerialStatus(False)
+        await register.record_factory_batch([DEVICE], NOW)
+        assert await register.serial_status(DEVICE.serial_number) == SerialStatus(True)
+        await register.revoke_serial(DEVICE.serial_number, LATER, NOW)
+        assert await register.serial_status(DEVICE.serial_number) == SerialStatus(True, NOW)
 
     async def test_the_newest_list_is_kept(self, register: EnrollmentRegister) -> None:
         """A number is used once, so that two processes cannot publish different lists under it."""

@@ -10,7 +10,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from cose.keys import PrivateKey, generate_private_key
+from cose.keys import PrivateKey, PublicKey, generate_private_key
 from device_pki.fingerprints import fingerprint
 from device_pki.identity import PeerIdentity
 from device_pki.path import verify_path
@@ -75,6 +75,12 @@ class CountingCa:
     async def issue_factory(self, csr: CheckedCsr, now: datetime) -> x509.Certificate:
         self.calls += 1
         return await self._inner.issue_factory(csr, now)
+
+    async def issue_responder(self, key: PublicKey, lifetime: timedelta, now: datetime) -> x509.Certificate:
+        self.calls += 1
+        if self.down:
+            raise CaBackendError("down")
+        return await self._inner.issue_responder(key, lifetime, now)
 
     async def revocation_list(self, revoked: Mapping[int, datetime], number: int, now: datetime) -> bytes:
         self.calls += 1

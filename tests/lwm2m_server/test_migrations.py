@@ -12,6 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, inspect, text
 
+from device_pki.fingerprints import der
 from lwm2m_server.protocol.firmware import Phase
 from lwm2m_server.store import (
     ca_tables,
@@ -25,7 +26,9 @@ from lwm2m_server.store import (
     tables,
 )
 from lwm2m_server.store.database import Database
+from lwm2m_server.store.enrollment_register import SqlEnrollmentRegister
 from lwm2m_server.store.metadata import metadata
+from lwm2m_server.testing.register_contract import DEVICE, key_of
 from objects.path import Path as FirmwarePath
 
 assert ca_tables
@@ -97,6 +100,22 @@ async def test_envelopes_become_files_and_pushes_updates(tmp_path: Path) -> None
     file = path.parent / "firmware" / image.sha256.hex()
     assert (file.read_bytes(), file.stat().st_mode & 0o777) == (b"\x0a\x0b", 0o600)
     assert (update.phase, update.order.component, update.size) == (Phase.INSTALLING, FirmwarePath(5, 0), 2)
+
+
+async def test_factory_certificates_of_before_are_found_by_their_serial_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "ca.db"
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0009")
+        row = {"key": key_of(DEVICE), "der": der(DEVICE)}
+        connection.execute(text("INSERT INTO ca_factory_certificates VALUES (:key, 'dev-1', :der, 100)"), row)
+    engine.dispose()
+    database = await Database.open(path)
+    assert (await SqlEnrollmentRegister(database).serial_status(DEVICE.serial_number)).issued
+    await database.close()
 
 
 async def test_opening_again_changes_nothing(tmp_path: Path) -> None:
