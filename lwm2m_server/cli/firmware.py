@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 
-from lwm2m_server.cli import firmware_keys
+from lwm2m_server.cli import firmware_keys, report_keys
 from lwm2m_server.cli.common import (
     Config,
     Exit,
@@ -24,11 +24,12 @@ from lwm2m_server.cli.images import COLUMNS
 app = typer.Typer(no_args_is_help=True, help="Firmware: build and sign manifests, update devices, follow them.")
 
 app.add_typer(firmware_keys.app, name="keys")
+app.add_typer(report_keys.app, name="report-keys")
 
 _DIGEST = 64
 """Hex digits of a digest."""
 _REPORT_COLUMNS = ("update", "endpoint", "digest", "success", "reason", "received_at")
-_PUSH_COLUMNS = ("id", "endpoint", "component", "digest", "state", "percent", "way", "meaning", "failure")
+_PUSH_COLUMNS = ("id", "endpoint", "component", "digest", "state", "percent", "way", "meaning", "failure", "report")
 
 
 @app.command("list")

@@ -38,6 +38,11 @@ class SuitReports:
         self._database = database
         self._clock = clock
 
+    async def missing(self) -> set[str]:
+        """Devices whose last update with a manifest has ended lately and has no report."""
+        async with self._database.reading() as connection:
+            return await store.unreported_endpoints(connection, self._clock.now() - PATIENCE)
+
     async def collect(self, device: Device, links: str, key: PublicKey) -> bool:
         """Store the report on the last update of this device, signed by `key`; True when there was one to store.
 

@@ -23,6 +23,8 @@ from lwm2m_server.api.operator_token import renew as renew_token
 from lwm2m_server.api.serving import serving
 from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.manifest_registry import ManifestRegistry
+from lwm2m_server.fleet.registered_reports import RegisteredReports
+from lwm2m_server.fleet.suit_reports import SuitReports
 from lwm2m_server.protocol.registration_limits import RegistrationLimits
 from lwm2m_server.provider_keys import KeyRole, KeysError, certificate_path, key_path, presented, read_chain
 from lwm2m_server.roles.firmware import announce, start_firmware
@@ -101,8 +103,12 @@ async def running_dm(settings: DmSettings, clock: Clock | None = None) -> AsyncI
             await stack.enter_async_context(_watching(CrlFiles(settings.device_crls, revocation), revocation, server))
         bootstrapper = Bootstrapper(server, settings.endpoint_rule, revocation)
         stack.push_async_callback(bootstrapper.close)
-        firmware = Firmware(server, settings.data / FIRMWARE, settings.firmware)
+        reports = SuitReports(database, clock)
+        registered = RegisteredReports(server, reports)
+        firmware = Firmware(server, settings.data / FIRMWARE, settings.firmware, afterwards=registered.collect)
         await start_firmware(stack, firmware, settings.firmware)
+        for endpoint in await reports.missing():
+            firmware.look_after(endpoint)
         nosec, dtls, tcp, tls = await _bind(settings, server, DeviceVerifier(anchors, clock, revocation))
         announce(firmware, PullProtocol.COAP, nosec)
         announce(firmware, PullProtocol.COAPS, dtls)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import and_, select
+from sqlalchemy import Select, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -76,22 +76,38 @@ async def report(connection: AsyncConnection, update_id: int) -> StoredReport | 
     return None if row is None else StoredReport(**row._mapping)
 
 
+async def last_report(connection: AsyncConnection, endpoint: str) -> StoredReport | None:
+    """What a device has signed last."""
+    newest = (suit_reports.c.received_at.desc(), suit_reports.c.update_id.desc())
+    statement = select(suit_reports).where(suit_reports.c.endpoint == endpoint).order_by(*newest).limit(1)
+    row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else StoredReport(**row._mapping)
+
+
 async def unreported(connection: AsyncConnection, endpoint: str, since: float) -> tuple[int, bytes] | None:
     """The last update with a manifest that ended on a device, with its digest, unless its report is here already."""
-    updates = firmware_updates
-    ended = and_(
-        updates.c.endpoint == endpoint,
-        updates.c.phase.in_(_REPORTED),
-        updates.c.since >= since,
-        images.c.kind == Kind.SUIT,
-    )
     last = (
-        select(updates.c.id, updates.c.digest, suit_reports.c.update_id)
-        .join(images, images.c.digest == updates.c.digest)
-        .join(suit_reports, suit_reports.c.update_id == updates.c.id, isouter=True)
-        .where(ended)
-        .order_by(updates.c.since.desc(), updates.c.id.desc())
+        _ended(since)
+        .where(firmware_updates.c.endpoint == endpoint)
+        .order_by(firmware_updates.c.since.desc(), firmware_updates.c.id.desc())
         .limit(1)
     )
     row = (await connection.execute(last)).one_or_none()
     return None if row is None or row.update_id is not None else (int(row.id), bytes(row.digest))
+
+
+async def unreported_endpoints(connection: AsyncConnection, since: float) -> set[str]:
+    """Devices on which an update with a manifest ended that has no report."""
+    rows = await connection.execute(_ended(since).where(suit_reports.c.update_id.is_(None)))
+    return {row.endpoint for row in rows}
+
+
+def _ended(since: float) -> Select[Any]:
+    """Updates with a manifest that have ended, with the reports on them."""
+    updates = firmware_updates
+    return (
+        select(updates.c.id, updates.c.endpoint, updates.c.digest, suit_reports.c.update_id)
+        .join(images, images.c.digest == updates.c.digest)
+        .join(suit_reports, suit_reports.c.update_id == updates.c.id, isouter=True)
+        .where(updates.c.phase.in_(_REPORTED), updates.c.since >= since, images.c.kind == Kind.SUIT)
+    )

@@ -38,3 +38,12 @@ agreement_keys = Table(
 )
 """Public keys of ECDH that payloads are encrypted for (SPKI). A holder, a device or a group, has several while it
 changes from one to the next."""
+
+report_keys = Table(
+    "report_keys",
+    metadata,
+    Column("endpoint", String(255), primary_key=True),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("added_at", Integer, nullable=False),
+)
+"""Public keys (SPKI) of devices whose session proves none: what they sign reports with."""

@@ -20,6 +20,7 @@ from lwm2m_server.api.admin import (
     pushes,
     queue,
     registered,
+    report_keys,
     transfers,
 )
 from lwm2m_server.api.admin.common import MAX_UPLOAD
@@ -35,7 +36,7 @@ EVERYWHERE = tuple(
     module.router for module in (credentials, operations, observations, queue, images, pushes, firmware, agreement_keys)
 )
 """Routes of every LwM2M server."""
-DEVICE_MANAGEMENT = tuple(module.router for module in (bootstrap, groups, registered))
+DEVICE_MANAGEMENT = tuple(module.router for module in (bootstrap, groups, registered, report_keys))
 """Routes of role dm only."""
 SERVICE_PROVIDER = tuple(module.router for module in (devices, partners, transfers))
 """Routes of role sp only."""

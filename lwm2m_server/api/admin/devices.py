@@ -8,12 +8,14 @@ from fastapi import APIRouter, Request
 
 from lwm2m_server.api.admin.access import Reach
 from lwm2m_server.api.admin.common import MAX_PAGE, MAX_UPLOAD, PageSize, Provider, check_group_name
+from lwm2m_server.api.admin.firmware import report_view
 from lwm2m_server.api.admin.operations import ExecuteOrder, execute
 from lwm2m_server.api.body import bounded_body
 from lwm2m_server.fleet.errors import Unknown
 from lwm2m_server.fleet.provider import ServiceProvider
 from lwm2m_server.fleet.views import View, device_view
 from lwm2m_server.store import fleet as store
+from lwm2m_server.store import suit as suit_store
 
 router = APIRouter()
 
@@ -70,15 +72,15 @@ async def list_devices(
 
 @router.get("/devices/{endpoint}")
 async def show_device(provider: Provider, endpoint: str) -> View:
-    """One device with what it lists."""
+    """One device with what it lists, and the SUIT report it has signed last."""
     async with provider.database.reading() as connection:
         device = await store.device(connection, endpoint)
+        report = await suit_store.last_report(connection, endpoint)
     if device is None:
         raise Unknown(f"device {endpoint!r}")
     registration = provider.server.registrations.get(endpoint)
-    return _view(provider, device) | (
-        {} if registration is None else {"links": registration.links, "version": registration.version}
-    )
+    listed = {} if registration is None else {"links": registration.links, "version": registration.version}
+    return _view(provider, device) | listed | {"report": None if report is None else report_view(report)}
 
 
 def _view(provider: ServiceProvider, device: store.Device) -> View:

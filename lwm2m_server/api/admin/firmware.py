@@ -35,7 +35,7 @@ async def list_reports(server: Server, device: str | None = None, image: str | N
     """What devices have signed about the manifests they processed, all of it, or a device's, or about one manifest."""
     wanted = None if image is None else digest(image)
     async with server.database.reading() as connection:
-        return [_report_view(one) for one in await store.reports(connection, endpoint=device, digest=wanted)]
+        return [report_view(one) for one in await store.reports(connection, endpoint=device, digest=wanted)]
 
 
 @router.get("/firmware/reports/{update}")
@@ -62,11 +62,12 @@ def _registered_view(found: Registered) -> View:
         "components": [[part.hex() for part in component] for component in found.manifest.components],
         "payloads": [{"uri": payload.uri, "bytes": payload.size} for payload in found.payloads],
         "severed": [key.name.lower() for key in found.severed],
-        "reports": [_report_view(report) for report in found.reports],
+        "reports": [report_view(report) for report in found.reports],
     }
 
 
-def _report_view(report: StoredReport) -> View:
+def report_view(report: StoredReport) -> View:
+    """A report as its operator sees it."""
     return {
         "update": report.update_id,
         "endpoint": report.endpoint,

@@ -8,12 +8,15 @@ from typing import Any
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from lwm2m_server.api.admin.common import FirmwareService, Number, View, digest, targets
+from lwm2m_server.api.admin.common import FirmwareService, Number, Server, View, digest, targets
 from lwm2m_server.fleet.errors import Rejected
 from lwm2m_server.protocol.firmware import Method, Order, Push, Update
 from lwm2m_server.server.firmware.service import LIFETIME, OBJECT_5, Firmware
+from lwm2m_server.store import suit as suit_store
+from lwm2m_server.store.suit import StoredReport
 from objects.firmware import Severity, UpdateResult
 from objects.path import Path
+from suit.numbers import ReportReason
 
 router = APIRouter()
 
@@ -61,16 +64,24 @@ async def push_components(firmware: FirmwareService, request: Request, order: Co
 
 
 @router.get("/firmware/pushes")
-async def status(firmware: FirmwareService, device: str | None = None, image: str | None = None) -> list[View]:
-    """How far every update is, or those of a device, or with an image."""
+async def status(
+    server: Server, firmware: FirmwareService, device: str | None = None, image: str | None = None
+) -> list[View]:
+    """How far every update is, or those of a device, or with an image; and what devices have signed about it."""
     wanted = None if image is None else digest(image)
-    return [_view(firmware, one) for one in await firmware.updates(endpoint=device, digest=wanted)]
+    async with server.database.reading() as connection:
+        reports = {one.update_id: one for one in await suit_store.reports(connection, endpoint=device, digest=wanted)}
+    updates = await firmware.updates(endpoint=device, digest=wanted)
+    return [_view(firmware, one) | _reported(reports.get(one.id)) for one in updates]
 
 
 @router.get("/firmware/pushes/{number}")
-async def show(firmware: FirmwareService, number: Number) -> View:
-    """How far one update is."""
-    return _view(firmware, await firmware.update(number))
+async def show(server: Server, firmware: FirmwareService, number: Number) -> View:
+    """How far one update is, and what the device has signed about it."""
+    update = await firmware.update(number)
+    async with server.database.reading() as connection:
+        report = await suit_store.report(connection, number)
+    return _view(firmware, update) | _reported(report)
 
 
 @router.delete("/firmware/pushes/{number}", status_code=HTTPStatus.ACCEPTED)
@@ -100,6 +111,13 @@ async def _order(firmware: Firmware, request: Request, order: _Options, images: 
         ]
         ordered += await firmware.order(orders, expires_in=order.expires_in, again=order.again)
     return {"install": order.install, "devices": endpoints, "updates": [one.id for one in ordered]}
+
+
+def _reported(report: StoredReport | None) -> View:
+    """The SUIT report in a word: success, or the reason of the failure."""
+    if report is None:
+        return {"report": None}
+    return {"report": "success" if report.reason is None else ReportReason(report.reason).name.lower()}
 
 
 def _view(firmware: Firmware, one: Update) -> View:

@@ -10,10 +10,12 @@ from typing import Any
 from fastapi import APIRouter
 
 from lwm2m_server.api.admin.common import MAX_PAGE, PageSize, Server
+from lwm2m_server.api.admin.firmware import report_view
 from lwm2m_server.fleet.errors import Unknown
 from lwm2m_server.protocol.object_links import links_of
 from lwm2m_server.protocol.registrations import Registration
 from lwm2m_server.store import groups
+from lwm2m_server.store import suit as suit_store
 
 router = APIRouter()
 
@@ -38,7 +40,7 @@ async def list_registered(
 
 @router.get("/devices/{endpoint:path}")
 async def show_registered(server: Server, endpoint: str) -> View:
-    """One registered device with what it lists."""
+    """One registered device with what it lists, and the SUIT report it has signed last."""
     found = server.registrations.get(endpoint)
     if found is None:
         raise Unknown(f"a registered device {endpoint!r}")
@@ -47,7 +49,10 @@ async def show_registered(server: Server, endpoint: str) -> View:
         {"object": number, "version": version, "instances": list(links.instances_of(number))}
         for number, version in sorted(links.versions.items())
     ]
-    return _view(found, online=server.sessions.is_online(endpoint)) | {"objects": objects, "links": found.links}
+    async with server.database.reading() as connection:
+        report = await suit_store.last_report(connection, endpoint)
+    more = {"objects": objects, "links": found.links, "report": None if report is None else report_view(report)}
+    return _view(found, online=server.sessions.is_online(endpoint)) | more
 
 
 def _view(one: Registration, *, online: bool) -> View:

@@ -52,7 +52,7 @@ class Firmware:
     """All firmware of a server. `folder`: where images are kept.
 
     `wake` is told of devices for which something has changed, and `run` is called for them then. Without it workers
-    of this object's own look after every device.
+    of this object's own look after every device, and call `afterwards` once its updates have ended.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Firmware:
         settings: FirmwareSettings | None = None,
         *,
         wake: Callable[[str], None] | None = None,
+        afterwards: Callable[[Device], Awaitable[None]] | None = None,
     ) -> None:
         settings = settings or FirmwareSettings()
         self._keep = settings.keep_days * 86_400.0
@@ -84,6 +85,7 @@ class Firmware:
         self._workers = Workers(self._work, LONGEST_PAUSE)
         self.ended: Counter[str] = Counter()
         self._wake = wake or self._workers.wake
+        self._afterwards = afterwards
         self._pending = Pending(server.events, self._wake_online) if wake is None else None
         self._payloads = Payloads(server.database, self.images)
         server.route(PATH, self._fetched)
@@ -102,7 +104,7 @@ class Firmware:
             for update in waiting:
                 self._restore(update, await image_store.get(connection, update.order.digest))
         for endpoint in {update.order.endpoint for update in waiting}:
-            self._waits(endpoint)
+            self.look_after(endpoint)
 
     def _restore(self, update: Update, image: image_store.Image | None) -> None:
         if update.token is None or image is None or update.way is None or isinstance(update.way, Push):
@@ -116,8 +118,8 @@ class Firmware:
         """Stop; every update goes on after the next start."""
         await self._workers.close()
 
-    def _waits(self, endpoint: str) -> None:
-        """Something waits for a device."""
+    def look_after(self, endpoint: str) -> None:
+        """Something waits for a device, now or when it registers or updates."""
         if self._pending is not None:
             self._pending.add(endpoint)
         self._wake_online(endpoint)
@@ -128,19 +130,24 @@ class Firmware:
 
     async def _work(self, endpoint: str) -> bool:
         try:
-            return await self.run(self._server.device(endpoint))
+            return await self._pass(self._server.device(endpoint))
         except DeviceOffline as offline:
             log.info("device_offline", endpoint=endpoint, reason=str(offline))
             return False
 
+    async def _pass(self, device: Device) -> bool:
+        if await self.run(device):
+            return True
+        if self._afterwards is not None:
+            await self._afterwards(device)
+        async with self._database.reading() as connection:
+            if self._pending is not None and not await store.open_updates(connection, device.endpoint):
+                self._pending.discard(device.endpoint)
+        return False
+
     async def run(self, device: Device) -> bool:
         """One pass over a device's updates; True when it has to be looked after again. Raises `DeviceOffline`."""
-        under_way = await self._updates.run(device)
-        if not under_way and self._pending is not None:
-            async with self._database.reading() as connection:
-                if not await store.open_updates(connection, device.endpoint):
-                    self._pending.discard(device.endpoint)
-        return under_way
+        return await self._updates.run(device)
 
     # --- orders ---
 
@@ -158,7 +165,7 @@ class Firmware:
                 if await image_store.get(connection, one.digest) is None:
                     raise UnknownFirmware(f"image {one.digest.hex()} is not known here; add it first")
             updates = await store.order(connection, orders, now=now, expires_at=now + expires_in, again=again)
-        self._waits(orders[0].endpoint)
+        self.look_after(orders[0].endpoint)
         return updates
 
     async def cancel(self, *numbers: int) -> list[Update]:

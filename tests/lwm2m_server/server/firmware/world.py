@@ -14,6 +14,7 @@ from device_client.emulator.log import device_logger
 from device_client.emulator.plain.device import PlainDevice
 from device_client.emulator.plain.settings import ClientSettings
 from device_client.emulator.settings import RunSettings
+from device_client.emulator.storage.files import DeviceFiles
 from lwm2m_server.protocol.firmware import Order, Update
 from lwm2m_server.server.firmware.service import OBJECT_5, Firmware
 from lwm2m_server.settings import FirmwareSettings
@@ -76,7 +77,9 @@ async def depot(
 
 
 @asynccontextmanager
-async def client(port: int, endpoint: str = "sensor", **members: Any) -> AsyncIterator[PlainDevice]:
+async def client(
+    port: int, endpoint: str = "sensor", files: DeviceFiles | None = None, **members: Any
+) -> AsyncIterator[PlainDevice]:
     """A client that registers with the server at this port."""
     settings = ClientSettings(
         **{
@@ -90,7 +93,7 @@ async def client(port: int, endpoint: str = "sensor", **members: Any) -> AsyncIt
             **members,
         }
     )
-    device = PlainDevice(endpoint, settings, device_logger(endpoint), random.Random(endpoint))
+    device = PlainDevice(endpoint, settings, device_logger(endpoint), random.Random(endpoint), files)
     task = asyncio.ensure_future(device.run(asyncio.Event()))
     try:
         yield device
