@@ -45,7 +45,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 async def openssl(world: World, *words: str) -> str:
     """What `openssl ocsp` says; it verifies the answer's signature and times itself."""
-    anchor = world.ca.certificate
+    anchor = str(world.ca.certificate)
     command = ["openssl", "ocsp", "-issuer", anchor, "-CAfile", anchor, "-url", f"{world.url}/ocsp", *words]
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT

@@ -24,8 +24,8 @@ def upgrade() -> None:
 
 def _fill(connection: sa.Connection) -> None:
     """Read them from the certificates that were issued before."""
-    columns = (sa.column("thumbprint"), sa.column("der"), sa.column("serial_number"))
-    certificates = sa.table("ca_factory_certificates", *columns)
+    names = ("thumbprint", "der", "serial_number")
+    certificates = sa.table("ca_factory_certificates", *(sa.column(name) for name in names))
     missing = sa.select(certificates.c.thumbprint, certificates.c.der).where(certificates.c.serial_number == "")
     while rows := connection.execute(missing.limit(_BATCH)).all():
         for row in rows:
