@@ -38,16 +38,16 @@ class SignatureAlgorithm(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ecdsa:
-    """ECDSA on one curve with one hash; `size` is the length of r and of s in bytes."""
+    """ECDSA on one curve with one hash (`scheme`); `size` is the length of r and of s in bytes."""
 
     curve: type[ec.EllipticCurve]
-    hash: hashes.HashAlgorithm
+    scheme: ec.ECDSA
     size: int
 
     def sign(self, key: PrivateKey, data: bytes) -> bytes:
         if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, self.curve):
             raise UnsuitableKey(f"a key on {self.curve.name} is needed")
-        r, s = decode_dss_signature(key.sign(data, ec.ECDSA(self.hash)))
+        r, s = decode_dss_signature(key.sign(data, self.scheme))
         return r.to_bytes(self.size, "big") + s.to_bytes(self.size, "big")
 
     def verify(self, key: VerificationKey, signature: bytes, data: bytes) -> bool:
@@ -55,9 +55,9 @@ class Ecdsa:
             raise UnsuitableKey(f"a key on {self.curve.name} is needed")
         if len(signature) != 2 * self.size:
             return False
-        r, s = (int.from_bytes(half, "big") for half in (signature[: self.size], signature[self.size :]))
+        r, s = int.from_bytes(signature[: self.size], "big"), int.from_bytes(signature[self.size :], "big")
         try:
-            key.verify(encode_dss_signature(r, s), data, ec.ECDSA(self.hash))
+            key.verify(encode_dss_signature(r, s), data, self.scheme)
         except InvalidSignature:
             return False
         return True
@@ -95,9 +95,9 @@ class HssLms:
         return key.verifies(signature, data)
 
 
-_P256: Final = Ecdsa(ec.SECP256R1, hashes.SHA256(), 32)
-_P384: Final = Ecdsa(ec.SECP384R1, hashes.SHA384(), 48)
-_P521: Final = Ecdsa(ec.SECP521R1, hashes.SHA512(), 66)
+_P256: Final = Ecdsa(ec.SECP256R1, ec.ECDSA(hashes.SHA256()), 32)
+_P384: Final = Ecdsa(ec.SECP384R1, ec.ECDSA(hashes.SHA384()), 48)
+_P521: Final = Ecdsa(ec.SECP521R1, ec.ECDSA(hashes.SHA512()), 66)
 _ED25519: Final = Ed25519()
 
 SIGNATURE_ALGORITHMS: Final[Mapping[int, SignatureAlgorithm]] = MappingProxyType(
@@ -117,9 +117,9 @@ SIGNATURE_ALGORITHMS: Final[Mapping[int, SignatureAlgorithm]] = MappingProxyType
 _BY_CURVE: Final = {"secp256r1": Algorithm.ESP256, "secp384r1": Algorithm.ESP384, "secp521r1": Algorithm.ESP512}
 
 
-def algorithm_for(key: PublicKey) -> Algorithm:
-    """The fully specified algorithm (RFC 9864) this product signs with under `key`."""
-    if isinstance(key, ed25519.Ed25519PublicKey):
+def algorithm_for(key: PublicKey | PrivateKey) -> Algorithm:
+    """The fully specified algorithm (RFC 9864) this product signs with under `key`, or its private half."""
+    if isinstance(key, ed25519.Ed25519PublicKey | ed25519.Ed25519PrivateKey):
         return Algorithm.ED25519
     algorithm = _BY_CURVE.get(key.curve.name)
     if algorithm is None:

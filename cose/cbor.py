@@ -24,7 +24,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 DEFAULT_MAX_SIZE: Final = 65536
 DEFAULT_MAX_DEPTH: Final = 8
@@ -39,6 +39,8 @@ _FLOAT_INITIALS: Final = ((0xF9, ">e"), (0xFA, ">f"), (0xFB, ">d"))
 _FLOAT_LAYOUTS: Final = dict(_FLOAT_INITIALS)
 _CANONICAL_NAN: Final = b"\xf9\x7e\x00"
 _UINT64_LIMIT: Final = 1 << 64
+_ARRAY_TYPES: Final = (list, tuple)
+_KEY_TYPES: Final = (int, str, bytes, tuple)
 
 
 class CborReason(Enum):
@@ -84,6 +86,22 @@ def encode(value: Any) -> bytes:
     return bytes(out)
 
 
+def encode_bytes(data: bytes) -> bytes:
+    """The encoding of a byte string: its head, then `data`."""
+    if len(data) < len(_SHORT_BYTES):
+        return _SHORT_BYTES[len(data)] + data
+    head = bytearray()
+    _encode_head(head, _BYTES, len(data))
+    return bytes(head) + data
+
+
+def array_head(count: int) -> bytes:
+    """What stands before the members of an array of `count`, for members that are encoded already."""
+    head = bytearray()
+    _encode_head(head, _ARRAY, count)
+    return bytes(head)
+
+
 def decode(
     data: bytes,
     *,
@@ -100,10 +118,10 @@ def decode(
     """
     if len(data) > max_size:
         raise CborError(CborReason.TOO_LARGE, f"{len(data)} bytes, at most {max_size}")
-    decoder = _Decoder(bytes(data), array_keys=array_keys, any_order=any_order)
-    value = decoder.item(max_depth)
-    if decoder.position != len(data):
-        raise CborError(CborReason.TRAILING_BYTES, f"{len(data) - decoder.position} bytes")
+    keys = _Keys(array_keys, any_order) if array_keys or any_order else _STRICT
+    value, end = _read(bytes(data), 0, max_depth, keys)
+    if end != len(data):
+        raise CborError(CborReason.TRAILING_BYTES, f"{len(data) - end} bytes")
     return value
 
 
@@ -111,10 +129,11 @@ def decode_sequence(data: bytes, *, max_size: int = DEFAULT_MAX_SIZE, max_depth:
     """Decode the items of a CBOR sequence (RFC 8742) that fill `data` exactly, each as `decode` does."""
     if len(data) > max_size:
         raise CborError(CborReason.TOO_LARGE, f"{len(data)} bytes, at most {max_size}")
-    decoder = _Decoder(bytes(data), array_keys=False, any_order=False)
+    data, position = bytes(data), 0
     found = []
-    while decoder.position < len(data):
-        found.append(decoder.item(max_depth))
+    while position < len(data):
+        item, position = _read(data, position, max_depth, _STRICT)
+        found.append(item)
     return found
 
 
@@ -124,8 +143,7 @@ def decode_sequence(data: bytes, *, max_size: int = DEFAULT_MAX_SIZE, max_depth:
 
 def _encode_into(out: bytearray, value: Any) -> None:
     if isinstance(value, bytes):
-        _encode_head(out, _BYTES, len(value))
-        out += value
+        out += encode_bytes(value)
     elif value is None or value is True or value is False:
         out.append(_NULL if value is None else _TRUE if value else _FALSE)
     elif isinstance(value, int):
@@ -135,7 +153,7 @@ def _encode_into(out: bytearray, value: Any) -> None:
             _encode_head(out, _UINT, value)
         else:
             _encode_head(out, _NINT, -1 - value)
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, _ARRAY_TYPES):
         _encode_head(out, _ARRAY, len(value))
         for member in value:
             _encode_into(out, member)
@@ -146,11 +164,11 @@ def _encode_into(out: bytearray, value: Any) -> None:
 
 
 def _encode_other(out: bytearray, value: Any) -> None:
-    if isinstance(value, str):
-        _encode_text(out, value)
-    elif isinstance(value, Tagged):
+    if isinstance(value, Tagged):
         _encode_head(out, _TAG, value.tag)
         _encode_into(out, value.value)
+    elif isinstance(value, str):
+        _encode_text(out, value)
     elif isinstance(value, float):
         out += _encode_float(value)
     elif isinstance(value, Mapping):
@@ -201,7 +219,7 @@ def _encode_sorted(out: bytearray, value: Mapping[Any, Any]) -> None:
     """A map whose keys are not just ascending unsigned integers."""
     pairs = []
     for key, member in value.items():
-        if isinstance(key, bool) or not isinstance(key, int | str | bytes | tuple):
+        if isinstance(key, bool) or not isinstance(key, _KEY_TYPES):
             raise CborError(CborReason.KEY_TYPE, type(key).__name__)
         encoded = bytearray()
         _encode_into(encoded, key)
@@ -231,109 +249,124 @@ def _encode_float(value: float) -> bytes:
     return bytes([initial]) + struct.pack(layout, value)
 
 
+def _short_head(size: int) -> bytes:
+    head = bytearray()
+    _encode_head(head, _BYTES, size)
+    return bytes(head)
+
+
+_SHORT_BYTES: Final = tuple(map(_short_head, range(256)))
+"""The heads of byte strings of up to 255 bytes."""
+
+
 # ---- decoding -----------------------------------------------------------------------------------
 
 
-class _Decoder:
-    """A position in the bytes; every read is bounded by their end."""
+class _Keys(NamedTuple):
+    """What is accepted of map keys beside `encode`'s."""
 
-    __slots__ = ("any_order", "array_keys", "data", "position")
+    array_keys: bool
+    any_order: bool
 
-    def __init__(self, data: bytes, *, array_keys: bool, any_order: bool) -> None:
-        self.array_keys = array_keys
-        self.any_order = any_order
-        self.data = data
-        self.position = 0
 
-    def item(self, depth: int) -> Any:
-        """The next item, in which arrays, maps and tags nest `depth` times at most."""
-        try:
-            return self._items(1, depth)[0]
-        except IndexError as error:
-            raise CborError(CborReason.TRUNCATED) from error
-        except UnicodeDecodeError as error:
-            raise CborError(CborReason.INVALID_TEXT) from error
+_STRICT: Final = _Keys(array_keys=False, any_order=False)
 
-    def _items(self, count: int, depth: int) -> list[Any]:
-        """The next `count` items: one loop for all, since a call for each is what costs the time."""
-        data, position, limit = self.data, self.position, len(self.data)
-        found: list[Any] = []
-        for _ in range(count):
-            initial = data[position]
+
+def _read(data: bytes, position: int, depth: int, keys: _Keys) -> tuple[Any, int]:
+    """The item at `position`, in which arrays, maps and tags nest `depth` times at most, and where it ends."""
+    try:
+        [item], end = _items(data, position, 1, depth, keys)
+    except IndexError as error:
+        raise CborError(CborReason.TRUNCATED) from error
+    except UnicodeDecodeError as error:
+        raise CborError(CborReason.INVALID_TEXT) from error
+    return item, end
+
+
+def _items(  # noqa: PLR0912 - one branch for each kind of head
+    data: bytes, position: int, count: int, depth: int, keys: _Keys
+) -> tuple[list[Any], int]:
+    """The next `count` items: one loop for all, since a call for each is what costs the time.
+
+    Raises IndexError where the data end too early.
+    """
+    found: list[Any] = []
+    for _ in range(count):
+        initial = data[position]
+        position += 1
+        if initial < 24:
+            found.append(initial)
+            continue
+        major, argument = initial >> 5, initial & 0x1F
+        if argument == 24:
+            argument = data[position]
             position += 1
-            if initial < 24:
-                found.append(initial)
-                continue
-            major, argument = initial >> 5, initial & 0x1F
-            if argument == 24:
-                argument = data[position]
-                position += 1
-                if argument < 24 and major != _SIMPLE:
-                    raise CborError(CborReason.NOT_SHORTEST)
-            elif argument > 24:
-                size, smallest = _LONG_ARGUMENTS.get(argument) or _no_argument(argument)
-                end = position + size
-                if end > limit:
-                    raise CborError(CborReason.TRUNCATED)
-                argument, position = int.from_bytes(data[position:end], "big"), end
-                if argument < smallest and major != _SIMPLE:
-                    raise CborError(CborReason.NOT_SHORTEST)
-            if major <= _NINT:
-                found.append(argument if major == _UINT else -1 - argument)
-            elif major <= _TEXT:
-                end = position + argument
-                if end > limit:
-                    raise CborError(CborReason.TRUNCATED)
-                taken = data[position:end]
-                found.append(taken if major == _BYTES else taken.decode())
-                position = end
-            elif major == _SIMPLE:
-                found.append(_simple(data, initial, position))
-            else:
-                self.position = position
-                found.append(self._container(major, argument, depth))
-                position = self.position
-        self.position = position
-        return found
-
-    def _container(self, major: int, argument: int, depth: int) -> Any:
-        if depth <= 0:
+            if argument < 24 and major != _SIMPLE:
+                raise CborError(CborReason.NOT_SHORTEST)
+        elif argument > 24:
+            size, smallest = _LONG_ARGUMENTS.get(argument) or _no_argument(argument)
+            end = position + size
+            if end > len(data):
+                raise CborError(CborReason.TRUNCATED)
+            argument, position = int.from_bytes(data[position:end], "big"), end
+            if argument < smallest and major != _SIMPLE:
+                raise CborError(CborReason.NOT_SHORTEST)
+        if major <= _NINT:
+            found.append(argument if major == _UINT else -1 - argument)
+        elif major <= _TEXT:
+            end = position + argument
+            if end > len(data):
+                raise CborError(CborReason.TRUNCATED)
+            taken = data[position:end]
+            found.append(taken if major == _BYTES else taken.decode())
+            position = end
+        elif major == _SIMPLE:
+            found.append(_simple(data, initial, position))
+        elif depth <= 0:
             raise CborError(CborReason.TOO_DEEP)
-        if major == _ARRAY:
-            return self._items(argument, depth - 1)
-        if major == _MAP:
-            return self._map(argument, depth - 1)
-        return Tagged(argument, self._items(1, depth - 1)[0])
+        elif major == _ARRAY:
+            members, position = _items(data, position, argument, depth - 1, keys)
+            found.append(members)
+        elif major == _MAP:
+            members, position = _items(data, position, 2 * argument, depth - 1, keys)
+            found.append(_map(members, keys))
+        else:
+            [marked], position = _items(data, position, 1, depth - 1, keys)
+            found.append(Tagged(argument, marked))
+    return found, position
 
-    def _map(self, count: int, depth: int) -> dict[Any, Any]:
-        members = self._items(2 * count, depth)
-        keys = members[::2]
-        previous = -1
-        for key in keys:
-            if type(key) is not int or key <= previous:
-                keys = self._checked(keys)
-                break
-            previous = key
-        return dict(zip(keys, members[1::2], strict=True))
 
-    def _checked(self, keys: list[Any]) -> list[int | str | bytes | tuple[Any, ...]]:
-        """Keys that are not just ascending unsigned integers."""
-        own = [self._key(key) for key in keys]
-        encoded = [encode(key) for key in own]
-        if len(set(encoded)) < len(encoded):
-            raise CborError(CborReason.DUPLICATE_KEY, repr(own)[:40])
-        if not self.any_order and encoded != sorted(encoded):
-            raise CborError(CborReason.UNSORTED_KEYS, repr(own)[:40])
-        return own
+def _map(members: list[Any], accepted: _Keys) -> dict[Any, Any]:
+    """From keys and values by turns."""
+    keys = members[::2]
+    previous = -1
+    for key in keys:
+        if type(key) is not int or key <= previous:
+            keys = _checked(keys, accepted)
+            break
+        previous = key
+    return dict(zip(keys, members[1::2], strict=True))
 
-    def _key(self, key: Any) -> int | str | bytes | tuple[Any, ...]:
-        if type(key) in (int, str, bytes):
-            return key  # type: ignore[no-any-return]
-        if type(key) is not list or not self.array_keys:
-            raise CborError(CborReason.KEY_TYPE)
-        if any(isinstance(member, list | dict | Tagged | bool | float) for member in key):
-            raise CborError(CborReason.KEY_TYPE)
-        return tuple(key)
+
+def _checked(keys: list[Any], accepted: _Keys) -> list[int | str | bytes | tuple[Any, ...]]:
+    """Keys that are not just ascending unsigned integers."""
+    own = [_key(key, accepted) for key in keys]
+    encoded = [encode(key) for key in own]
+    if len(set(encoded)) < len(encoded):
+        raise CborError(CborReason.DUPLICATE_KEY, repr(own)[:40])
+    if not accepted.any_order and encoded != sorted(encoded):
+        raise CborError(CborReason.UNSORTED_KEYS, repr(own)[:40])
+    return own
+
+
+def _key(key: Any, accepted: _Keys) -> int | str | bytes | tuple[Any, ...]:
+    if type(key) in (int, str, bytes):
+        return key  # type: ignore[no-any-return]
+    if type(key) is not list or not accepted.array_keys:
+        raise CborError(CborReason.KEY_TYPE)
+    if any(isinstance(member, list | dict | Tagged | bool | float) for member in key):
+        raise CborError(CborReason.KEY_TYPE)
+    return tuple(key)
 
 
 def _no_argument(information: int) -> NoReturn:

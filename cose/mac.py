@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from cose import cbor
 from cose.errors import CoseError, CoseReason, TagInvalid
-from cose.headers import algorithm_of, check_headers, header_map, protected_map
+from cose.headers import HeaderMap, algorithm_of, check_headers, header_map, protected_map
 from cose.numbers import Algorithm, Header, Tag
 from cose.recipients import Recipient, RecipientKey, SealedFor, parse_recipients, unwrap
 
@@ -93,7 +93,7 @@ def create_mac(payload: bytes, recipients: Sequence[SealedFor], *, detached: boo
     return cbor.encode(cbor.Tagged(Tag.COSE_MAC, [header, {}, None if detached else payload, value, wrapped]))
 
 
-def _members(item: Any) -> tuple[Tag, tuple[bytes, dict[int | str, Any], bytes | None, bytes], tuple[Recipient, ...]]:
+def _members(item: Any) -> tuple[Tag, tuple[bytes, HeaderMap, bytes | None, bytes], tuple[Recipient, ...]]:
     if not isinstance(item, cbor.Tagged) or item.tag not in _CONTEXTS or not isinstance(item.value, list):
         raise CoseError(CoseReason.STRUCTURE, "a COSE_Mac0 or COSE_Mac expected")
     *members, recipients = item.value if item.tag == Tag.COSE_MAC else (*item.value, None)

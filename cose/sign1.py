@@ -16,14 +16,18 @@ from typing import Any, Final
 from cose import cbor
 from cose.algorithms import SIGNATURE_ALGORITHMS, UnsuitableKey, VerificationKey, algorithm_for
 from cose.errors import CoseError, CoseReason, SignatureInvalid
-from cose.headers import algorithm_of, check_headers, header_map, protected_map
+from cose.headers import HeaderMap, algorithm_of, check_headers, header_map, protected_map
 from cose.keys import KID_SIZE, PrivateKey, kid
 from cose.numbers import Algorithm, Header, Tag
 
 PROFILE_ALGORITHMS: Final = frozenset({Algorithm.ESP256, Algorithm.ED25519, Algorithm.ES256, Algorithm.EDDSA})
 _PROFILE_LABELS: Final = frozenset({Header.ALG, Header.KID, Header.TYP})
 _MAX_TYP: Final = 65535
-_CONTEXT: Final = "Signature1"
+_CONTEXT: Final = b"\x84" + cbor.encode("Signature1")
+"""How the Sig_structure begins (RFC 9052 section 4.4)."""
+_NO_EXTERNAL_AAD: Final = cbor.encode_bytes(b"")
+_ONLY_ALGORITHM: Final = {alg: cbor.encode({Header.ALG: alg}) for alg in SIGNATURE_ALGORITHMS}
+"""Protected headers that say nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +82,8 @@ class Sign1:
         payload = self.payload if detached_payload is None else detached_payload
         assert payload is not None
         try:
-            valid = SIGNATURE_ALGORITHMS[self.alg].verify(
-                key, self.signature, _signed_bytes(self.protected_bytes, payload)
-            )
+            algorithm = SIGNATURE_ALGORITHMS[self.protected[Header.ALG]]
+            valid = algorithm.verify(key, self.signature, _signed_bytes(self.protected_bytes, payload))
         except UnsuitableKey as error:
             raise CoseError(CoseReason.KEY, str(error)) from error
         if not valid:
@@ -97,11 +100,10 @@ def create(
     detached: bool = False,
 ) -> bytes:
     """Sign `payload`; the protected header gets the key's fully specified algorithm unless it names one."""
-    header = {Header.ALG: algorithm_for(key.public_key()), **protected}
-    algorithm = SIGNATURE_ALGORITHMS[Algorithm(header[Header.ALG])]
-    protected_bytes = cbor.encode(header)
-    signature = algorithm.sign(key, _signed_bytes(protected_bytes, payload))
-    members = [protected_bytes, dict(unprotected or {}), None if detached else payload, signature]
+    named = protected[Header.ALG] if Header.ALG in protected else algorithm_for(key)
+    protected_bytes = cbor.encode({Header.ALG: named, **protected}) if protected else _ONLY_ALGORITHM[named]
+    signature = SIGNATURE_ALGORITHMS[named].sign(key, _signed_bytes(protected_bytes, payload))
+    members = [protected_bytes, unprotected or {}, None if detached else payload, signature]
     return cbor.encode(cbor.Tagged(Tag.COSE_SIGN1, members))
 
 
@@ -110,7 +112,7 @@ def sign(payload: bytes, key: PrivateKey, typ: int) -> bytes:
 
     Raises `CoseError` for a key that is neither P-256 nor Ed25519.
     """
-    algorithm = algorithm_for(key.public_key())
+    algorithm = algorithm_for(key)
     if algorithm not in PROFILE_ALGORITHMS:
         raise CoseError(CoseReason.ALGORITHM, f"{algorithm.name}: messages are signed with P-256 or Ed25519 keys")
     return create(payload, key, protected={Header.KID: kid(key.public_key()), Header.TYP: typ})
@@ -142,15 +144,16 @@ def _is_typ(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_TYP
 
 
-def _members(item: Any) -> tuple[bytes, dict[int | str, Any], bytes | None, bytes]:
+def _members(item: Any) -> tuple[bytes, HeaderMap, bytes | None, bytes]:
     if not isinstance(item, cbor.Tagged) or item.tag != Tag.COSE_SIGN1:
         raise CoseError(CoseReason.STRUCTURE, "tag 18 expected")
-    match item.value:
-        case [bytes(protected), dict(unprotected), (bytes() | None) as payload, bytes(signature)]:
+    if type(item.value) is list and len(item.value) == 4:
+        protected, unprotected, payload, signature = item.value
+        if type(protected) is type(signature) is bytes and (payload is None or type(payload) is bytes):
             return protected, header_map(unprotected, CoseReason.UNPROTECTED_HEADER), payload, signature
     raise CoseError(CoseReason.STRUCTURE, "an array of protected, unprotected, payload and signature expected")
 
 
 def _signed_bytes(protected: bytes, payload: bytes) -> bytes:
     """Sig_structure with an empty external_aad (RFC 9052 section 4.4)."""
-    return cbor.encode([_CONTEXT, protected, b"", payload])
+    return _CONTEXT + cbor.encode_bytes(protected) + _NO_EXTERNAL_AAD + cbor.encode_bytes(payload)

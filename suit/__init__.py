@@ -8,6 +8,7 @@ from suit.errors import ConditionFailed, SuitError, SuitReason
 from suit.manifest import Manifest, parse_manifest
 from suit.processor import ProcessResult, check_sequence, invoke, process
 from suit.recipient import DeviceDescription
+from suit.series import Series
 from suit.store import ComponentStore
 from suit.templates import (
     APPLICATION_DATA,
@@ -36,6 +37,7 @@ __all__ = [
     "Envelope",
     "Manifest",
     "ProcessResult",
+    "Series",
     "SuitError",
     "SuitReason",
     "VerifiedEnvelope",

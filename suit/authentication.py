@@ -34,6 +34,8 @@ class MacKey:
     key: bytes
 
 
+_SHARED: Final = (MacKey, RecipientKey)
+
 Authority: TypeAlias = VerificationKey | MacKey | RecipientKey
 """Whose word counts: a public key, a shared MAC key, or the key a COSE_Mac's key is wrapped for."""
 Author: TypeAlias = PrivateKey | MacKey | Sequence[SealedFor]
@@ -75,7 +77,7 @@ def check(digest: Digest, blocks: Sequence[bytes], authority: Authority) -> None
 def _verify(block: bytes, payload: bytes, authority: Authority) -> None:
     """Blocks of other kinds than the authority's are for other recipients."""
     tag = _tag(block)
-    if isinstance(authority, MacKey | RecipientKey):
+    if isinstance(authority, _SHARED):
         if tag not in (Tag.COSE_MAC0, Tag.COSE_MAC):
             raise CoseError(CoseReason.STRUCTURE, "a MAC expected")
         key = authority.key if isinstance(authority, MacKey) else authority

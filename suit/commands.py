@@ -92,22 +92,20 @@ def decode_sequence(
         raise SuitError(SuitReason.LIMIT, f"{what}: more than {MAX_COMMANDS} commands")
     if not items or len(items) % 2:
         raise SuitError(SuitReason.MALFORMED, f"{what}: commands and arguments come in pairs")
-    context = _Context(nesting, frozenset(excluded))
-    return tuple(_parse(items[i], items[i + 1], context) for i in range(0, len(items), 2))
+    return tuple([_parse(code, items[at + 1], nesting, excluded) for at, code in enumerate(items) if not at % 2])
 
 
 def encode_sequence(sequence: CommandSequence) -> bytes:
     """The encoded sequence."""
     items: list[Any] = []
     for command in sequence:
-        items += [int(command.code), _codec(command.code).item(command.argument)]
+        items += command.code, _ROWS[command.code].codec.item(command.argument)
     return cbor.encode(items)
 
 
 def offset_of(sequence: CommandSequence, number: int) -> int:
     """Where command `number` begins in the encoded sequence, in bytes."""
-    head = len(cbor.encode([None] * 2 * len(sequence))) - 2 * len(sequence)
-    return head + sum(len(encode_command(command)) for command in sequence[:number])
+    return len(cbor.array_head(2 * len(sequence))) + sum(len(encode_command(command)) for command in sequence[:number])
 
 
 def nested_offset(command: Command) -> int:
@@ -127,7 +125,7 @@ def alternative_offset(command: Command, number: int) -> int:
 
 def encode_command(command: Command) -> bytes:
     """One command and its argument, as they stand in a sequence."""
-    return cbor.encode(int(command.code)) + cbor.encode(_codec(command.code).item(command.argument))
+    return cbor.encode(command.code) + cbor.encode(_ROWS[command.code].codec.item(command.argument))
 
 
 def uris(*sequences: CommandSequence) -> set[str]:
@@ -150,39 +148,35 @@ def _uris_of(argument: Argument) -> Iterator[str]:
             pass
 
 
-class _Context(NamedTuple):
-    nesting: int
-    excluded: frozenset[CommandCode]
-
-
-def _parse(code: Any, argument: Any, context: _Context) -> Command:
-    found = _ROWS.get(code) if type(code) is int else None
-    if found is None:
+def _parse(code: Any, argument: Any, nesting: int, excluded: Collection[CommandCode]) -> Command:
+    row = _ROWS.get(code) if type(code) is int else None
+    if row is None:
         raise SuitError(SuitReason.COMMAND_UNSUPPORTED, f"{code!r:.40}")
-    known, codec = found
-    if known in context.excluded:
-        raise SuitError(SuitReason.COMMAND_MISPLACED, known.name)
-    return Command(known, codec.parse(argument, context))
+    if code in excluded:
+        raise SuitError(SuitReason.COMMAND_MISPLACED, row.code.name)
+    if type(argument) is int and argument in row.ready:
+        return row.ready[argument]
+    return Command(row.code, row.codec.parse(argument, nesting, excluded))
 
 
 class _Codec(NamedTuple):
-    parse: Callable[[Any, _Context], Argument]
+    parse: Callable[[Any, int, Collection[CommandCode]], Argument]
     item: Callable[[Any], Any]
 
 
-def _policy(item: Any, _context: _Context) -> ReportPolicy:
+def _policy(item: Any, _nesting: int, _excluded: Collection[CommandCode]) -> ReportPolicy:
     if type(item) is not int or not 0 <= item <= ReportPolicy.ALL:
         raise SuitError(SuitReason.MALFORMED, f"reporting policy {item!r:.40}")
-    return _POLICIES[item]
+    return ReportPolicy(item)
 
 
-def _index(item: Any, _context: _Context) -> Index:
+def _index(item: Any, _nesting: int, _excluded: Collection[CommandCode]) -> Index:
     if item is True:
         return Index(all=True)
     if isinstance(item, list):
         if not 1 <= len(item) <= MAX_INDICES:
             raise SuitError(SuitReason.LIMIT, f"1 to {MAX_INDICES} component indices")
-        return Index(tuple(decoding.integer(i, "component index") for i in item))
+        return Index(tuple([decoding.integer(i, "component index") for i in item]))
     return Index((decoding.integer(item, "component index"),))
 
 
@@ -192,32 +186,32 @@ def _index_item(index: Index) -> Any:
     return index.numbers[0] if len(index.numbers) == 1 else list(index.numbers)
 
 
-def _override(item: Any, _context: _Context) -> Override:
+def _override(item: Any, _nesting: int, _excluded: Collection[CommandCode]) -> Override:
     return Override(parameters.parse(item))
 
 
-def _alternatives(item: Any, context: _Context) -> Alternatives:
+def _alternatives(item: Any, nesting: int, excluded: Collection[CommandCode]) -> Alternatives:
     members = decoding.array(item, "try-each")
     if len(members) < 2 or len(members) > MAX_COMMANDS or None in members[:-1]:
         raise SuitError(SuitReason.MALFORMED, "try-each takes two or more sequences, only the last may be nil")
-    return Alternatives(tuple(None if m is None else _nested(m, context).sequence for m in members))
+    return Alternatives(tuple(None if m is None else _nested(m, nesting, excluded).sequence for m in members))
 
 
 def _alternatives_item(alternatives: Alternatives) -> Any:
     return [None if sequence is None else encode_sequence(sequence) for sequence in alternatives.sequences]
 
 
-def _nested(item: Any, context: _Context) -> Nested:
+def _nested(item: Any, nesting: int, excluded: Collection[CommandCode]) -> Nested:
     data = decoding.octets(item, "sequence")
-    return Nested(decode_sequence(data, "sequence", context.nesting - 1, context.excluded))
+    return Nested(decode_sequence(data, "sequence", nesting - 1, excluded))
 
 
-def _override_multiple(item: Any, _context: _Context) -> OverrideMultiple:
+def _override_multiple(item: Any, _nesting: int, _excluded: Collection[CommandCode]) -> OverrideMultiple:
     fields = _by_index(item, "override-multiple")
     return OverrideMultiple({number: parameters.parse(values) for number, values in fields.items()})
 
 
-def _copy_parameters(item: Any, _context: _Context) -> CopyParameters:
+def _copy_parameters(item: Any, _nesting: int, _excluded: Collection[CommandCode]) -> CopyParameters:
     fields = _by_index(item, "copy-parameters")
     return CopyParameters(
         {
@@ -253,7 +247,6 @@ def _copy_item(argument: CopyParameters) -> dict[int, Any]:
     return {number: [int(key) for key in keys] for number, keys in argument.sources.items()}
 
 
-_POLICIES: Final = tuple(map(ReportPolicy, range(ReportPolicy.ALL + 1)))
 _POLICY: Final = _Codec(_policy, int)
 _OTHERS: Final[Mapping[CommandCode, _Codec]] = {
     CommandCode.DIRECTIVE_SET_COMPONENT_INDEX: _Codec(_index, _index_item),
@@ -266,11 +259,21 @@ _OTHERS: Final[Mapping[CommandCode, _Codec]] = {
 }
 
 
-_ROWS: Final[Mapping[int, tuple[CommandCode, _Codec]]] = {
-    int(code): (code, _OTHERS.get(code, _POLICY)) for code in CommandCode
-}
-"""Every command but those that steer takes a reporting policy."""
+class _Row(NamedTuple):
+    """A command: how its argument is encoded, and the command itself with each small number as its argument."""
+
+    code: CommandCode
+    codec: _Codec
+    ready: Mapping[int, Command]
 
 
-def _codec(code: CommandCode) -> _Codec:
-    return _ROWS[code][1]
+def _row(code: CommandCode) -> _Row:
+    """Every command but those that steer takes a reporting policy."""
+    codec = _OTHERS.get(code, _POLICY)
+    if codec.parse not in (_policy, _index):
+        return _Row(code, codec, {})
+    arguments = {number: codec.parse(number, 0, ()) for number in range(ReportPolicy.ALL + 1)}
+    return _Row(code, codec, {number: Command(code, argument) for number, argument in arguments.items()})
+
+
+_ROWS: Final[Mapping[int, _Row]] = {int(code): _row(code) for code in CommandCode}

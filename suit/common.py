@@ -65,11 +65,11 @@ class Common:
         if len(components) + len(dependencies) > MAX_COMPONENTS:
             raise SuitError(SuitReason.LIMIT, f"more than {MAX_COMPONENTS} components")
         found = cls(
-            tuple(parse_component(item) for item in components),
+            tuple(map(parse_component, components)),
             _parse_shared(fields.get(CommonKey.SHARED_SEQUENCE)),
             dependencies,
         )
-        if sorted(found.dependencies)[-1:] > [found.count - 1]:
+        if found.dependencies and max(found.dependencies) >= found.count:
             raise SuitError(SuitReason.COMPONENT_INDEX, "a dependency's index leaves a gap after the components")
         return found
 
@@ -88,12 +88,12 @@ class Common:
         return prefix or (b"dependency", str(number).encode())
 
 
-def parse_component(item: Any) -> ComponentId:
+def parse_component(item: Any, what: str = "component identifier") -> ComponentId:
     """A component identifier from its decoded array. Raises SuitError."""
-    parts = decoding.array(item, "component identifier")
+    parts = decoding.array(item, what)
     if len(parts) > MAX_PARTS:
-        raise SuitError(SuitReason.LIMIT, f"a component identifier of more than {MAX_PARTS} parts")
-    return tuple(decoding.octets(part, "component identifier") for part in parts)
+        raise SuitError(SuitReason.LIMIT, f"{what} of more than {MAX_PARTS} parts")
+    return tuple([decoding.octets(part, what) for part in parts])
 
 
 def _prefix_item(prefix: ComponentId | None) -> dict[int, Any]:

@@ -72,7 +72,7 @@ def _vouched(target: Target, verify: Callable[[Authority], VerifiedEnvelope]) ->
     refusals: list[SuitError] = []
     for authority in _authorities(target):
         try:
-            return verify(authority)
+            return verify(authority).decoded()
         except SuitError as error:
             if error.reason not in (SuitReason.SIGNATURE, SuitReason.ALGORITHM):
                 raise

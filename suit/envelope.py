@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import cached_property
+from typing import Any, Final, Self
 
 from cose import cbor
 from suit import authentication, decoding
@@ -12,7 +13,7 @@ from suit.authentication import MAX_BLOCKS, Author, Authority
 from suit.commands import CommandSequence, decode_sequence, uris
 from suit.digest import Digest, of_element
 from suit.errors import SuitError, SuitReason
-from suit.manifest import SEVERABLE_KEYS, Manifest, parse_manifest
+from suit.manifest import SEVERABLE_KEYS, SEVERABLE_SEQUENCES, Manifest, Outline, parse_manifest
 from suit.numbers import EnvelopeKey, ManifestKey, SuitTag
 
 MAX_SIZE: Final = 1 << 16
@@ -20,7 +21,8 @@ MAX_SIZE: Final = 1 << 16
 MAX_SIZE_WITH_IMAGE: Final = (1 << 20) + MAX_SIZE
 """Bytes of an envelope that carries an image of up to 1 MiB."""
 MAX_PAYLOADS: Final = 16
-_SEVERABLE: Final = tuple((EnvelopeKey(key), key) for key in SEVERABLE_KEYS)
+_SEVERED: Final = {EnvelopeKey(key): key for key in SEVERABLE_KEYS}
+"""Severed elements have the same key in both maps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,42 +54,62 @@ class Envelope:
     def verify(self, authority: Authority) -> VerifiedEnvelope:
         """This envelope as one that `authority` vouches for.
 
-        Raises SuitError: DIGEST when the manifest or a severed element is not the signed one, SIGNATURE when no block
-        is the authority's, ALGORITHM for one in an unknown algorithm, and what the manifest's parsing raises.
+        Of the manifest no more is read than its outline. Raises SuitError: DIGEST when the manifest or a severed
+        element is not the signed one, SIGNATURE when no block is the authority's, ALGORITHM for one in an unknown
+        algorithm, MALFORMED and VERSION for an outline that is none.
         """
-        if of_element(self.manifest_bytes, self.digest.alg) != self.digest:
+        if not self.digest.matches_element(self.manifest_bytes):
             raise SuitError(SuitReason.DIGEST, "manifest")
         authentication.check(self.digest, self.signatures, authority)
-        manifest = self.manifest
-        _check_severed(self.severed, manifest)
+        outline = Outline.read(self.manifest_bytes)
+        _check_severed(self.severed, outline.severed)
         parts = (self.raw, self.digest, self.signatures, self.manifest_bytes, self.severed, self.payloads)
-        return VerifiedEnvelope(*parts, authority, manifest)
+        return VerifiedEnvelope(*parts, authority, outline)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class VerifiedEnvelope(Envelope):
-    """An envelope whose signature, digest and severed elements were found right; made by `Envelope.verify` only."""
+    """An envelope whose signature, digest and severed elements were found right; made by `Envelope.verify` only.
+
+    What it says is decoded once, when it is first asked for; `decoded` asks for all of it.
+    """
 
     authority: Authority
     """Who vouched for it."""
-    parsed: Manifest
+    outline: Outline
 
     @property
+    def sequence_number(self) -> int:
+        """The manifest's sequence number."""
+        return self.outline.sequence_number
+
+    @cached_property
     def manifest(self) -> Manifest:
-        """The manifest."""
-        return self.parsed
+        """The manifest. Raises SuitError when it is malformed."""
+        return self.outline.manifest()
+
+    @cached_property
+    def _sequences(self) -> Mapping[ManifestKey, CommandSequence | Digest]:
+        severed = {key: data for key, data in self.severed.items() if key in SEVERABLE_SEQUENCES}
+        return {**self.manifest.sequences, **{key: decode_sequence(severed[key], key.name) for key in severed}}
+
+    def decoded(self) -> Self:
+        """This envelope, once its manifest and every command of it, severed ones too, have been decoded.
+
+        Whoever acts on an envelope, or keeps it for others, asks for this first. Raises SuitError.
+        """
+        _ = self._sequences
+        return self
 
     def sequence(self, key: ManifestKey) -> CommandSequence:
         """The commands of one section, from the manifest or severed; empty when there are none.
 
-        Raises SuitError SEVERED when the element was severed and is gone.
+        Raises SuitError: SEVERED when the element was severed and is gone, and what decoding raises.
         """
-        found = self.manifest.sequences.get(key, ())
-        if not isinstance(found, Digest):
-            return found
-        if key not in self.severed:
+        found = self._sequences.get(key, ())
+        if isinstance(found, Digest):
             raise SuitError(SuitReason.SEVERED, key.name)
-        return decode_sequence(self.severed[key], key.name)
+        return found
 
 
 def parse_envelope(raw: bytes, max_size: int = MAX_SIZE_WITH_IMAGE) -> Envelope:
@@ -98,20 +120,17 @@ def parse_envelope(raw: bytes, max_size: int = MAX_SIZE_WITH_IMAGE) -> Envelope:
     if not isinstance(item, cbor.Tagged) or item.tag != SuitTag.ENVELOPE:
         raise SuitError(SuitReason.MALFORMED, f"an envelope has tag {SuitTag.ENVELOPE.value}")
     fields = decoding.mapping(item.value, "envelope")
-    payloads = {key: decoding.octets(value, "payload") for key, value in fields.items() if isinstance(key, str)}
-    numbered = {key: value for key, value in fields.items() if not isinstance(key, str)}
-    members = decoding.known_keys(numbered, EnvelopeKey, "envelope")
-    digest, signatures = _authentication(members.get(EnvelopeKey.AUTHENTICATION_WRAPPER))
+    payloads: dict[str, bytes] = {}
+    numbered: dict[Any, bytes] = {}
+    for key, value in fields.items():
+        (payloads if isinstance(key, str) else numbered)[key] = decoding.octets(value, "member of an envelope")
     if len(payloads) > MAX_PAYLOADS:
         raise SuitError(SuitReason.LIMIT, f"more than {MAX_PAYLOADS} payloads")
-    return Envelope(
-        raw=bytes(raw),
-        digest=digest,
-        signatures=signatures,
-        manifest_bytes=decoding.octets(members.get(EnvelopeKey.MANIFEST), "manifest"),
-        severed=_severed(members),
-        payloads=payloads,
-    )
+    members = decoding.known_keys(numbered, EnvelopeKey, "envelope")
+    digest, signatures = _authentication(members.pop(EnvelopeKey.AUTHENTICATION_WRAPPER, None))
+    manifest = decoding.octets(members.pop(EnvelopeKey.MANIFEST, None), "manifest")
+    severed = {_SEVERED[key]: element for key, element in members.items()}
+    return Envelope(bytes(raw), digest, signatures, manifest, severed, payloads)
 
 
 def manifest_in(raw: bytes) -> bytes:
@@ -132,12 +151,9 @@ def sign(
     in the envelope (`#…`) that is not given, DIGEST when a severed element is not the manifest's.
     """
     integrated = dict(payloads or {})
-    missing = _integrated_uris(manifest) - integrated.keys()
-    if missing:
-        raise SuitError(SuitReason.PAYLOAD_MISSING, ", ".join(sorted(missing)))
-    if len(integrated) > MAX_PAYLOADS:
-        raise SuitError(SuitReason.LIMIT, f"more than {MAX_PAYLOADS} payloads")
-    _check_severed(severed or {}, manifest)
+    sequences = [sequence for sequence in manifest.sequences.values() if not isinstance(sequence, Digest)]
+    check_payloads(uris(manifest.shared, *sequences), integrated)
+    _check_severed(severed or {}, manifest.element)
     encoded = manifest.encode()
     digest = of_element(encoded)
     block = authentication.authenticate(digest, author)
@@ -166,23 +182,29 @@ def including(envelope: Envelope, severed: Mapping[ManifestKey, bytes]) -> bytes
 
 def assemble(manifest: bytes, digest: Digest, signatures: list[bytes], members: Mapping[Any, bytes]) -> bytes:
     """The bytes of an envelope of these parts; `members` are severed elements and payloads."""
-    wrapper = cbor.encode([digest.encode(), *signatures])
+    blocks = [digest.encode(), *signatures]
+    wrapper = cbor.array_head(len(blocks)) + b"".join(map(cbor.encode_bytes, blocks))
     content = {EnvelopeKey.AUTHENTICATION_WRAPPER: wrapper, EnvelopeKey.MANIFEST: manifest, **members}
     return cbor.encode(cbor.Tagged(SuitTag.ENVELOPE, content))
 
 
-def _check_severed(severed: Mapping[ManifestKey, bytes], manifest: Manifest) -> None:
+def check_payloads(named: Collection[str], integrated: Mapping[str, bytes]) -> None:
+    """Raise SuitError PAYLOAD_MISSING when one of the `named` URIs is to lie in the envelope and does not; LIMIT."""
+    missing = [uri for uri in named if uri.startswith("#") and uri not in integrated]
+    if missing:
+        raise SuitError(SuitReason.PAYLOAD_MISSING, ", ".join(sorted(missing)))
+    if len(integrated) > MAX_PAYLOADS:
+        raise SuitError(SuitReason.LIMIT, f"more than {MAX_PAYLOADS} payloads")
+
+
+def _check_severed(severed: Mapping[ManifestKey, bytes], named: Callable[[ManifestKey], object]) -> None:
+    """`named`: what the manifest has under the key of an element."""
     for key, element in severed.items():
-        digest = manifest.element(key)
+        digest = named(key)
         if not isinstance(digest, Digest):
             raise SuitError(SuitReason.MALFORMED, f"{key.name} is in the envelope but not severed")
-        if of_element(element, digest.alg) != digest:
+        if not digest.matches_element(element):
             raise SuitError(SuitReason.DIGEST, f"severed {key.name}")
-
-
-def _severed(members: Mapping[EnvelopeKey, Any]) -> dict[ManifestKey, bytes]:
-    """Severed elements have the same key in both maps."""
-    return {key: decoding.octets(members[there], key.name) for there, key in _SEVERABLE if there in members}
 
 
 def _authentication(wrapper: Any) -> tuple[Digest, tuple[bytes, ...]]:
@@ -190,10 +212,5 @@ def _authentication(wrapper: Any) -> tuple[Digest, tuple[bytes, ...]]:
     blocks = decoding.array(decoding.decode(data, "authentication wrapper"), "authentication wrapper")
     if not 1 <= len(blocks) <= 1 + MAX_BLOCKS:
         raise SuitError(SuitReason.LIMIT, f"a digest and at most {MAX_BLOCKS} authentication blocks")
-    digest, *signatures = (decoding.octets(block, "authentication block") for block in blocks)
+    digest, *signatures = [decoding.octets(block, "authentication block") for block in blocks]
     return Digest.decode(digest), tuple(signatures)
-
-
-def _integrated_uris(manifest: Manifest) -> set[str]:
-    sequences = [s for s in manifest.sequences.values() if not isinstance(s, Digest)]
-    return {uri for uri in uris(manifest.shared, *sequences) if uri.startswith("#")}

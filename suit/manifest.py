@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -168,25 +168,53 @@ class Manifest:
         return of_element(self.encode())
 
 
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A manifest as far as it is read at once: its number; `elements`, beside common data, as they were encoded."""
+
+    sequence_number: int
+    common: bytes
+    elements: Mapping[ManifestKey, Any]
+
+    @classmethod
+    def read(cls, data: bytes) -> Outline:
+        """The outline of an encoded manifest. Raises SuitError MALFORMED, VERSION."""
+        fields = decoding.mapping(decoding.decode(data, "manifest"), "manifest")
+        elements = decoding.known_keys(fields, ManifestKey, "manifest")
+        version = elements.pop(ManifestKey.ENCODING_VERSION, None)
+        if type(version) is not int or version != ENCODING_VERSION:
+            raise SuitError(SuitReason.VERSION, f"{version!r:.40}")
+        number = decoding.integer(elements.pop(ManifestKey.SEQUENCE_NUMBER, None), "sequence number")
+        return cls(number, decoding.octets(elements.pop(ManifestKey.COMMON, None), "common"), elements)
+
+    def severed(self, key: ManifestKey) -> Digest | None:
+        """The digest that stands for an element. Raises SuitError MALFORMED."""
+        item = self.elements.get(key)
+        return Digest.from_item(item) if isinstance(item, list) else None
+
+    def manifest(self) -> Manifest:
+        """The manifest, every command of it. Raises SuitError."""
+        common = Common.decode(self.common)
+        sequences, others = {}, {}
+        for key, value in self.elements.items():
+            if key in _OPTIONAL:
+                name, parse = _OPTIONAL[key]
+                others[name] = parse(value, name)
+            else:
+                sequences[key] = _parse_sequence(key, value)
+        return Manifest(
+            self.sequence_number,
+            common.components,
+            common.shared,
+            sequences,
+            dependencies=common.dependencies,
+            **others,
+        )
+
+
 def parse_manifest(data: bytes) -> Manifest:
     """A manifest from its encoding. Raises SuitError."""
-    item = decoding.mapping(decoding.decode(data, "manifest"), "manifest")
-    fields = decoding.known_keys(item, ManifestKey, "manifest")
-    if fields.get(ManifestKey.ENCODING_VERSION) != ENCODING_VERSION:
-        raise SuitError(SuitReason.VERSION, f"{fields.get(ManifestKey.ENCODING_VERSION)!r}")
-    common = Common.decode(decoding.octets(fields.get(ManifestKey.COMMON), "common"))
-    return Manifest(
-        sequence_number=decoding.integer(fields.get(ManifestKey.SEQUENCE_NUMBER), "sequence number"),
-        components=common.components,
-        shared=common.shared,
-        sequences={key: _parse_sequence(key, fields[key]) for key in SEQUENCE_KEYS if key in fields},
-        reference_uri=_parse_uri(fields),
-        text=_parse_informative(fields, ManifestKey.TEXT),
-        coswid=_parse_informative(fields, ManifestKey.COSWID),
-        component_id=_parse_component_id(fields),
-        version=_parse_version(fields),
-        dependencies=common.dependencies,
-    )
+    return Outline.read(data).manifest()
 
 
 def element_bytes(value: CommandSequence | Informative | None) -> bytes | None:
@@ -206,27 +234,26 @@ def _parse_sequence(key: ManifestKey, item: Any) -> CommandSequence | Digest:
     return decode_sequence(decoding.octets(item, key.name), key.name)
 
 
-def _parse_uri(fields: Mapping[Any, Any]) -> str | None:
-    if ManifestKey.REFERENCE_URI not in fields:
-        return None
-    uri = decoding.text(fields[ManifestKey.REFERENCE_URI], "reference URI")
+def _parse_uri(item: Any, what: str) -> str:
+    uri = decoding.text(item, what)
     if len(uri) > MAX_URI:
-        raise SuitError(SuitReason.LIMIT, f"reference URI longer than {MAX_URI} characters")
+        raise SuitError(SuitReason.LIMIT, f"{what} longer than {MAX_URI} characters")
     return uri
 
 
-def _parse_informative(fields: Mapping[Any, Any], key: ManifestKey) -> Informative | None:
-    item = fields.get(key)
-    if isinstance(item, list):
-        return Digest.from_item(item)
-    return None if key not in fields else decoding.octets(item, key.name)
+def _parse_informative(item: Any, what: str) -> Informative:
+    return Digest.from_item(item) if isinstance(item, list) else decoding.octets(item, what)
 
 
-def _parse_component_id(fields: Mapping[Any, Any]) -> ComponentId | None:
-    return parse_component(fields[ManifestKey.COMPONENT_ID]) if ManifestKey.COMPONENT_ID in fields else None
+def _parse_version(item: Any, what: str) -> Version:
+    return parse_version(decoding.decode(decoding.octets(item, what), what))
 
 
-def _parse_version(fields: Mapping[Any, Any]) -> Version | None:
-    if ManifestKey.SET_VERSION not in fields:
-        return None
-    return parse_version(decoding.decode(decoding.octets(fields[ManifestKey.SET_VERSION], "version"), "version"))
+_OPTIONAL: Final[Mapping[ManifestKey, tuple[str, Callable[[Any, str], Any]]]] = {
+    ManifestKey.REFERENCE_URI: ("reference_uri", _parse_uri),
+    ManifestKey.COMPONENT_ID: ("component_id", parse_component),
+    ManifestKey.SET_VERSION: ("version", _parse_version),
+    ManifestKey.COSWID: ("coswid", _parse_informative),
+    ManifestKey.TEXT: ("text", _parse_informative),
+}
+"""Elements that may be left out: the manifest's attribute, and how it is read."""

@@ -88,7 +88,7 @@ _CODECS: Final[Mapping[ParameterKey, _Codec]] = {
 }
 
 
-_NAMES: Final = {key: f"parameter {key.name}" for key in _CODECS}
+_READERS: Final = {int(key): (key, codec.parse, f"parameter {key.name}") for key, codec in _CODECS.items()}
 
 
 def parse(item: Any) -> Parameters:
@@ -98,13 +98,14 @@ def parse(item: Any) -> Parameters:
         raise SuitError(SuitReason.MALFORMED, "an empty map of parameters")
     parsed: dict[ParameterKey, ParameterValue] = {}
     for number, value in fields.items():
-        key = decoding.registered(number, ParameterKey)
-        if key is None:
+        found = _READERS.get(number)
+        if found is None:
             raise SuitError(SuitReason.PARAMETER_UNSUPPORTED, f"{number!r:.40}")
-        parsed[key] = _CODECS[key].parse(value, _NAMES[key])
+        key, read, name = found
+        parsed[key] = read(value, name)
     return parsed
 
 
 def to_item(parameters: Parameters) -> dict[int, Any]:
     """The map to encode."""
-    return {int(key): _CODECS[key].item(value) for key, value in parameters.items()}
+    return {key: _CODECS[key].item(value) for key, value in parameters.items()}

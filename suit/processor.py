@@ -99,6 +99,7 @@ def process(
         repeated = store.installed() == verified.digest
         if not repeated and store.attempted() != verified.digest:
             check_sequence(verified.sequence_number, last_sequence)
+        verified.decoded()
         store.discard()
         procedure.check()
         changed = not (repeated and _is_valid(procedure))
@@ -114,7 +115,7 @@ def invoke(
 
     Raises SuitError.
     """
-    verified = _verified(envelope)
+    verified = _verified(envelope).decoded()
     with storage_errors():
         check_applies(verified.manifest, device, store)
         return _result(_Procedure(verified, device, store, {}, log or Log()), _INVOCATION, changed=False)
@@ -127,7 +128,7 @@ def uninstall(
 
     Raises SuitError, NOT_INSTALLED when it is not what the device has; nothing has changed then.
     """
-    verified = _verified(envelope)
+    verified = _verified(envelope).decoded()
     procedure = _Procedure(verified, device, store, {}, log or Log())
     with storage_errors():
         if store.installed() != verified.digest:

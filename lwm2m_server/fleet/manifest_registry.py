@@ -76,7 +76,7 @@ class ManifestRegistry:
             raise Rejected(str(error), "suit") from error
         for key in self._authorities:
             try:
-                return key, envelope.verify(key)
+                return key, envelope.verify(key).decoded()
             except SuitError as error:
                 reason = str(error)
         raise Rejected(reason, "suit")

@@ -112,7 +112,7 @@ def verify(
     from suit.tool.keys import load_authority
 
     try:
-        verified = _parse(envelope).verify(load_authority(key))
+        verified = _parse(envelope).verify(load_authority(key)).decoded()
     except (UnusableKey, UnusableHssLmsKey, SuitError, OSError) as error:
         _fail(str(error))
     typer.echo(f"verified: sequence number {verified.sequence_number}, digest {verified.digest.digest.hex()}")
@@ -277,7 +277,7 @@ def simulate(
 
     try:
         described = read_device(device)
-        verified = _parse(envelope).verify(load_authority(key))
+        verified = _parse(envelope).verify(load_authority(key)).decoded()
         payloads = {uri: _read(Path(file)) for uri, _, file in (one.rpartition("=") for one in payload or ())}
     except (InvalidDescription, UnusableKey, SuitError, OSError) as error:
         _fail(str(error))

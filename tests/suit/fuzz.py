@@ -19,6 +19,7 @@ with atheris.instrument_imports(include=["suit", "cose"]):
     from suit import edn
     from suit.encryption import decrypt
     from suit.envelope import Envelope, VerifiedEnvelope
+    from suit.manifest import Outline
     from suit.report import Report
     from suit.stores.memory import MemoryStore
     from tests.suit.samples import CLASS, KEY, VENDOR, appendix_b, update_envelope
@@ -46,7 +47,8 @@ def _process(data: bytes) -> None:
 
 def _believed(envelope: Envelope) -> VerifiedEnvelope:
     parts = (envelope.raw, envelope.digest, envelope.signatures, envelope.manifest_bytes)
-    return VerifiedEnvelope(*parts, envelope.severed, envelope.payloads, KEY.public_key(), envelope.manifest)
+    outline = Outline.read(envelope.manifest_bytes)
+    return VerifiedEnvelope(*parts, envelope.severed, envelope.payloads, KEY.public_key(), outline)
 
 
 def seed(folder: Path) -> None:

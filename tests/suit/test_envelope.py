@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import suit
 from cose import cbor, sign1
-from suit import Digest, SuitError, SuitReason, parse_envelope
+from suit import Digest, Manifest, SuitError, SuitReason, parse_envelope
 from suit.digest import of_element
 from suit.envelope import MAX_PAYLOADS, MAX_SIZE_WITH_IMAGE, assemble
 from suit.numbers import DigestAlgorithm, ManifestKey, SuitTag
-from tests.suit.samples import EDWARDS_KEY, KEY, NEW, SETTINGS, reset, signed, update, update_envelope
+from suit.stores.memory import MemoryStore
+from tests.suit.samples import DEVICE, EDWARDS_KEY, KEY, NEW, OLD, SETTINGS, reset, signed, update, update_envelope
 
 
 def _reason(raw: bytes, max_size: int = MAX_SIZE_WITH_IMAGE) -> SuitReason:
@@ -140,3 +142,38 @@ def test_a_digest_of_another_algorithm_is_taken() -> None:
     block = sign1.create(digest.encode(), KEY, protected={}, detached=True)
     raw = assemble(manifest.encode(), digest, [block], {suit.IMAGE_URI: NEW})
     assert parse_envelope(raw).verify(KEY.public_key()).digest.alg == DigestAlgorithm.SHA_512
+
+
+@pytest.mark.parametrize("severed", [False, True])
+def test_everything_is_decoded_before_anything_begins(severed: bool) -> None:
+    """An authentic manifest with a malformed section is known by its number, and that is all that happens."""
+    broken = b"\x81\x03"
+    manifest = Manifest(5, ((b"image",),), sequences={ManifestKey.INSTALL: of_element(broken)})
+    encoded = manifest.encode() if severed else cbor.encode(cbor.decode(manifest.encode()) | {20: broken})
+    digest = of_element(encoded)
+    block = sign1.create(digest.encode(), KEY, protected={}, detached=True)
+    raw = assemble(encoded, digest, [block], {ManifestKey.INSTALL: broken} if severed else {})
+    verified, store = parse_envelope(raw).verify(KEY.public_key()), MemoryStore({(b"image",): OLD})
+    assert verified.sequence_number == 5
+    with pytest.raises(SuitError) as caught:
+        suit.process(verified, device=replace(DEVICE, strict=False), store=store, last_sequence=4)
+    assert caught.value.reason is SuitReason.MALFORMED
+    assert store.attempted() is None
+    assert store.components == {(b"image",): OLD}
+
+
+def test_an_old_manifest_is_refused_by_its_number_alone() -> None:
+    fields = cbor.decode(update(4).encode()) | {20: b"no sequence"}
+    encoded = cbor.encode(fields)
+    block = sign1.create(of_element(encoded).encode(), KEY, protected={}, detached=True)
+    verified = parse_envelope(assemble(encoded, of_element(encoded), [block], {})).verify(KEY.public_key())
+    with pytest.raises(SuitError) as caught:
+        suit.process(verified, device=DEVICE, store=MemoryStore({}), last_sequence=4)
+    assert caught.value.reason is SuitReason.SEQUENCE_TOO_LOW
+
+
+def test_true_is_no_version() -> None:
+    encoded = cbor.encode(cbor.decode(update().encode()) | {1: True})
+    with pytest.raises(SuitError) as caught:
+        suit.parse_manifest(encoded)
+    assert caught.value.reason is SuitReason.VERSION

@@ -52,7 +52,7 @@ class Software:
         """
         envelope = parse_envelope(raw)
         try:
-            verified = self._completed(envelope.verify(public_key_of(authority)))
+            verified = self._completed(envelope.verify(public_key_of(authority)).decoded())
             self._check_payloads(verified)
         except SuitError as error:
             self.report_failure(envelope.digest, error)
@@ -180,7 +180,7 @@ class Software:
         raw = self._manifests.get(digest)
         if raw is None:
             raise SuitError(SuitReason.PAYLOAD_MISSING, "the manifest is not on the device")
-        return parse_envelope(raw).verify(public_key_of(authority))
+        return parse_envelope(raw).verify(public_key_of(authority)).decoded()
 
     def _verify(self, name: bytes, authority: bytes) -> Digest | None:
         try:
