@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from cose.keys import thumbprint
+from device_pki.c509 import C509Certificate
+from device_pki.fingerprints import fingerprint
 from device_pki.keys import public_key
 from device_pki.names import endpoint_name
 from device_pki.path import VerifiedPath
@@ -27,6 +29,8 @@ class PeerIdentity:
     """The endpoint name, for devices."""
     role: Role | None = None
     """The role the path was verified for."""
+    native: C509Certificate | None = None
+    """The peer's certificate when it is natively signed C509; `certificate` is its X.509 view then."""
 
     @classmethod
     def of(cls, path: VerifiedPath) -> PeerIdentity:
@@ -42,7 +46,13 @@ class PeerIdentity:
             key_thumbprint=thumbprint(public_key(path.leaf)),
             endpoint=endpoint_name(path.leaf) if profile(path.role).named_device else None,
             role=path.role,
+            native=None if path.native is None else replace(path.native, view=leaf),
         )
+
+    @property
+    def fingerprint(self) -> bytes:
+        """SHA-256 of the certificate in the encoding that was signed, 32 octets."""
+        return fingerprint(self.certificate if self.native is None else self.native.encoded)
 
     @property
     def anchor(self) -> x509.Certificate:

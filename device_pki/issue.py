@@ -1,12 +1,15 @@
 """Issue the certificates of a fleet, one function per role (RFC 5280, RFC 7925 4.4).
 
-Every certificate carries subject and authority key identifiers, a critical key usage and critical basic constraints,
-and names its issuer exactly. hardwareModuleName is never critical: Go-based CAs refuse a critical one.
+A certificate in full carries subject and authority key identifiers, a critical key usage and critical basic
+constraints, and names its issuer exactly. A minimal one leaves out what RFC 7925 does without; CAs are never minimal.
+hardwareModuleName is never critical: Go-based CAs refuse a critical one.
 """
 
 from __future__ import annotations
 
+import enum
 import ipaddress
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,9 +20,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from cose.keys import PrivateKey, PublicKey
+from device_pki.c509 import C509Certificate, sign_natively
 from device_pki.hardware import hardware_module_name
 from device_pki.keys import check_key, public_key, signature_hash
-from device_pki.names import device_subject
+from device_pki.names import check_endpoint_name, device_subject
 from device_pki.roles import CLIENT_AUTH, SERVER_AUTH, Role, profile
 
 UNLIMITED: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
@@ -29,12 +33,26 @@ _BACKDATE: Final = timedelta(minutes=5)
 """How far notBefore lies in the past, for clocks that are a little behind."""
 
 
+_MINIMAL_SERIAL_BITS: Final = 63
+"""Of a random serial number in a minimal certificate: eight octets, and no two alike among a million at 1 : 10^7."""
+
+
+class Profile(enum.Enum):
+    """How much the certificates of devices, servers and signers say."""
+
+    FULL = "full"
+    """IDevID and LDevID (IEEE 802.1AR 8) with hardwareModuleName, key identifiers and basic constraints."""
+    MINIMAL = "minimal"
+    """What RFC 7925 4.4 asks for: key usage, the extended key usages of the role, and a host's name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """A CA's certificate with its private key."""
+    """A CA's certificate with its private key, and how much it says in the certificates it issues."""
 
     certificate: x509.Certificate
     private_key: PrivateKey
+    profile: Profile = Profile.FULL
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +83,23 @@ def root_ca(key: PrivateKey, name: str, validity: Validity, path_length: int | N
     """Return a self-signed CA certificate."""
     subject = common_name(name)
     public = check_key(key.public_key())
-    builder = _start(subject, subject, public, public, validity)
+    builder = _identified(_start(subject, subject, public, validity), public, public)
     return _sign_ca(builder, key, path_length)
 
 
 def intermediate_ca(
-    issuer: Issuer, key: PublicKey, name: str, validity: Validity, path_length: int | None = None
+    issuer: Issuer,
+    key: PublicKey,
+    name: str,
+    validity: Validity,
+    path_length: int | None = None,
+    *,
+    constraints: x509.NameConstraints | None = None,
 ) -> x509.Certificate:
-    """Return a CA certificate beneath `issuer`."""
-    builder = _start(common_name(name), *_issued_by(issuer), key, validity)
+    """Return a CA certificate beneath `issuer`; `constraints` say for which names it may issue."""
+    builder = _beneath(issuer, common_name(name), key, validity)
+    if constraints is not None:
+        builder = builder.add_extension(constraints, critical=True)
     return _sign_ca(builder, issuer.private_key, path_length)
 
 
@@ -91,7 +117,7 @@ def self_signed_tls(key: PrivateKey, name: str, hosts: Sequence[str], validity: 
     """Return an organisation's TLS identity: partners pin this very certificate, as client and as server."""
     subject = common_name(name)
     public = check_key(key.public_key())
-    builder = _start(subject, subject, public, public, validity)
+    builder = _identified(_start(subject, subject, public, validity), public, public)
     return _sign_end_entity(builder, key, {SERVER_AUTH, CLIENT_AUTH}, _host_names(hosts))
 
 
@@ -102,17 +128,27 @@ def factory_device(
     validity: Validity,
     *,
     hardware_type: x509.ObjectIdentifier | None = None,
+    serial_number: int | None = None,
 ) -> x509.Certificate:
-    """Return a factory certificate for the device `endpoint`, with hardwareModuleName (RFC 4108 5) if typed."""
+    """Return a factory certificate for the device `endpoint`.
+
+    In full it has hardwareModuleName (RFC 4108 5) if typed; a minimal one has a commonName alone and no extended key
+    usage. A CA that counts gives a short `serial_number`; else it is random.
+    """
+    if issuer.profile is Profile.MINIMAL:
+        subject = common_name(check_endpoint_name(endpoint))
+        return _sign_minimal(issuer, _Leaf(subject, key, validity, frozenset(), serial_number=serial_number))
     names = [] if hardware_type is None else [hardware_module_name(hardware_type, endpoint.encode("ascii"))]
-    builder = _start(device_subject(endpoint), *_issued_by(issuer), key, validity)
-    return _sign_end_entity(builder, issuer.private_key, {CLIENT_AUTH}, names)
+    leaf = _Leaf(device_subject(endpoint), key, validity, frozenset({CLIENT_AUTH}), names, serial_number)
+    return _sign_issued(issuer, leaf)
 
 
-def operational_device(issuer: Issuer, key: PublicKey, subject: x509.Name, validity: Validity) -> x509.Certificate:
+def operational_device(
+    issuer: Issuer, key: PublicKey, subject: x509.Name, validity: Validity, *, serial_number: int | None = None
+) -> x509.Certificate:
     """Return an operational certificate with the subject of the device's factory certificate."""
-    builder = _start(subject, *_issued_by(issuer), key, validity)
-    return _sign_end_entity(builder, issuer.private_key, {CLIENT_AUTH}, ())
+    leaf = _Leaf(subject, key, validity, frozenset({CLIENT_AUTH}), serial_number=serial_number)
+    return _sign_issued(issuer, leaf)
 
 
 def signer(issuer: Issuer, key: PublicKey, name: str, role: Role, validity: Validity) -> x509.Certificate:
@@ -127,8 +163,7 @@ def ocsp_responder(issuer: Issuer, key: PublicKey, name: str, validity: Validity
 
     Nobody asks about the certificate itself (id-pkix-ocsp-nocheck): let it be valid for days only.
     """
-    builder = _start(common_name(name), *_issued_by(issuer), key, validity)
-    builder = builder.add_extension(x509.OCSPNoCheck(), critical=False)
+    builder = _beneath(issuer, common_name(name), key, validity).add_extension(x509.OCSPNoCheck(), critical=False)
     return _sign_end_entity(builder, issuer.private_key, profile(Role.OCSP_RESPONDER).usages, ())
 
 
@@ -150,31 +185,75 @@ def revocation_list(
     return builder.sign(issuer.private_key, signature_hash(issuer.private_key)).public_bytes(Encoding.DER)
 
 
-def _issued_by(issuer: Issuer) -> tuple[x509.Name, PublicKey]:
-    return issuer.certificate.subject, check_key(issuer.private_key.public_key())
+def natively(certificate: x509.Certificate, issuer: Issuer) -> C509Certificate:
+    """Return `certificate`, just issued, as a natively signed C509 certificate; its X.509 form is to be forgotten."""
+    return sign_natively(certificate, issuer.private_key)
 
 
 def _start(
-    subject: x509.Name, issuer_name: x509.Name, issuer_key: PublicKey, key: PublicKey, validity: Validity
+    subject: x509.Name,
+    issuer_name: x509.Name,
+    key: PublicKey,
+    validity: Validity,
+    serial_number: int | None = None,
 ) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer_name)
-        .public_key(check_key(key))
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(validity.not_before)
-        .not_valid_after(validity.not_after)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False)
+    return x509.CertificateBuilder(
+        subject_name=subject,
+        issuer_name=issuer_name,
+        public_key=check_key(key),
+        serial_number=x509.random_serial_number() if serial_number is None else serial_number,
+        not_valid_before=validity.not_before,
+        not_valid_after=validity.not_after,
     )
+
+
+def _identified(builder: x509.CertificateBuilder, key: PublicKey, issuer_key: PublicKey) -> x509.CertificateBuilder:
+    return builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False).add_extension(
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False
+    )
+
+
+def _beneath(
+    issuer: Issuer, subject: x509.Name, key: PublicKey, validity: Validity, serial_number: int | None = None
+) -> x509.CertificateBuilder:
+    builder = _start(subject, issuer.certificate.subject, key, validity, serial_number)
+    return _identified(builder, key, check_key(issuer.private_key.public_key()))
 
 
 def _role_certificate(
     issuer: Issuer, key: PublicKey, subject: x509.Name, validity: Validity, role: Role, *, hosts: Sequence[str] = ()
 ) -> x509.Certificate:
-    builder = _start(subject, *_issued_by(issuer), key, validity)
-    return _sign_end_entity(builder, issuer.private_key, profile(role).usages, _host_names(hosts))
+    return _sign_issued(issuer, _Leaf(subject, key, validity, profile(role).usages, _host_names(hosts)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    """What is to be certified about an end entity."""
+
+    subject: x509.Name
+    key: PublicKey
+    validity: Validity
+    usages: frozenset[x509.ObjectIdentifier]
+    names: Sequence[x509.GeneralName] = ()
+    serial_number: int | None = None
+
+
+def _sign_issued(issuer: Issuer, leaf: _Leaf) -> x509.Certificate:
+    if issuer.profile is Profile.MINIMAL:
+        return _sign_minimal(issuer, leaf)
+    builder = _beneath(issuer, leaf.subject, leaf.key, leaf.validity, leaf.serial_number)
+    return _sign_end_entity(builder, issuer.private_key, leaf.usages, leaf.names)
+
+
+def _sign_minimal(issuer: Issuer, leaf: _Leaf) -> x509.Certificate:
+    serial = secrets.randbits(_MINIMAL_SERIAL_BITS) | 1 if leaf.serial_number is None else leaf.serial_number
+    builder = _start(leaf.subject, issuer.certificate.subject, leaf.key, leaf.validity, serial)
+    builder = builder.add_extension(_key_usage(signs_certificates=False), critical=False)
+    if leaf.usages:
+        builder = builder.add_extension(_purposes(leaf.usages), critical=False)
+    if leaf.names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(leaf.names), critical=False)
+    return _sign(builder, issuer.private_key)
 
 
 def _sign_ca(builder: x509.CertificateBuilder, key: PrivateKey, path_length: int | None) -> x509.Certificate:
@@ -191,11 +270,15 @@ def _sign_end_entity(
     builder = (
         builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage(sorted(usages, key=lambda oid: oid.dotted_string)), critical=False)
+        .add_extension(_purposes(usages), critical=False)
     )
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     return _sign(builder, key)
+
+
+def _purposes(usages: Iterable[x509.ObjectIdentifier]) -> x509.ExtendedKeyUsage:
+    return x509.ExtendedKeyUsage(sorted(usages, key=lambda oid: oid.dotted_string))
 
 
 def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:

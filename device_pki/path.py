@@ -1,8 +1,9 @@
 """Certificate path validation by role (RFC 5280 6.1, narrowed to what a fleet needs; security rule 21).
 
 A path runs from a peer's certificate to one of the caller's anchors. An anchor may be an intermediate CA: then nothing
-above it counts, so that a role's own CA is the end even beneath a shared root. Everything a device certificate has no
-use for (name constraints, policies, other key kinds) is refused rather than interpreted.
+above it counts, so that a role's own CA is the end even beneath a shared root. Certificates may be X.509 or natively
+signed C509, mixed as they like. Everything a device certificate has no use for (policies, other key kinds) is refused
+rather than interpreted.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from functools import lru_cache
 from typing import Final, TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 
+from device_pki.c509 import C509Certificate
 from device_pki.certificates import PARSE_ERRORS
-from device_pki.fingerprints import der, fingerprint
+from device_pki.encodings import Certificate, as_signed, fields, is_issued_by, signed_bytes
+from device_pki.fingerprints import fingerprint
 from device_pki.keys import SIGNATURE_ALGORITHMS, KeyKindError, public_key
+from device_pki.name_constraints import violation
 from device_pki.names import EndpointNameError, endpoint_name
 from device_pki.revocation import RevocationIndex, RevocationStatus
 from device_pki.roles import Role, profile
@@ -36,6 +39,7 @@ _UNDERSTOOD: Final = frozenset(
         x509.KeyUsage.oid,
         x509.ExtendedKeyUsage.oid,
         x509.SubjectAlternativeName.oid,
+        x509.NameConstraints.oid,
     }
 )
 """Critical extensions this module enforces; any other critical one ends the path."""
@@ -62,6 +66,7 @@ class PathReason(enum.Enum):
     EXTENDED_KEY_USAGE = "extended key usage"
     NAME = "endpoint name"
     HOST = "host"
+    NAME_CONSTRAINTS = "name constraints"
     NO_PATH = "no path to an anchor"
     NOT_DIRECT = "not issued by the anchor itself"
     MUST_CONTAIN = "required certificate missing"
@@ -83,16 +88,18 @@ class VerifiedPath:
 
     leaf: x509.Certificate
     chain: tuple[x509.Certificate, ...]
-    """The whole path: leaf first, anchor last."""
+    """The whole path: leaf first, anchor last. A natively signed C509 certificate stands here by its X.509 view."""
     anchor: x509.Certificate
     role: Role
+    native: C509Certificate | None = None
+    """The leaf itself, when it is a natively signed C509 certificate."""
 
 
 def verify_path(
-    leaf: x509.Certificate,
-    intermediates: Sequence[x509.Certificate],
+    leaf: Certificate,
+    intermediates: Sequence[Certificate],
     *,
-    anchors: Sequence[x509.Certificate],
+    anchors: Sequence[Certificate],
     role: Role,
     now: datetime,
     host: str | None = None,
@@ -105,19 +112,22 @@ def verify_path(
     `must_contain` holds fingerprints of which the path must contain at least one. With `revocation` every certificate
     below the anchor must be known good there; without it revocation is not asked.
     """
+    leaf, *intermediates = map(as_signed, (leaf, *intermediates))
     _check_presented((leaf, *intermediates))
-    _check_leaf(leaf, role, now, host)
-    candidates = tuple(c for c in intermediates if _refusal_as_ca(c, now) is None)
-    chain = _choose(leaf, candidates, anchors, role=role, now=now, must_contain=must_contain)
+    _check_leaf(fields(leaf), role, now, host)
+    candidates = tuple(c for c in intermediates if _refusal_as_ca(fields(c), now) is None)
+    ends = tuple(map(as_signed, anchors))
+    path = _choose(leaf, candidates, ends, role=role, now=now, must_contain=must_contain)
+    chain = tuple(map(fields, path))
     if revocation is not None:
         _check_revocation(chain, revocation, now)
-    return VerifiedPath(leaf, chain, chain[-1], role)
+    return VerifiedPath(chain[0], chain, chain[-1], role, leaf if isinstance(leaf, C509Certificate) else None)
 
 
-def _check_presented(presented: Sequence[x509.Certificate]) -> None:
+def _check_presented(presented: Sequence[Certificate]) -> None:
     if len(presented) > MAX_PATH_CERTIFICATES:
         raise PathError(PathReason.TOO_MANY, f"{len(presented)} presented, at most {MAX_PATH_CERTIFICATES}")
-    if sum(len(der(certificate)) for certificate in presented) > MAX_PRESENTED_SIZE:
+    if sum(len(signed_bytes(certificate)) for certificate in presented) > MAX_PRESENTED_SIZE:
         raise PathError(PathReason.TOO_LARGE, f"at most {MAX_PRESENTED_SIZE} octets are taken")
 
 
@@ -177,6 +187,8 @@ def _check_end_entity(leaf: x509.Certificate) -> None:
     constraints = _extension(leaf, x509.BasicConstraints)
     if constraints is not None and constraints.ca:
         raise PathError(PathReason.LEAF_IS_CA)
+    if _extension(leaf, x509.NameConstraints) is not None:
+        raise PathError(PathReason.NAME_CONSTRAINTS, "an end entity has nothing to constrain")
     usage = _extension(leaf, x509.KeyUsage)
     if usage is None or not usage.digital_signature or usage.key_cert_sign or usage.crl_sign:
         raise PathError(PathReason.KEY_USAGE, "an end entity signs, and signs no certificates or revocation lists")
@@ -224,33 +236,49 @@ def _matches_host(leaf: x509.Certificate, host: str | None) -> bool:
 
 
 def _choose(
-    leaf: x509.Certificate,
-    candidates: Sequence[x509.Certificate],
-    anchors: Sequence[x509.Certificate],
+    leaf: Certificate,
+    candidates: Sequence[Certificate],
+    anchors: Sequence[Certificate],
     *,
     role: Role,
     now: datetime,
     must_contain: Collection[bytes],
-) -> tuple[x509.Certificate, ...]:
+) -> tuple[Certificate, ...]:
     refusal = PathError(PathReason.NO_PATH, "no anchor for this role issued the certificate, directly or through CAs")
     for anchor in anchors:
-        unfit = _refusal_as_ca(anchor, now)
+        unfit = _refusal_as_ca(fields(anchor), now)
         if unfit is not None or anchor == leaf:
             refusal = unfit or refusal
             continue
         for chain in _paths((leaf,), candidates, anchor):
+            forbidden = _constrained(tuple(map(fields, chain)))
             if profile(role).direct and len(chain) > 2:
                 refusal = PathError(PathReason.NOT_DIRECT, f"the role {role.value} is issued by the anchor itself")
-            elif must_contain and not {fingerprint(c) for c in chain} & set(must_contain):
+            elif forbidden is not None:
+                refusal = PathError(PathReason.NAME_CONSTRAINTS, forbidden)
+            elif must_contain and not {fingerprint(signed_bytes(c)) for c in chain} & set(must_contain):
                 refusal = PathError(PathReason.MUST_CONTAIN, "none of the demanded CAs is in the path")
             else:
                 return chain
     raise refusal
 
 
+def _constrained(chain: Sequence[x509.Certificate]) -> str | None:
+    """Return which name beneath a CA of the path its constraints forbid; a CA's other key is not beneath it."""
+    for place, issuer in enumerate(chain[1:], start=1):
+        constraints = _extension(issuer, x509.NameConstraints)
+        if constraints is None:
+            continue
+        for below in chain[:place]:
+            forbidden = violation(constraints, below) if below is chain[0] or below.issuer != below.subject else None
+            if forbidden is not None:
+                return forbidden
+    return None
+
+
 def _paths(
-    below: tuple[x509.Certificate, ...], candidates: Sequence[x509.Certificate], anchor: x509.Certificate
-) -> Iterator[tuple[x509.Certificate, ...]]:
+    below: tuple[Certificate, ...], candidates: Sequence[Certificate], anchor: Certificate
+) -> Iterator[tuple[Certificate, ...]]:
     """Yield every path from below[0] to `anchor` with CAs out of `candidates`, each used once."""
     if _issued(below, anchor):
         yield (*below, anchor)
@@ -261,26 +289,18 @@ def _paths(
             yield from _paths((*below, candidate), candidates, anchor)
 
 
-def _issued(below: Sequence[x509.Certificate], issuer: x509.Certificate) -> bool:
+def _issued(below: Sequence[Certificate], issuer: Certificate) -> bool:
     """Did `issuer` issue the last of `below`, with room in its path length for those beneath (RFC 5280 4.2.1.9)?"""
-    constraints = _extension(issuer, x509.BasicConstraints)
+    constraints = _extension(fields(issuer), x509.BasicConstraints)
     if constraints is None or (constraints.path_length is not None and constraints.path_length < len(below) - 1):
         return False
-    return _signed_ca(below[-1], issuer) if len(below) > 1 else _signed(below[-1], issuer)
-
-
-def _signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
+    return _signed_ca(below[-1], issuer) if len(below) > 1 else is_issued_by(below[-1], issuer)
 
 
 @lru_cache(maxsize=256)
-def _signed_ca(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+def _signed_ca(certificate: Certificate, issuer: Certificate) -> bool:
     """The same for a CA certificate, which comes with every one of its devices: a signature does not change."""
-    return _signed(certificate, issuer)
+    return is_issued_by(certificate, issuer)
 
 
 def _check_revocation(chain: Sequence[x509.Certificate], revocation: RevocationIndex, now: datetime) -> None:

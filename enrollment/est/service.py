@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from cose.keys import KeyKind, generate_private_key
-from device_pki.fingerprints import fingerprint
 from device_pki.identity import PeerIdentity
 from device_pki.keys import KeyKindError, public_key
 from device_pki.roles import Role
@@ -93,7 +92,7 @@ class EstService:
         `EnrollmentRefused` and `TooOften`.
         """
         if peer.role is Role.FACTORY_DEVICE:
-            device = fingerprint(peer.certificate)
+            device = peer.fingerprint
             entry = await self.register.entry(label or await self._only_label(device), device)
         else:
             entry = await self._of_operational(peer, label, operation)
@@ -106,7 +105,7 @@ class EstService:
     async def _of_operational(self, peer: PeerIdentity, label: str | None, operation: EstOperation) -> DeviceEntry:
         if peer.role is not Role.OPERATIONAL_DEVICE or operation is EstOperation.SIMPLE_ENROLL:
             raise EnrollmentRefused(RefusalReason.UNKNOWN)
-        issued = await self.register.issued(fingerprint(peer.certificate))
+        issued = await self.register.issued(peer.fingerprint)
         if issued.revoked_at is not None:
             raise EnrollmentRefused(RefusalReason.REVOKED)
         if label not in {None, issued.label}:
@@ -116,7 +115,7 @@ class EstService:
     async def labels(self, peer: PeerIdentity) -> list[tuple[str, list[EstOperation]]]:
         """Return the labels `peer` may use, each with the operations it offers."""
         if peer.role is Role.FACTORY_DEVICE:
-            labels = await self.register.open_labels(fingerprint(peer.certificate))
+            labels = await self.register.open_labels(peer.fingerprint)
             return [(label, offered(await self.register.policy(label))) for label in labels]
         try:
             entry = await self.entry(peer, None, EstOperation.CA_CERTIFICATES)

@@ -11,7 +11,6 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cose.keys import thumbprint
-from device_pki.fingerprints import fingerprint
 from device_pki.identity import PeerIdentity
 from device_pki.keys import public_key
 from device_pki.roles import Role
@@ -39,7 +38,7 @@ def admission_of(device: Device | None, peer: PeerIdentity) -> Admission:
         return admit(None, Identity.FACTORY, b"")
     if peer.role is Role.OPERATIONAL_DEVICE:
         return admit(device.book, Identity.OPERATIONAL, peer.key_thumbprint)
-    if fingerprint(peer.certificate) != device.fingerprint:
+    if peer.fingerprint != device.fingerprint:
         return Admission(Kind.REFUSED, "another factory certificate than the one registered for this endpoint")
     return admit(device.book, Identity.FACTORY, thumbprint(public_key(peer.certificate)))
 

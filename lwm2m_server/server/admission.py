@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, Protocol
 
-from device_pki.fingerprints import fingerprint
 from device_pki.identity import PeerIdentity, RawKeyIdentity
 from lwm2m_server.protocol.registration import Register
 from lwm2m_server.protocol.registrations import Registration
@@ -43,7 +42,7 @@ def identity_of(association: Association) -> Identity:
     if peer is None:
         return _ANONYMOUS
     if isinstance(peer, PeerIdentity):
-        credential = fingerprint(peer.certificate)
+        credential = peer.fingerprint
     elif isinstance(peer, RawKeyIdentity):
         credential = peer.key_thumbprint
     else:

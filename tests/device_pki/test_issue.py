@@ -8,19 +8,28 @@ import pytest
 from cryptography import x509
 
 from cose.keys import generate_private_key
+from device_pki.c509 import encode_certificate
+from device_pki.fingerprints import der
 from device_pki.hardware import HARDWARE_MODULE_NAME
 from device_pki.issue import (
     UNLIMITED,
+    Issuer,
+    Profile,
     Validity,
     est_server,
+    factory_device,
+    natively,
+    operational_device,
+    root_ca,
     self_signed_tls,
     server,
     signer,
 )
 from device_pki.keys import public_key
 from device_pki.names import endpoint_name
+from device_pki.path import verify_path
 from device_pki.roles import CLIENT_AUTH, CMC_RA, SERVER_AUTH, Role, profile
-from tests.device_pki.builders import NOW, YEAR, root
+from tests.device_pki.builders import HARDWARE, NOW, YEAR, root
 
 CA = root()
 KEY = generate_private_key()
@@ -84,3 +93,37 @@ def test_a_server_is_no_signer() -> None:
 def test_validity_is_whole_seconds_and_begins_a_little_before() -> None:
     validity = Validity.lasting(NOW.replace(microsecond=1), timedelta(seconds=10))
     assert validity.not_before < NOW < validity.not_after == NOW + timedelta(seconds=10)
+
+
+SMALL_KEY = generate_private_key()
+SMALL = Issuer(root_ca(SMALL_KEY, "RFC test CA", YEAR), SMALL_KEY, Profile.MINIMAL)
+ENDPOINT = "01-23-45-FF-FE-67-89-AB"
+
+
+def test_a_minimal_factory_certificate_is_the_one_of_rfc_7925() -> None:
+    """317 octets and 136; a signature in DER has one more or less for each number without its leading zero."""
+    validity = Validity.unlimited(NOW)
+    certificate = factory_device(SMALL, PUBLIC, ENDPOINT, validity, hardware_type=HARDWARE, serial_number=128269)
+    assert abs(len(der(certificate)) - 317) <= 3
+    assert len(encode_certificate(certificate)) == 136
+    assert len(natively(certificate, SMALL).encoded) == 136
+    assert endpoint_name(certificate) == ENDPOINT
+    assert [extension.oid for extension in certificate.extensions] == [x509.KeyUsage.oid]
+    verify_path(certificate, [], anchors=[SMALL.certificate], role=Role.FACTORY_DEVICE, now=NOW)
+
+
+def test_minimal_certificates_of_the_other_roles_say_what_they_are_for() -> None:
+    subject = factory_device(SMALL, PUBLIC, ENDPOINT, YEAR).subject
+    operational = operational_device(SMALL, PUBLIC, subject, YEAR, serial_number=128269)
+    assert abs(len(der(operational)) - 335) <= 3
+    assert len(encode_certificate(operational)) == 144
+    assert usages(operational) == {CLIENT_AUTH}
+    verify_path(operational, [], anchors=[SMALL.certificate], role=Role.OPERATIONAL_DEVICE, now=NOW)
+    est = est_server(SMALL, PUBLIC, "CA1", ["127.0.0.1"], YEAR)
+    verify_path(est, [], anchors=[SMALL.certificate], role=Role.EST_SERVER, now=NOW, host="127.0.0.1")
+
+
+def test_random_serial_numbers_of_minimal_certificates_take_eight_octets() -> None:
+    serials = {operational_device(SMALL, PUBLIC, SMALL.certificate.subject, YEAR).serial_number for _ in range(20)}
+    assert len(serials) == 20
+    assert all(0 < serial < 1 << 63 for serial in serials)

@@ -226,7 +226,7 @@ class TestTraps:
             ),
             (
                 {"usage": key_usage(), "extra": [(x509.NameConstraints([x509.DNSName("a")], None), True)]},
-                PathReason.CRITICAL_EXTENSION,
+                PathReason.NAME_CONSTRAINTS,
             ),
             (
                 {
