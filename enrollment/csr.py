@@ -141,6 +141,11 @@ def only(attributes: Attributes, allowed: Set[x509.ObjectIdentifier]) -> None:
         raise CsrError(CsrReason.ATTRIBUTE, "extensions and other attributes are the CA's to choose")
 
 
+def only_challenge(attributes: Attributes) -> None:
+    """Raise `CsrError` when a request has another attribute than a challengePassword."""
+    only(attributes, _CHALLENGE)
+
+
 def check_endpoint(name: str, expected: str) -> None:
     """Raise `CsrError` when a request is for another device than the authenticated one."""
     if name != expected:
@@ -175,7 +180,7 @@ def _check_request(csr: x509.CertificateSigningRequest) -> CheckedCsr:
         key = public_key(csr)
     except KeyKindError as error:
         raise CsrError(CsrReason.KEY_KIND, str(error)) from error
-    only(attributes_of(csr), _CHALLENGE)
+    only_challenge(attributes_of(csr))
     if not _is_self_signed(csr):
         raise CsrError(CsrReason.SIGNATURE, "the request is not signed by the key it holds")
     return CheckedCsr(name_of(csr), key, thumbprint(key), csr.public_bytes(Encoding.DER))

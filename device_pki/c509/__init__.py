@@ -3,7 +3,7 @@
 from device_pki.c509.certificate import C509Certificate, decode_certificate, encode_certificate, sign_natively
 from device_pki.c509.errors import C509Error, C509Reason
 from device_pki.c509.registry import CertificateType, RequestType
-from device_pki.c509.request import C509Csr, decode_csr, encode_csr, request_natively
+from device_pki.c509.request import C509Csr, decode_csr, encode_csr, request_by_mac, request_natively
 
 __all__ = [
     "C509Certificate",
@@ -16,6 +16,7 @@ __all__ = [
     "decode_csr",
     "encode_certificate",
     "encode_csr",
+    "request_by_mac",
     "request_natively",
     "sign_natively",
 ]

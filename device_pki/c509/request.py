@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -83,10 +83,20 @@ class C509Csr:
                 return str(attribute.value, "utf-8")
         return None
 
+    @property
+    def proven(self) -> bytes:
+        """What the signature or MAC of this request covers."""
+        return self.signed if self.native else self.view.tbs_certrequest_bytes
+
+    @property
+    def possession_mac(self) -> bytes | None:
+        """The MAC by which possession is proven to the holder of one key (RFC 6955, SHA-256); None for a signature."""
+        _, algorithm, *_, mac = decode(self.encoded, max_size=MAX_SIZE, max_depth=MAX_DEPTH + 1)
+        return mac if algorithm == SignatureAlgorithm.ECDH_POP_SHA256 and isinstance(mac, bytes) else None
+
     def verify_possession(self) -> None:
         """Raise `C509Error` (KEY, SIGNATURE) unless the private key of `public_key` signed this request."""
-        signed = self.signed if self.native else self.view.tbs_certrequest_bytes
-        verify_signature(self.public_key, self.view.signature_algorithm_oid, self.view.signature, signed)
+        verify_signature(self.public_key, self.view.signature_algorithm_oid, self.view.signature, self.proven)
 
     def to_pkcs10(self) -> x509.CertificateSigningRequest:
         """Return the PKCS#10 request this is the re-encoding of; raise `C509Error` for a natively signed one."""
@@ -127,6 +137,19 @@ def request_natively(
         items = _items(fields, RequestType.NATIVE)[:-1]
     signature = signature_item(items[1], sign(key, encode_sequence(items)))
     return decode_csr(bounded(encode([*items, signature])))
+
+
+def request_by_mac(key: PrivateKey, subject: x509.Name, mac: Callable[[bytes], bytes]) -> C509Csr:
+    """Return a request (type 2) with the public key of `key`, whose possession `mac` proves over the bytes it is given.
+
+    The algorithm is RFC 6955's with SHA-256; only who has the other half of its agreement can verify it.
+    """
+    builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    fields = builder.sign(key, signature_hash(key)).public_bytes(Encoding.DER)
+    with writing():
+        items = _items(fields, RequestType.NATIVE)[:-1]
+    items[1] = int(SignatureAlgorithm.ECDH_POP_SHA256)
+    return decode_csr(bounded(encode([*items, mac(encode_sequence(items))])))
 
 
 def decode_csr(data: bytes) -> C509Csr:

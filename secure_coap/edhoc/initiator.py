@@ -144,4 +144,4 @@ class WaitMessage2:
         plaintext_3 = Authenticated(own.id_cred, proof, ead_3).encode()
         message_3 = sequence(suite.encrypt(*key_3(suite, prk3, th3), plaintext_3, aad(th3)))
         th4 = th_next(th3, plaintext_3, own.credential)
-        return message_3, Session(suite, peer, self.initiator.c_i, c_r, ead_2, prk4, th4)
+        return message_3, Session(suite, peer, self.initiator.c_i, c_r, ead_2, prk4, th4, peer_key)

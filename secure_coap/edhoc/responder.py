@@ -137,4 +137,4 @@ class WaitMessage3:
         proof = Proof(suite, signs, prk4, KdfLabel.MAC_3, context, id_cred, self.th_3, peer.credential, raw_ead)
         proof.check(initiator.proof, peer.public_key)
         th4 = th_next(self.th_3, plaintext, peer.credential)
-        return Session(suite, peer, self.c_i, self.c_r, ead_3, prk4, th4)
+        return Session(suite, peer, self.c_i, self.c_r, ead_3, prk4, th4, self.y)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from secure_coap.edhoc.credentials import CredentialLookup, EdhocIdentity, ResolvedCredential, UnknownCredential
+from secure_coap.edhoc.curves import DhPrivateKey, DhPublicKey
 from secure_coap.edhoc.errors import EdhocError, EdhocReason
 from secure_coap.edhoc.exporter import Exporter
 from secure_coap.edhoc.id_cred import IdCred
@@ -29,6 +30,8 @@ class Session:
     """What the peer added to the message that authenticated it."""
     prk_4e3m: bytes = field(repr=False)
     th_4: bytes = field(repr=False)
+    responder_key: DhPrivateKey | DhPublicKey = field(repr=False)
+    """The responder's ephemeral key: with it an initiator proves that it holds another one (RFC 6955)."""
     exporter: Exporter = field(init=False)
 
     def __post_init__(self) -> None:

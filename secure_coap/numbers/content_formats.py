@@ -2,7 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum
+
+
+@dataclass(frozen=True, slots=True)
+class C509Formats:
+    """Numbers for what the C509 draft leaves unassigned, where it says TBDn.
+
+    These are 65000 + n, from the range for experiments; whoever uses other ones on both sides gives them.
+    """
+
+    certificate: int = 65003
+    """application/cose-c509-cert"""
+    request: int = 65004
+    """application/cose-c509-pkcs10"""
+    private_key: int = 65010
+    """application/cose-c509-privkey"""
+    chain: int = 65015
+    """application/cose-c509-cert;usage=chain"""
+    reference: int = 65017
+    """application/cose-certhash;usage=c509"""
 
 
 class ContentFormat(IntEnum):

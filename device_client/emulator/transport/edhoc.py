@@ -19,6 +19,7 @@ from aiocoap.numbers.types import ACK, CON, RST  # type: ignore[import-untyped]
 from device_client.emulator.transport.channel import ChannelError, HandshakeRefused, ServerNotTrusted
 from device_client.emulator.transport.oscore import Context, Protection, Unprotected
 from secure_coap.edhoc import CipherSuite, CredentialLookup, EdhocError, EdhocIdentity, EdhocReason, Initiator, Method
+from secure_coap.edhoc.curves import DhPrivateKey, DhPublicKey
 from secure_coap.edhoc.initiator import WaitMessage2
 from secure_coap.edhoc.messages import identifier, items
 from secure_coap.edhoc.numbers import ErrorCode
@@ -80,6 +81,7 @@ class EdhocClient:
         self.established = False
         self.closed = False
         self.channel_binding = b""
+        self.responder_key: DhPrivateKey | DhPublicKey | None = None
 
     def start(self) -> None:
         message_1, self._waiting = self._initiator.start()
@@ -187,6 +189,7 @@ class EdhocClient:
         combined = self._credentials.combined
         self._protection = Protection(_context(session), message_3 if combined else b"")
         self.channel_binding = session.exporter.channel_binding()
+        self.responder_key = session.responder_key
         if combined:
             self.established = True
         else:

@@ -12,6 +12,7 @@ from device_pki.identity import Peer
 from secure_coap.association import Address, Transport
 from secure_coap.channels.oscore.exchanges import Exchange, Exchanges
 from secure_coap.edhoc import Ead
+from secure_coap.edhoc.curves import DhPrivateKey, DhPublicKey
 from secure_coap.engine.link import LinkState
 from secure_coap.message import Message, MessageType, decode
 from secure_coap.numbers.codes import Code
@@ -51,6 +52,7 @@ class OscoreAssociation(LinkState):
         "opened_at",
         "peer",
         "remote",
+        "responder_key",
         "used_at",
     )
 
@@ -75,6 +77,8 @@ class OscoreAssociation(LinkState):
         self.opened_at = self.used_at = now
         self.peer = peer
         self.channel_binding = channel_binding
+        self.responder_key: DhPrivateKey | DhPublicKey | None = None
+        """The ephemeral key of the responder in EDHOC: its private half there, its public half here."""
         self.ead = ead
         self.name = name
         """What the store knows the context by; None for one that EDHOC made."""

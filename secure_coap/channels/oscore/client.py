@@ -158,6 +158,7 @@ class OscoreClient(OscoreChannel):
         else:
             self._table.renew(association, context)
             association.channel_binding = binding
+        association.responder_key = session.responder_key
         association.message_3 = agreed.message_3
         self._tell_renewed(None)
 

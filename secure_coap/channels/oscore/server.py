@@ -130,6 +130,7 @@ class OscoreServer(OscoreChannel):
             if unused is not None:
                 self._forget_identifier(unused)
             association.channel_binding = session.exporter.channel_binding()
+            association.responder_key = session.responder_key
             association.handshake = hash(message_3)
             return association
         association = OscoreAssociation(
@@ -141,6 +142,7 @@ class OscoreServer(OscoreChannel):
             session.exporter.channel_binding(),
             finished.ead,
         )
+        association.responder_key = session.responder_key
         association.handshake = hash(message_3)
         association.proven = True  # message 3 answers what was sent to its address
         if self._begin(association):
