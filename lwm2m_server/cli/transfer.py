@@ -24,6 +24,15 @@ class MessageForm(StrEnum):
     PLAIN = "plain"
 
 
+class Certificates(StrEnum):
+    """How the device list carries factory certificates."""
+
+    X509 = "x509"
+    C509 = "c509"
+    X5BAG = "x5bag"
+    C5B = "c5b"
+
+
 @app.command()
 def prepare(  # noqa: PLR0917 - one parameter per option
     config: Config,
@@ -37,6 +46,10 @@ def prepare(  # noqa: PLR0917 - one parameter per option
         typer.Option(metavar="EP=NBF..EXP", help="Another window for one device; may be repeated."),
     ] = None,
     form: Annotated[MessageForm, typer.Option(help="Form of the messages to the devices.")] = MessageForm.ENDORSED,
+    certificates: Annotated[
+        Certificates,
+        typer.Option(help="Factory certificates in the list (x509, c509), or apart from it in bags (x5bag, c5b)."),
+    ] = Certificates.X509,
     output: Format = Output.TABLE,
 ) -> None:
     """Sign the group's device list and send it to the partner; prints the transfer's id."""
@@ -46,6 +59,7 @@ def prepare(  # noqa: PLR0917 - one parameter per option
         "agreed_state": agreed_state,
         "window": {"earliest": instant(earliest), "latest": instant(latest)},
         "endorsed": form is MessageForm.ENDORSED,
+        "certificates": certificates.value,
         "device_windows": dict(_device_window(text) for text in device_window or ()),
     }
     show(output, Server(config).post("transfers", body))

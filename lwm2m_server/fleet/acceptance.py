@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 from cryptography import x509
@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cose.keys import authority_key
 from cose.numbers import Algorithm
-from device_pki.certificates import CertificateError, load_certificate
 from device_pki.fingerprints import fingerprint
 from device_pki.names import endpoint_name
 from device_pki.path import PathError, verify_path
@@ -22,8 +21,8 @@ from lwm2m_server.fleet.agreement import DTLS_PROFILE
 from lwm2m_server.fleet.books import change_book
 from lwm2m_server.fleet.ca_registration import register_certificates
 from lwm2m_server.fleet.ca_work import transfer_label
-from lwm2m_server.fleet.errors import Contradiction, NotReady, Rejected, Unknown
-from lwm2m_server.fleet.inbox import certificates_by_fingerprint
+from lwm2m_server.fleet.errors import Contradiction, Rejected, Unknown
+from lwm2m_server.fleet.factory_certificates import by_fingerprint, certificate_of
 from lwm2m_server.fleet.manifests import manifest_of
 from lwm2m_server.fleet.partners import NamedAnchor, PartnerProfile
 from lwm2m_server.fleet.transfer_lookup import complete_list, find_transfer
@@ -36,11 +35,9 @@ from lwm2m_server.store.database import Database
 from lwm2m_server.store.fleet import Device
 from lwm2m_server.store.transfers import Document, Kind, Transfer
 from trust_transfer.messages.device_update_info import (
-    DeviceEntry,
     DeviceUpdateInfo,
 )
 from trust_transfer.messages.errors import MessageError
-from trust_transfer.messages.numbers import CertificateKind
 from trust_transfer.messages.template import TransferTemplate
 from trust_transfer.messages.values import Authorities, Destination, SuitDigest
 from trust_transfer.provider import new
@@ -107,10 +104,10 @@ class Acceptance:
         self, connection: AsyncConnection, cti: bytes, chunks: Sequence[DeviceUpdateInfo]
     ) -> dict[str, x509.Certificate]:
         """The factory certificate of every listed device, by endpoint name; each beneath the permanent anchor."""
-        bags = certificates_by_fingerprint(await store.find_documents(connection, cti, Kind.BAG))
+        bags = by_fingerprint(bag.body for bag in await store.find_documents(connection, cti, Kind.BAG))
         found: dict[str, x509.Certificate] = {}
         for entry in (entry for chunk in chunks for entry in chunk.entries):
-            certificate = _certificate(entry, bags)
+            certificate = certificate_of(entry, bags)
             try:
                 verify_path(
                     certificate, (), anchors=self._permanent, role=Role.FACTORY_DEVICE, now=self._clock.datetime()
@@ -197,19 +194,6 @@ def _own_authorities(keys: ProviderKeys) -> tuple[bytes, bytes]:
     """The provider's own transfer and firmware authority keys."""
     transfer, firmware = keys.transfer.private_key.public_key(), keys.firmware.private_key.public_key()
     return authority_key(transfer), authority_key(firmware)
-
-
-def _certificate(entry: DeviceEntry, bags: Mapping[bytes, x509.Certificate]) -> x509.Certificate:
-    if entry.kind is CertificateKind.X509:
-        try:
-            return load_certificate(entry.certificate)
-        except CertificateError as error:
-            raise Rejected(f"the factory certificate of {entry.name}: {error}", "certificate") from error
-    if entry.kind is CertificateKind.C509:
-        raise Rejected("C509 factory certificates belong to the compact profile", "certificate")
-    if entry.certificate not in bags:
-        raise NotReady(f"the factory certificate {entry.certificate.hex()[:16]}… is in no bag yet; wait for the bags")
-    return bags[entry.certificate]
 
 
 def _agreed_state(chunks: Sequence[DeviceUpdateInfo], profile: PartnerProfile) -> bytes:

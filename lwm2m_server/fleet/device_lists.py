@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cose.numbers import Algorithm
 from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.errors import Rejected, Unknown
+from lwm2m_server.fleet.factory_certificates import Carriage, bags, list_entry
 from lwm2m_server.fleet.manifests import manifest_of
 from lwm2m_server.fleet.partners import PartnerProfile
 from lwm2m_server.fleet.transfer_lookup import complete_list
@@ -31,7 +33,7 @@ from trust_transfer.messages.device_update_info import (
     transfer_id,
 )
 from trust_transfer.messages.jws import sign_detached
-from trust_transfer.messages.numbers import CertificateKind, Form, JwsTyp
+from trust_transfer.messages.numbers import Form, JwsTyp
 from trust_transfer.messages.values import SuitDigest, seq_value
 
 log = structlog.get_logger()
@@ -57,6 +59,7 @@ class Plan:
     agreed_state: bytes
     window: Window
     form: Form = Form.ENDORSED
+    carriage: Carriage = Carriage.X509
     device_windows: Mapping[str, Window] = field(default_factory=dict)
 
 
@@ -80,7 +83,7 @@ class DeviceLists:
         async with self._database.transaction() as connection:
             profile = await self._check_plan(connection, plan)
             devices = await _transferable(connection, plan)
-            entries = tuple(_entry(device, plan) for device in devices)
+            entries = await asyncio.to_thread(lambda: tuple(_entry(device, plan) for device in devices))
             known = await _same_list(connection, plan, entries)
             if known is not None:
                 return known
@@ -89,6 +92,9 @@ class DeviceLists:
             await store.add_transfer(connection, self._transfer(cti, plan, profile))
             for document in documents:
                 await store.add_document(connection, document)
+            for number, bag in enumerate(await asyncio.to_thread(_bags, devices, plan)):
+                now = self._clock.seconds()
+                await store.add_document(connection, Document(cti, Kind.BAG, number, True, bag, None, now, None))
         log.info("transfer_prepared", transfer=cti.hex(), partner=plan.partner, devices=len(devices))
         self._wake_partner(plan.partner)
         return cti
@@ -146,11 +152,6 @@ def list_chunks(entries: Sequence[DeviceEntry], state: SoftwareState, group: str
     ]
 
 
-def list_entry(certificate: bytes, window: Window, seq: int) -> DeviceEntry:
-    """What a list says of a device with this factory certificate (DER), which names it; `seq` as it was last burned."""
-    return DeviceEntry(CertificateKind.X509, certificate, DeviceInfo(window.earliest, window.latest, seq=seq))
-
-
 async def _transferable(connection: AsyncConnection, plan: Plan) -> list[Device]:
     devices = [device for device in await fleet_store.find_devices(connection, group=plan.group) if device.book.tenure]
     if not devices:
@@ -163,7 +164,12 @@ async def _transferable(connection: AsyncConnection, plan: Plan) -> list[Device]
 def _entry(device: Device, plan: Plan) -> DeviceEntry:
     window = plan.device_windows.get(device.endpoint, plan.window)
     tenure = device.book.owned_tenure()
-    return list_entry(device.certificate, window, seq_value(tenure.epoch, tenure.last_n))
+    info = DeviceInfo(window.earliest, window.latest, seq=seq_value(tenure.epoch, tenure.last_n))
+    return list_entry(device.certificate, plan.carriage, info)
+
+
+def _bags(devices: Sequence[Device], plan: Plan) -> list[bytes]:
+    return bags([device.certificate for device in devices], plan.carriage)
 
 
 async def _same_list(connection: AsyncConnection, plan: Plan, entries: tuple[DeviceEntry, ...]) -> bytes | None:

@@ -2,7 +2,7 @@
 
 devices-<chunk>.cbor/.jws   transfer-template.cwt            transfer-message-<endpoint>.cwt
 receipts-<n>.cbor/.jws      releases-<n>.cbor/.jws           transfer-report-<endpoint>.cwt
-bag-<n>.x5bag               manifest-<digest>.suit           *.der certificates, *.pem public keys
+bag-<n>.cbor                manifest-<digest>.suit           *.der certificates, *.pem public keys
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _document_files(document: Document) -> Iterator[File]:
         case Kind.TEMPLATE:
             yield "transfer-template.cwt", document.body
         case Kind.BAG:
-            yield f"bag-{document.number}.x5bag", document.body
+            yield f"bag-{document.number}.cbor", document.body
         case kind:
             yield f"{kind}-{document.number}.cbor", document.body
             yield f"{kind}-{document.number}.jws", (document.jws or "").encode()

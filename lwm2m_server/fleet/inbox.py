@@ -14,13 +14,12 @@ import structlog
 from cryptography import x509
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from device_pki.bag import BagError, decode_x5bag
-from device_pki.fingerprints import fingerprint
 from device_pki.keys import public_key
 from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.agreement import check_template
 from lwm2m_server.fleet.books import change_book
 from lwm2m_server.fleet.errors import Contradiction, Rejected, Unknown
+from lwm2m_server.fleet.factory_certificates import read_bag
 from lwm2m_server.fleet.partners import PartnerProfile
 from lwm2m_server.settings import SpSettings
 from lwm2m_server.store import firmware as firmware_store
@@ -44,7 +43,6 @@ THIS_TRANSFER: Final = "this transfer"
 """What a partner is told does not exist: the same words whether it is unknown or somebody else's (rule 36)."""
 MAX_CHUNKS: Final = 1024
 MAX_BAGS: Final = 1024
-MAX_BAG_ITEMS: Final = 1000
 
 T = TypeVar("T")
 _Change = Callable[[BookEntry, SignedReport, int], BookEntry]
@@ -100,13 +98,10 @@ class Inbox:
         return True
 
     async def put_bag(self, partner: PartnerProfile, cti: bytes, number: int, body: bytes) -> bool:
-        """An x5bag of factory certificates; whether they are those of the list is checked when it is accepted."""
+        """A bag of factory certificates; whether they are those of the list is checked when it is accepted."""
         if number >= MAX_BAGS:
             raise Rejected(f"at most {MAX_BAGS} bags")
-        try:
-            decode_x5bag(body, MAX_BAG_ITEMS)
-        except BagError as error:
-            raise Rejected(str(error), "malformed") from error
+        read_bag(body)
 
         async def check(_connection: AsyncConnection, transfer: Transfer) -> None:
             _check_owner(transfer, partner, outgoing=False)
@@ -229,9 +224,3 @@ def _decoded(decode: Callable[[], T]) -> T:
         return decode()
     except MessageError as error:
         raise Rejected.of(error) from error
-
-
-def certificates_by_fingerprint(bags: list[Document]) -> dict[bytes, x509.Certificate]:
-    """Every certificate of some stored bags."""
-    found = (certificate for bag in bags for certificate in decode_x5bag(bag.body, MAX_BAG_ITEMS))
-    return {fingerprint(certificate): certificate for certificate in found}

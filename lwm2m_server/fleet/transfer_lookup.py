@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -40,7 +41,7 @@ async def listed_devices(connection: AsyncConnection, chunks: Sequence[DeviceUpd
     old provider always, with the new one once the list is accepted.
     """
     entries = [entry for chunk in chunks for entry in chunk.entries]
-    unnamed = [entry.fingerprint for entry in entries if entry.info.endpoint is None and entry.fingerprint is not None]
-    known = await fleet_store.endpoints_of(connection, unnamed)
-    named = ((entry.info.endpoint or known.get(entry.fingerprint or b""), entry.info) for entry in entries)
+    prints = await asyncio.to_thread(lambda: [entry.fingerprint or b"" for entry in entries])
+    known = await fleet_store.endpoints_of(connection, prints)
+    named = ((entry.info.endpoint or known.get(one), entry.info) for entry, one in zip(entries, prints, strict=True))
     return {endpoint: info for endpoint, info in named if endpoint is not None}

@@ -17,6 +17,7 @@ from device_pki.path import verify_path
 from device_pki.roles import Role
 from enrollment.csr import build_csr
 from enrollment.est.client import enroll_request, parse_certificate
+from lwm2m_server.fleet.factory_certificates import Carriage
 from lwm2m_server.sizes.column import Column, Message, Operation
 from lwm2m_server.sizes.conditions import CA_HOST, ENDPOINT, SP1_HOST
 from lwm2m_server.sizes.messages import device_list, transfer_messages
@@ -74,7 +75,7 @@ async def measure(parties: Parties) -> Column:
         handshake=Operation([Message(_contents(one), len(one.data), one.sent) for one in flights]),
         enrollment=exchange(enrolled.passed, "POST /sen", "2.04 Changed"),
         endorser=endorser,
-        device_list=device_list(parties),
+        device_list=device_list(parties, Carriage.X509),
     )
 
 

@@ -8,7 +8,8 @@ from hashlib import sha256
 from cose.keys import authority_key
 from cose.numbers import Algorithm
 from device_pki.fingerprints import fingerprint
-from lwm2m_server.fleet.device_lists import Window, list_chunks, list_entry
+from lwm2m_server.fleet.device_lists import list_chunks
+from lwm2m_server.fleet.factory_certificates import Carriage, list_entry
 from lwm2m_server.fleet.offers import terms_for, write_message
 from lwm2m_server.sizes.conditions import ADDRESSES, ENDPOINT, FLEET, NOW, SP1, SP2, WINDOW
 from lwm2m_server.sizes.parties import Parties
@@ -64,9 +65,9 @@ def transfer_messages(parties: Parties, profile: EnrollmentProfile, scheme: str,
     return Messages(message(Form.PLAIN), message(Form.ENDORSED))
 
 
-def device_list(parties: Parties) -> int:
+def device_list(parties: Parties, carriage: Carriage) -> int:
     """Bytes of the list that names `FLEET` devices with the measured one's certificate, with its signatures."""
-    entry = list_entry(parties.device.der, Window(NOW, NOW + WINDOW), seq_value(0, 0))
+    entry = list_entry(parties.device.der, carriage, DeviceInfo(NOW, NOW + WINDOW, seq=seq_value(0, 0)))
     chunks = list_chunks([entry] * FLEET, SoftwareState(AGREED_STATE, sequence_number=1), "sensors", NOW)
     holder = parties.endorser
     signed = [sign_detached(chunk, holder.key, holder.certificate, JwsTyp.DEVICES) for chunk in chunks]

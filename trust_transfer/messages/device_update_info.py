@@ -9,9 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from cose.cbor import encode
+from device_pki.c509 import C509Error, decode_certificate
+from device_pki.fingerprints import fingerprint
 from trust_transfer.messages.errors import MessageError
 from trust_transfer.messages.fields import Fields, array, byte_string, decode, malformed, uint
 from trust_transfer.messages.numbers import CertificateKind, KeyOrigin, Result
@@ -136,10 +139,14 @@ class DeviceEntry:
 
     @property
     def fingerprint(self) -> bytes | None:
-        """SHA-256 of the DER certificate; None for a C509 certificate, whose DER has to be made first."""
-        if self.kind is CertificateKind.X509:
-            return hashlib.sha256(self.certificate).digest()
-        return self.certificate if self.kind is CertificateKind.FINGERPRINT else None
+        """SHA-256 of the certificate as registry.md defines it; None for bytes that are no C509 certificate."""
+        if self.kind is CertificateKind.FINGERPRINT:
+            return self.certificate
+        return (
+            hashlib.sha256(self.certificate).digest()
+            if self.kind is CertificateKind.X509
+            else _of_c509(self.certificate)
+        )
 
     @property
     def name(self) -> str:
@@ -208,6 +215,16 @@ class DeviceUpdateInfo:
         fields.done()
         _check_indices(info)
         return info
+
+
+@lru_cache(maxsize=1 << 14)
+def _of_c509(encoded: bytes) -> bytes | None:
+    """The fingerprint of a C509 certificate; remembered, because making the DER again takes half a millisecond."""
+    try:
+        certificate = decode_certificate(encoded)
+    except C509Error:
+        return None
+    return hashlib.sha256(encoded).digest() if certificate.native else fingerprint(certificate.view)
 
 
 def transfer_id(chunks: Sequence[bytes]) -> bytes:

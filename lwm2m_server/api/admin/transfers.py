@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from lwm2m_server.api.admin.common import Provider, digest, transfer_id
 from lwm2m_server.fleet.device_lists import Plan, Window
 from lwm2m_server.fleet.evidence import evidence_archive
+from lwm2m_server.fleet.factory_certificates import Carriage
 from lwm2m_server.fleet.views import View, transfer_summary, transfer_view
 from lwm2m_server.store import transfers as store
 from trust_transfer.messages.numbers import Form
@@ -40,6 +41,7 @@ class PlanModel(BaseModel):
     agreed_state: str
     window: WindowModel
     endorsed: bool = True
+    certificates: Carriage = Carriage.X509
     device_windows: dict[str, WindowModel] = Field(default_factory=dict)
 
 
@@ -76,6 +78,7 @@ async def prepare(provider: Provider, plan: PlanModel) -> View:
             agreed_state=digest(plan.agreed_state),
             window=plan.window.window,
             form=Form.ENDORSED if plan.endorsed else Form.PLAIN,
+            carriage=plan.certificates,
             device_windows={name: model.window for name, model in plan.device_windows.items()},
         )
     )

@@ -55,7 +55,9 @@ class Transfer:
     group: str = "meters"
     """At the giver."""
 
-    async def begin(self, *, endorsed: bool = True, update_first: bytes | None = None) -> int:
+    async def begin(
+        self, *, endorsed: bool = True, update_first: bytes | None = None, certificates: str = "x509"
+    ) -> int:
         """Everything up to the offer, each order given twice; returns the seq."""
         agreed = (await order(self.giver.admin, "/firmware", manifest(self.giver.provider)))["digest"]
         for side, other in ((self.giver, self.taker), (self.taker, self.giver)):
@@ -68,6 +70,7 @@ class Transfer:
             "agreed_state": agreed,
             "window": {"earliest": now - 5, "latest": now + 600},
             "endorsed": endorsed,
+            "certificates": certificates,
         }
         acceptance: dict[str, Any] = {}
         if update_first is not None:
@@ -87,7 +90,8 @@ class Transfer:
         return int(offered["seqs"][self.device.endpoint])
 
     async def _announced(self) -> bool:
-        return (await self.taker.admin.get(f"/transfers/{self.cti}")).status_code == 200
+        page = (await self.giver.admin.get(f"/transfers/{self.cti}")).raise_for_status().json()
+        return all(document["acknowledged"] for document in page["documents"])
 
     async def _has_template(self) -> bool:
         return bool((await self.giver.admin.get(f"/transfers/{self.cti}")).json()["template"])
