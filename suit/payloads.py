@@ -19,9 +19,10 @@ from suit.commands import (
     Nested,
     Override,
     OverrideMultiple,
+    decode_sequence,
 )
 from suit.digest import Digest
-from suit.envelope import VerifiedEnvelope
+from suit.envelope import Envelope
 from suit.numbers import CommandCode, ManifestKey, ParameterKey
 from suit.parameters import ParameterValue
 
@@ -39,18 +40,20 @@ _ORDER: Final = (
 """Parameters last from one section to the next."""
 
 
-def named_payloads(envelope: VerifiedEnvelope) -> dict[str, Digest | None]:
+def named_payloads(envelope: Envelope) -> dict[str, Digest | None]:
     """The digest of what is stored from each URI: of the plaintext, or of the manifest in it for a dependency.
 
     None where the manifest names no digest or several. Severed sequences count as far as the envelope has them.
+    Raises SuitError.
     """
     manifest = envelope.manifest
     found: dict[str, set[Digest | None]] = {}
     walk = _Walk({number: {} for number in range(manifest.common.count)})
     for key in _ORDER:
-        if isinstance(manifest.sequences.get(key), Digest) and key not in envelope.severed:
-            continue
-        for uri, digest in (*walk.run(manifest.shared, (0,)), *walk.run(envelope.sequence(key), (0,))):
+        section = manifest.sequences.get(key, ())
+        if isinstance(section, Digest):
+            section = decode_sequence(envelope.severed[key], key.name) if key in envelope.severed else ()
+        for uri, digest in (*walk.run(manifest.shared, (0,)), *walk.run(section, (0,))):
             found.setdefault(uri, set()).add(digest)
     return {uri: next(iter(digests)) if len(digests) == 1 else None for uri, digests in found.items()}
 

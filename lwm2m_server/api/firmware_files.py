@@ -57,7 +57,7 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
 
 
 def _answer(request: Request, served: Served) -> Response:
-    etag, size = f'"{served.image.sha256.hex()}"', served.image.size
+    etag, size = f'"{served.package.sha256.hex()}"', len(served.package.body)
     headers = {"etag": etag, "accept-ranges": "bytes", "cache-control": "no-store"}
     if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
@@ -91,7 +91,7 @@ def _part(served: Served, begin: int, end: int, status: int, headers: dict[str, 
     async def body() -> AsyncIterator[bytes]:
         for at in range(begin, end, _PART):
             part_end = min(at + _PART, end)
-            yield served.body[at:part_end]
+            yield served.package.body[at:part_end]
             served.download.sent = part_end
 
     return StreamingResponse(

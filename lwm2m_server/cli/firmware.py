@@ -29,7 +29,9 @@ app.add_typer(report_keys.app, name="report-keys")
 _DIGEST = 64
 """Hex digits of a digest."""
 _REPORT_COLUMNS = ("update", "endpoint", "digest", "success", "reason", "received_at")
-_PUSH_COLUMNS = ("id", "endpoint", "component", "digest", "state", "percent", "way", "meaning", "failure", "report")
+_PUSH_COLUMNS = (
+    "id", "endpoint", "component", "digest", "state", "percent", "saved", "way", "meaning", "failure", "report"
+)  # fmt: skip
 
 
 @app.command("list")

@@ -124,7 +124,13 @@ class Update:
     """When `phase` began."""
     phase: Phase = Phase.PENDING
     size: int = 0
-    """Bytes of the image."""
+    """Bytes of what the device is sent."""
+    left_out: tuple[str, ...] = ()
+    """URIs of the payloads the device has already, which it is not sent."""
+    saved: int = 0
+    """Bytes of the image that are not sent."""
+    whole: bool = False
+    """The device lacked what was left out: it is sent everything."""
     transferred: int = 0
     """Bytes the device has acknowledged or fetched in this attempt."""
     progress_at: float = 0.0

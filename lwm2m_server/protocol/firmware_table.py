@@ -251,6 +251,18 @@ def refused(update: Update, code: Code, detail: str, now: float) -> tuple[Update
 _PASSING_CODES: Final = frozenset({Code.METHOD_NOT_ALLOWED, Code.TOO_MANY_REQUESTS})
 
 
+def begun_whole(update: Update, now: float) -> Update:
+    """A failure with payloads left out proves nothing yet: the device is sent everything before it counts."""
+    if not update.left_out or update.failure not in _ABOUT_THE_PACKAGE:
+        return update
+    return replace(
+        update, phase=Phase.PENDING, since=now, failure=None, detail="", attempt=0, left_out=(), saved=0, whole=True
+    )
+
+
+_ABOUT_THE_PACKAGE: Final = frozenset({Failure.RESULT, Failure.REFUSED})
+
+
 def cancelled(update: Update, now: float, failure: Failure | None = None) -> Update:
     """The operator, or the failure of another component, takes an update back; what is not open stays as it is.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -124,6 +125,9 @@ def _row(one: Update) -> dict[str, Any]:
         "phase": one.phase,
         "since": one.since,
         "size": one.size,
+        "left_out": json.dumps(one.left_out),
+        "saved": one.saved,
+        "whole": one.whole,
         "transferred": one.transferred,
         "progress_at": one.progress_at,
         "attempt": one.attempt,
@@ -157,6 +161,9 @@ def _update(row: Any) -> Update:
         since=row.since,
         phase=Phase(row.phase),
         size=row.size,
+        left_out=tuple(json.loads(row.left_out)),
+        saved=row.saved,
+        whole=row.whole,
         transferred=row.transferred,
         progress_at=row.progress_at,
         attempt=row.attempt,

@@ -38,6 +38,9 @@ firmware_updates = Table(
     Column("phase", String(16), nullable=False),
     Column("since", Float, nullable=False),
     Column("size", Integer, nullable=False),
+    Column("left_out", Text, nullable=False, server_default="[]"),
+    Column("saved", Integer, nullable=False, server_default="0"),
+    Column("whole", Boolean, nullable=False, server_default="0"),
     Column("transferred", Integer, nullable=False),
     Column("progress_at", Float, nullable=False),
     Column("attempt", Integer, nullable=False),
@@ -49,4 +52,5 @@ firmware_updates = Table(
     Index("ix_firmware_updates_endpoint_phase", "endpoint", "phase"),
     sqlite_autoincrement=True,
 )
-"""The update of one component of one device. `token`: SHA-256 of the token in the URI the device fetches from."""
+"""The update of one component of one device. `left_out`: URIs, a JSON list. `token`: SHA-256 of the token in the URI
+the device fetches from."""

@@ -9,12 +9,17 @@ from sqlalchemy import Select, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from cose.sign1 import Sign1
 from lwm2m_server.protocol.firmware import Phase
 from lwm2m_server.store.firmware_tables import firmware_updates, images
 from lwm2m_server.store.images import Kind
 from lwm2m_server.store.suit_tables import manifests, suit_reports
+from suit.digest import Digest
+from suit.numbers import ParameterKey
+from suit.report import MAX_SIZE, Report
 
 _REPORTED: Final = (Phase.INSTALLED, Phase.FAILED)
+_ON_DEVICE: Final = (Phase.INSTALLED, Phase.KEPT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,34 @@ async def last_report(connection: AsyncConnection, endpoint: str) -> StoredRepor
     statement = select(suit_reports).where(suit_reports.c.endpoint == endpoint).order_by(*newest).limit(1)
     row = (await connection.execute(statement)).one_or_none()
     return None if row is None else StoredReport(**row._mapping)
+
+
+async def measured(connection: AsyncConnection, endpoint: str, count: int) -> set[Digest]:
+    """The digests of what was on the device according to its latest so many reports of success."""
+    newest = (suit_reports.c.received_at.desc(), suit_reports.c.update_id.desc())
+    successes = (suit_reports.c.endpoint == endpoint, suit_reports.c.reason.is_(None))
+    statement = select(suit_reports.c.body).where(*successes).order_by(*newest).limit(count)
+    found: set[Digest] = set()
+    for body in (await connection.execute(statement)).scalars():
+        payload = Sign1.parse(body, max_size=MAX_SIZE).payload
+        assert payload is not None, "it was verified before it was stored"
+        digests = (entry.properties.get(ParameterKey.IMAGE_DIGEST) for entry in Report.decode(payload).entries)
+        found |= {digest for digest in digests if isinstance(digest, Digest)}
+    return found
+
+
+async def delivered(connection: AsyncConnection, endpoint: str, count: int) -> list[bytes]:
+    """The latest so many manifests that were brought to a device and installed, or kept."""
+    updates = firmware_updates
+    complete = (updates.c.endpoint == endpoint, updates.c.phase.in_(_ON_DEVICE), images.c.kind == Kind.SUIT)
+    statement = (
+        select(updates.c.digest)
+        .join(images, images.c.digest == updates.c.digest)
+        .where(*complete)
+        .order_by(updates.c.since.desc(), updates.c.id.desc())
+        .limit(count)
+    )
+    return [bytes(digest) for digest in (await connection.execute(statement)).scalars()]
 
 
 async def unreported(connection: AsyncConnection, endpoint: str, since: float) -> tuple[int, bytes] | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from cose import cbor
 from cose.keys import public_key_of
 from cose.recipients import RecipientKey
 from device_client.emulator.log import Logger
 from device_client.emulator.storage.manifests import Manifests
 from device_client.emulator.storage.software import SoftwareStore
 from suit.digest import Digest
-from suit.envelope import VerifiedEnvelope, assemble, parse_envelope
+from suit.envelope import VerifiedEnvelope, assemble, manifest_in, parse_envelope
 from suit.errors import FetchNeeded, SuitError, SuitReason
 from suit.numbers import DigestAlgorithm
 from suit.payloads import INTEGRATED, named_payloads
@@ -79,17 +80,18 @@ class Software:
                 raise SuitError(SuitReason.PAYLOAD_MISSING, uri[:80])
 
     def _in_stock(self, digest: Digest | None) -> bytes | None:
-        """What the device has with this digest: a content, a kept manifest, or a payload of one."""
+        """What the device has with this digest: a content, a payload of a kept envelope, or by its manifest's an
+        envelope."""
         if digest is None or digest.alg != DigestAlgorithm.SHA_256:
             return None
         content = self._store.content(digest.digest)
         if content is not None:
             return content
-        if (envelope := self._manifests.get(digest.digest)) is not None:
-            return envelope
-        kept = (self._manifests.get(name) for name in self._manifests.names())
-        payloads = (one for raw in kept if raw is not None for one in parse_envelope(raw).payloads.values())
-        return next((payload for payload in payloads if digest.matches(payload)), None)
+        kept = [raw for name in self._manifests.names() if (raw := self._manifests.get(name)) is not None]
+        payloads = [payload for raw in kept for payload in parse_envelope(raw).payloads.values()]
+        if (found := next(filter(digest.matches, payloads), None)) is not None:
+            return found
+        return next((raw for raw in (*kept, *payloads, *self._store.dependencies()) if _is_envelope(raw, digest)), None)
 
     def signed_by(self, authority: bytes) -> frozenset[Digest]:
         """Digests of the stored manifests that this authority key has signed."""
@@ -187,3 +189,11 @@ class Software:
             return self._envelope(name, authority).digest
         except SuitError:
             return None
+
+
+def _is_envelope(data: bytes, digest: Digest) -> bool:
+    """Whether this is an envelope with the manifest of that digest."""
+    try:
+        return digest.matches(cbor.encode(manifest_in(data)))
+    except SuitError:
+        return False

@@ -8,7 +8,7 @@ installed before stays too, so that it needs not be sent again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -137,6 +137,13 @@ class SoftwareStore:
         name = f"{self._folder}/{sha256.hex()}"
         data = self._files.read(name) if self._files.exists(name) else b""
         return data if hashlib.sha256(data).digest() == sha256 else None
+
+    def dependencies(self) -> Iterator[bytes]:
+        """The envelopes of dependencies that are installed or kept."""
+        installations = [one for one in (self.state.running, self.state.before) if one is not None]
+        for component, sha256 in (item for one in installations for item in one.contents.items()):
+            if component[0] == DEPENDENCY and (content := self.content(sha256)) is not None:
+                yield content
 
     def supports(self, component: ComponentId) -> bool:
         return component in COMPONENTS or (len(component) == 2 and component[0] == DEPENDENCY)

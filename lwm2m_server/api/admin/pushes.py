@@ -132,6 +132,7 @@ def _view(firmware: Firmware, one: Update) -> View:
         "state": one.phase.value,
         "way": way,
         "bytes": one.size,
+        "saved": one.saved,
         "transferred": transferred,
         "percent": 100 * transferred // one.size if one.size else 100,
         "rate": rate,

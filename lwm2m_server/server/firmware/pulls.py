@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lwm2m_server.clock import Clock
-from lwm2m_server.protocol.firmware import MAX_URI
-from lwm2m_server.server.firmware.images import Images
+from lwm2m_server.protocol.firmware import MAX_URI, Update
+from lwm2m_server.server.firmware.packages import Package, Packages
 from lwm2m_server.store.images import Image
 from objects.firmware import PullProtocol
 from secure_coap.association import Association, Transport
@@ -37,11 +37,10 @@ _PROTOCOL: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """An image as one device may fetch it."""
+    """A package as one device may fetch it."""
 
     endpoint: str
-    image: Image
-    body: bytes
+    package: Package
     protocol: PullProtocol
     expires_at: float
     opened_at: float
@@ -50,48 +49,49 @@ class Served:
     @property
     def etag(self) -> bytes:
         """Names the bytes, whoever serves them: after a restart a device goes on where it was."""
-        return self.image.sha256[:8]
+        return self.package.sha256[:8]
 
 
 class Pulls:
-    """Images being fetched. `bases`: for each protocol served, the URI all paths begin with (`coaps://host:port`).
+    """Packages being fetched. `bases`: for each protocol served, the URI all paths begin with (`coaps://host:port`).
 
     `belongs`: whether an authenticated association is that of a device, by endpoint name.
     """
 
     def __init__(
         self,
-        images: Images,
+        packages: Packages,
         clock: Clock,
         bases: Mapping[PullProtocol, str],
         belongs: Callable[[Association, str], bool],
     ) -> None:
-        self._images = images
+        self._packages = packages
         self._clock = clock
         self._belongs = belongs
         self.bases = dict(bases)
         self._served: dict[bytes, Served] = {}
 
-    def open(self, endpoint: str, image: Image, protocol: PullProtocol, expires_at: float) -> tuple[str, bytes]:
-        """Let a device fetch an image; returns the URI, and the digest of its token. Raises OSError, ValueError."""
+    def open(self, update: Update, image: Image, protocol: PullProtocol) -> tuple[str, bytes]:
+        """Let a device fetch its package; returns the URI, and the digest of its token. Raises OSError, ValueError."""
         token = secrets.token_urlsafe(TOKEN_BYTES)
         uri = f"{self.bases[protocol].rstrip('/')}/{PATH}/{token}"
         if len(uri) > MAX_URI:
             raise ValueError(f"a Package URI has at most {MAX_URI} characters: shorten {self.bases[protocol]}")
         digest = _digest(token)
-        self.restore(digest, endpoint, image, protocol, expires_at)
+        self.restore(digest, update, image, protocol)
         return uri, digest
 
-    def restore(self, token: bytes, endpoint: str, image: Image, protocol: PullProtocol, expires_at: float) -> None:
+    def restore(self, token: bytes, update: Update, image: Image, protocol: PullProtocol) -> None:
         """Serve what was served before a restart. Raises OSError."""
         if token not in self._served:
-            body = self._images.hold(image)
-            self._served[token] = Served(endpoint, image, body, protocol, expires_at, self._clock.now())
+            package = self._packages.hold(image, update.left_out)
+            endpoint, expires_at = update.order.endpoint, update.expires_at
+            self._served[token] = Served(endpoint, package, protocol, expires_at, self._clock.now())
 
     def close(self, token: bytes | None) -> None:
         """The device has it, or shall not have it any more."""
         if token is not None and (served := self._served.pop(token, None)) is not None:
-            self._images.release(served.image)
+            self._packages.release(served.package)
 
     def progress(self, token: bytes | None) -> int | None:
         """Bytes the device has fetched; None when it cannot fetch it here."""
@@ -123,7 +123,7 @@ class Pulls:
             raise NotFound("no such firmware")
         return Response(
             Code.CONTENT,
-            served.body,
+            served.package.body,
             content_format=ContentFormat.OCTET_STREAM,
             options=((int(Option.ETAG), served.etag),),
             download=served.download,

@@ -20,6 +20,7 @@ from lwm2m_server.server.admission import identity_of
 from lwm2m_server.server.device import Device
 from lwm2m_server.server.firmware.errors import UnknownFirmware, WrongOrder
 from lwm2m_server.server.firmware.images import Images
+from lwm2m_server.server.firmware.packages import Packages
 from lwm2m_server.server.firmware.payloads import Payloads, names_payload
 from lwm2m_server.server.firmware.pulls import PATH, Pulls
 from lwm2m_server.server.firmware.transfers import Transfers
@@ -69,9 +70,15 @@ class Firmware:
         self._server = server
         self._database = server.database
         self.images = Images(server.database, folder, server.clock, max_size=settings.max_image)
-        self.pulls = Pulls(self.images, server.clock, bases_of(settings), self._belongs)
+        packages = Packages(server.database, self.images)
+        self.pulls = Pulls(packages, server.clock, bases_of(settings), self._belongs)
         self._transfers = Transfers(
-            self.images, self.pulls, server.clock, authenticated=self._authenticated, concurrent=settings.concurrent
+            self.images,
+            packages,
+            self.pulls,
+            server.clock,
+            authenticated=self._authenticated,
+            concurrent=settings.concurrent,
         )
         self._updates = Updates(
             server.database,
@@ -110,7 +117,7 @@ class Firmware:
         if update.token is None or image is None or update.way is None or isinstance(update.way, Push):
             return
         try:
-            self.pulls.restore(update.token, update.order.endpoint, image, update.way, update.expires_at)
+            self.pulls.restore(update.token, update, image, update.way)
         except OSError:
             log.exception("image_unreadable", digest=image.digest.hex())
 

@@ -13,6 +13,7 @@ from lwm2m_server.protocol.errors import DeviceRefused
 from lwm2m_server.protocol.firmware import Method, Phase, Push, Update, Way, ways
 from lwm2m_server.server.firmware.component import Component
 from lwm2m_server.server.firmware.images import Images
+from lwm2m_server.server.firmware.packages import Package, Packages
 from lwm2m_server.server.firmware.pulls import Pulls
 from objects.firmware import DeliveryMethod, PullProtocol, UpdateResult, UpdateState
 from secure_coap.errors import RequestEntityIncomplete
@@ -29,9 +30,10 @@ class NoWay(Exception):
 
 @dataclass(slots=True)
 class _Upload:
-    """A push: how far it is, how far it ever was, and the task that is at it."""
+    """A push of the package with this SHA-256: how far it is, how far it ever was, and the task that is at it."""
 
     upload: Upload
+    sha256: bytes
     began_at: float
     furthest: int = 0
     task: asyncio.Task[None] | None = None
@@ -41,9 +43,17 @@ class Transfers:
     """`authenticated`: whether a device's session is; `concurrent`: pushes at the same time."""
 
     def __init__(
-        self, images: Images, pulls: Pulls, clock: Clock, *, authenticated: Callable[[str], bool], concurrent: int
+        self,
+        images: Images,
+        packages: Packages,
+        pulls: Pulls,
+        clock: Clock,
+        *,
+        authenticated: Callable[[str], bool],
+        concurrent: int,
     ) -> None:
         self._images = images
+        self._packages = packages
         self._pulls = pulls
         self._clock = clock
         self._authenticated = authenticated
@@ -52,7 +62,7 @@ class Transfers:
         self._uris: dict[int, str] = {}
 
     async def prepare(self, update: Update, component: Component) -> Update:
-        """The update with its way; for a pull the image is served from now on. Raises `NoWay`."""
+        """The update with its way and its package; for a pull that is served from now on. Raises `NoWay`, OSError."""
         order = update.order
         delivery = await component.delivery()
         pushed = delivery is not DeliveryMethod.PULL and order.method is not Method.PULL
@@ -66,11 +76,12 @@ class Transfers:
                 f"offers push and {[protocol.scheme for protocol in self._pulls.bases]}, ordered is {order.method}"
             )
         await component.describe(order.severity, order.deferrable)
+        update = await self._packages.decide(update)
         if isinstance(way, Push):
             return replace(update, way=way, token=None)
         image = await self._images.get(order.digest)
         try:
-            uri, token = self._pulls.open(order.endpoint, image, way, update.expires_at)
+            uri, token = self._pulls.open(update, image, way)
         except ValueError as error:
             raise NoWay(str(error)) from error
         self._uris[update.id] = uri
@@ -85,22 +96,27 @@ class Transfers:
 
         False when the operator cancelled it meanwhile. Raises `DeviceRefused`, `DeviceOffline`.
         """
-        known = self._uploads.get(update.id)
-        if known is None or state is not UpdateState.DOWNLOADING:
-            known = self._uploads[update.id] = _Upload(
-                _begin(), self._clock.now(), 0 if known is None else known.furthest
-            )
-            if state is not UpdateState.IDLE:
-                await component.reset(update.way)
         image = await self._images.get(update.order.digest)
         async with self._slots:
-            with self._images.holding(image) as body:
-                known.task = asyncio.ensure_future(self._write(component, body, known))
+            with self._packages.holding(image, update.left_out) as package:
+                known = await self._upload_of(update, package, component, state)
+                known.task = asyncio.ensure_future(self._write(component, package.body, known))
                 try:
                     await asyncio.wait({known.task})
                 finally:
                     known.task.cancel()
                 return not known.task.cancelled() and known.task.result() is None
+
+    async def _upload_of(self, update: Update, package: Package, component: Component, state: UpdateState) -> _Upload:
+        """The push that goes on, or a new one on a device that was set back."""
+        known = self._uploads.get(update.id)
+        if known is not None and known.sha256 == package.sha256 and state is UpdateState.DOWNLOADING:
+            return known
+        furthest = known.furthest if known is not None and known.sha256 == package.sha256 else 0
+        known = self._uploads[update.id] = _Upload(_begin(), package.sha256, self._clock.now(), furthest)
+        if state is not UpdateState.IDLE:
+            await component.reset(update.way)
+        return known
 
     async def _write(self, component: Component, body: bytes, known: _Upload) -> None:
         if known.upload.acknowledged:

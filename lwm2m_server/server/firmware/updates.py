@@ -17,7 +17,16 @@ import structlog
 from lwm2m_server.clock import Clock
 from lwm2m_server.protocol.errors import AnswerUnusable, DeviceRefused
 from lwm2m_server.protocol.firmware import Failure, Phase, Push, Seen, Update
-from lwm2m_server.protocol.firmware_table import Action, Patience, Situation, cancelled, refused, step, unusable
+from lwm2m_server.protocol.firmware_table import (
+    Action,
+    Patience,
+    Situation,
+    begun_whole,
+    cancelled,
+    refused,
+    step,
+    unusable,
+)
 from lwm2m_server.server.device import Device
 from lwm2m_server.server.firmware.component import Component, ComponentUnusable
 from lwm2m_server.server.firmware.errors import UnknownFirmware
@@ -132,7 +141,7 @@ class Updates:
             if update.failure is Failure.RESULT and update.result in _CONFLICTS:
                 others = ", ".join(map(str, await component.conflicts()))
                 update = replace(update, detail=f"conflicts with {others}" if others else "")
-            update = await self._store(before, update)
+            update = await self._store(before, begun_whole(update, self._clock.now()))
             if action is Action.EXECUTE:
                 await self._begin_installing(update, mates, updates)
             again = update.phase is not before.phase
@@ -224,7 +233,7 @@ class Updates:
                 _, result = await component.look()
                 # A URI it cannot use is no refusal of the image: the next look finds another way.
                 changed = replace(update if result in DISLIKED else changed, result=result)
-        return await self._store(update, changed)
+        return await self._store(update, begun_whole(changed, self._clock.now()))
 
     async def _store(self, before: Update, after: Update) -> Update:
         """Store a change, unless the update was ended or cancelled meanwhile: that counts, and is returned."""

@@ -11,8 +11,11 @@ import pytest
 
 from lwm2m_server.api.firmware_files import serving_firmware
 from lwm2m_server.clock import Clock
+from lwm2m_server.protocol.firmware import Order, Update
 from lwm2m_server.server.firmware.images import Images
+from lwm2m_server.server.firmware.packages import Packages
 from lwm2m_server.server.firmware.pulls import Pulls
+from lwm2m_server.server.firmware.service import OBJECT_5
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.images import Image
 from objects.firmware import PullProtocol
@@ -32,15 +35,19 @@ class Time:
     now: float = 1000.0
 
 
+def ordered(image: Image, endpoint: str = "dev-a") -> Update:
+    return Update(1, Order(endpoint, OBJECT_5, image.digest), 1, expires_at=2000.0, since=0.0)
+
+
 @dataclass
 class Bench:
-    images: Images
+    packages: Packages
     image: Image
     pulls: Pulls
     time: Time
 
     def open(self, protocol: PullProtocol, endpoint: str = "dev-a") -> tuple[str, bytes]:
-        uri, token = self.pulls.open(endpoint, self.image, protocol, expires_at=2000.0)
+        uri, token = self.pulls.open(ordered(self.image, endpoint), self.image, protocol)
         return uri.rpartition("/")[2], token
 
 
@@ -51,8 +58,9 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     clock = Clock(lambda: time.now)
     images = Images(database, tmp_path / "firmware", clock, max_size=len(BODY))
     bases = {protocol: f"{protocol.scheme}://127.0.0.1:1" for protocol in PullProtocol}
-    pulls = Pulls(images, clock, bases, lambda a, endpoint: a.peer is not None and a.peer.endpoint == endpoint)
-    yield Bench(images, await images.add(parts(BODY)), pulls, time)
+    packages = Packages(database, images)
+    pulls = Pulls(packages, clock, bases, lambda a, endpoint: a.peer is not None and a.peer.endpoint == endpoint)
+    yield Bench(packages, await images.add(parts(BODY)), pulls, time)
     await database.close()
 
 
@@ -66,13 +74,13 @@ async def get(address: tuple[str, int], token: str, identity: bytes | None = Non
 
 
 async def test_a_uri_is_unguessable_short_and_its_own(bench: Bench) -> None:
-    first, second = (bench.pulls.open("dev-a", bench.image, PullProtocol.COAPS, 2000.0)[0] for _ in range(2))
+    first, second = (bench.pulls.open(ordered(bench.image), bench.image, PullProtocol.COAPS)[0] for _ in range(2))
     assert first.startswith("coaps://127.0.0.1:1/fw/")
     assert len({first, second}) == 2
     assert len(first.rpartition("/")[2]) == 22
     bench.pulls.bases[PullProtocol.HTTP] = "http://" + "x" * 250
     with pytest.raises(ValueError, match="shorten"):
-        bench.pulls.open("dev-a", bench.image, PullProtocol.HTTP, 2000.0)
+        bench.pulls.open(ordered(bench.image), bench.image, PullProtocol.HTTP)
 
 
 async def test_by_coap_without_security(bench: Bench) -> None:
@@ -109,8 +117,8 @@ async def test_by_coaps_for_the_device_it_was_given_to(bench: Bench) -> None:
 
 async def test_a_restarted_server_serves_the_same_bytes_under_the_same_name(bench: Bench) -> None:
     token, digest = bench.open(PullProtocol.COAP)
-    restarted = Pulls(bench.images, Clock(lambda: 1500.0), bench.pulls.bases, lambda *_: True)
-    restarted.restore(digest, "dev-a", bench.image, PullProtocol.COAP, 2000.0)
+    restarted = Pulls(bench.packages, Clock(lambda: 1500.0), bench.pulls.bases, lambda *_: True)
+    restarted.restore(digest, ordered(bench.image), bench.image, PullProtocol.COAP)
     answers = []
     for pulls in (bench.pulls, restarted):
         server = await CoapServer.bind("127.0.0.1", 0, dtls=None, handler=pulls.handle)
