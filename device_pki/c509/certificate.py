@@ -114,9 +114,9 @@ def decode_certificate(data: bytes) -> C509Certificate:
         again = certificate_items(encoded, kind, compressed=is_compressed(items[8]))
         view = load_certificate(encoded, _UNDECODED_MAX_SIZE)
     again[-1] = _as_wide(again[-1], items[-1])
-    if encode_sequence(again) != data:
+    if encode(again)[1:] != data:
         raise C509Error(C509Reason.NOT_DETERMINISTIC, "this certificate is encoded in another way")
-    return C509Certificate(bytes(data), kind, encode_sequence(items[:-1]), view)
+    return C509Certificate(bytes(data), kind, bytes(data[: -len(encode(items[-1]))]), view)
 
 
 def encode_sequence(items: list[Any]) -> bytes:

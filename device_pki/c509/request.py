@@ -168,7 +168,7 @@ def decode_csr(data: bytes) -> C509Csr:
         view = _load(encoded)
     if encode(again) != data:
         raise C509Error(C509Reason.NOT_DETERMINISTIC, "this request is encoded in another way")
-    return C509Csr(bytes(data), kind, encode_sequence(items[:-1]), view)
+    return C509Csr(bytes(data), kind, bytes(data[1 : -len(encode(items[-1]))]), view)
 
 
 def _load(encoded: bytes) -> x509.CertificateSigningRequest:

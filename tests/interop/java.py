@@ -1,4 +1,4 @@
-"""Builds our Java peer on Eclipse Leshan's libraries once per content, with Maven."""
+"""Builds our Java peers, on others' libraries, once per content, with Maven."""
 
 from __future__ import annotations
 
@@ -9,39 +9,40 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-PROJECT: Final = Path(__file__).with_name("leshan")
-TARGET: Final = PROJECT / "target"
+LESHAN: Final = Path(__file__).with_name("leshan")
+BOUNCY_CASTLE: Final = Path(__file__).with_name("bouncycastle")
 DEFINITIONS: Final = Path(__file__).parents[2] / "objects" / "definitions"
 
 
-def command(*jvm_options: str) -> list[str]:
-    """The command that runs the peer; builds it when its sources are new."""
-    folder = _built()
+def command(project: Path, *jvm_options: str) -> list[str]:
+    """The command that runs a peer; builds it when its sources are new."""
+    folder = _built(project)
     return ["java", *jvm_options, "-cp", f"{folder / 'classes'}:{folder / 'libraries'}/*", "peer.Main"]
 
 
-def _built() -> Path:
-    sources = sorted((PROJECT / "src").rglob("*.java"))
+def _built(project: Path) -> Path:
+    sources = sorted((project / "src").rglob("*.java"))
     digest = hashlib.sha256()
-    for path in (PROJECT / "pom.xml", *sources):
+    for path in (project / "pom.xml", *sources):
         digest.update(path.read_bytes())
-    folder = TARGET / digest.hexdigest()[:16]
-    TARGET.mkdir(exist_ok=True)
-    with (TARGET / "lock").open("w") as lock:
+    target = project / "target"
+    folder = target / digest.hexdigest()[:16]
+    target.mkdir(exist_ok=True)
+    with (target / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # test workers start together
         if not (folder / "complete").exists():
-            for old in (path for path in TARGET.iterdir() if path.is_dir()):
+            for old in (path for path in target.iterdir() if path.is_dir()):
                 shutil.rmtree(old)
-            _build(folder)
+            _build(project, folder)
             (folder / "complete").touch()
     return folder
 
 
-def _build(folder: Path) -> None:
+def _build(project: Path, folder: Path) -> None:
     """From Maven's own store when it has all; else by way of the network."""
     goals = [f"-Dpeer.target={folder}", "compile", "dependency:copy-dependencies"]
-    if subprocess.run(["mvn", "-q", "-B", "-o", *goals], cwd=PROJECT, capture_output=True, check=False).returncode == 0:
+    if subprocess.run(["mvn", "-q", "-B", "-o", *goals], cwd=project, capture_output=True, check=False).returncode == 0:
         return
-    result = subprocess.run(["mvn", "-q", "-B", *goals], cwd=PROJECT, capture_output=True, text=True, check=False)
+    result = subprocess.run(["mvn", "-q", "-B", *goals], cwd=project, capture_output=True, text=True, check=False)
     if result.returncode != 0:
-        raise RuntimeError(f"Maven cannot build {PROJECT} (is Java 17 or newer installed?): {result.stdout[-2000:]}")
+        raise RuntimeError(f"Maven cannot build {project} (is Java 17 or newer installed?): {result.stdout[-2000:]}")

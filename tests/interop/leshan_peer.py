@@ -23,7 +23,7 @@ class LeshanPeer:
     """The process; an async context manager. `prefix` is put before the command, `jvm` after "java"."""
 
     def __init__(self, prefix: Sequence[str] = (), jvm: Sequence[str] = ()) -> None:
-        self._command = [*prefix, *java.command("-Dorg.slf4j.simpleLogger.defaultLogLevel=error", *jvm)]
+        self._command = [*prefix, *java.command(java.LESHAN, "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", *jvm)]
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._events: dict[str, asyncio.Queue[dict[str, Any]]] = {}
