@@ -25,7 +25,7 @@ from device_pki.fingerprints import fingerprint
 from device_pki.keys import SIGNATURE_ALGORITHMS, KeyKindError, public_key
 from device_pki.name_constraints import violation
 from device_pki.names import EndpointNameError, endpoint_name
-from device_pki.revocation import RevocationIndex, RevocationStatus
+from device_pki.revocation import RevocationSource, RevocationStatus, objection
 from device_pki.roles import Role, profile
 
 MAX_PATH_CERTIFICATES: Final = 4
@@ -104,7 +104,7 @@ def verify_path(
     now: datetime,
     host: str | None = None,
     must_contain: Collection[bytes] = (),
-    revocation: RevocationIndex | None = None,
+    revocation: RevocationSource | None = None,
 ) -> VerifiedPath:
     """Return the verified path from `leaf` to one of `anchors`, or raise `PathError`.
 
@@ -303,11 +303,11 @@ def _signed_ca(certificate: Certificate, issuer: Certificate) -> bool:
     return is_issued_by(certificate, issuer)
 
 
-def _check_revocation(chain: Sequence[x509.Certificate], revocation: RevocationIndex, now: datetime) -> None:
-    objection = revocation.objection(chain, now)
-    if objection is None:
+def _check_revocation(chain: Sequence[x509.Certificate], revocation: RevocationSource, now: datetime) -> None:
+    found = objection(revocation, chain, now)
+    if found is None:
         return
-    certificate, status = objection
+    certificate, status = found
     if status is RevocationStatus.REVOKED:
         raise PathError(PathReason.REVOKED, f"serial number {certificate.serial_number:x}")
     raise PathError(PathReason.REVOCATION_UNKNOWN, f"{status.value}; fetch the issuer's revocation list")

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -25,12 +25,39 @@ MAX_CRL_SIZE: Final = 8 * 1024 * 1024
 
 
 class RevocationStatus(enum.Enum):
-    """What the lists at hand say about a certificate."""
+    """What the sources at hand say about a certificate."""
 
     GOOD = "good"
     REVOKED = "revoked"
     STALE = "the issuer's revocation list is out of date"
     UNKNOWN_ISSUER = "no revocation list of the issuer"
+    UNANSWERED = "no fresh OCSP answer"
+    UNKNOWN_SERIAL = "a serial number that the issuer does not know"
+
+
+class RevocationSource(Protocol):
+    """Whatever can say of a certificate whether it is revoked."""
+
+    def status(
+        self, certificate: x509.Certificate, now: datetime, issuer: x509.Certificate | None = None
+    ) -> RevocationStatus:
+        """Return what is known at `now`. The `issuer` comes from a verified path."""
+
+
+def objection(
+    source: RevocationSource, chain: Sequence[x509.Certificate], now: datetime
+) -> tuple[x509.Certificate, RevocationStatus] | None:
+    """Return the first certificate of a verified path that is not good at `now`, or None when all of them are.
+
+    The path begins with the leaf and ends with the anchor, which is not asked about.
+    """
+    if len(chain) < 2:
+        return chain[0], RevocationStatus.UNKNOWN_ISSUER
+    for certificate, issuer in pairwise(chain):
+        status = source.status(certificate, now, issuer)
+        if status is not RevocationStatus.GOOD:
+            return certificate, status
+    return None
 
 
 class CrlReason(enum.Enum):
@@ -164,21 +191,6 @@ class RevocationIndex:
     def newest(self, issuer: x509.Certificate) -> RevocationList | None:
         """Return the list at hand of a CA, fresh or not; None without one."""
         return self._lists.get(fingerprint(issuer))
-
-    def objection(
-        self, chain: Sequence[x509.Certificate], now: datetime
-    ) -> tuple[x509.Certificate, RevocationStatus] | None:
-        """Return the first certificate of a verified path that is not good at `now`, or None when all of them are.
-
-        The path begins with the leaf and ends with the anchor, which is not asked about.
-        """
-        if len(chain) < 2:
-            return chain[0], RevocationStatus.UNKNOWN_ISSUER
-        for certificate, issuer in pairwise(chain):
-            status = self.status(certificate, now, issuer)
-            if status is not RevocationStatus.GOOD:
-                return certificate, status
-        return None
 
     def status(
         self, certificate: x509.Certificate, now: datetime, issuer: x509.Certificate | None = None

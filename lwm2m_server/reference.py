@@ -34,6 +34,7 @@ _SECTIONS = (
     ("sp", settings.SpSettings),
     ("sp.ca", settings.CaClientSettings),
     ("ca", settings.CaSettings),
+    ("[ca.permanent_ocsp]], [[sp.permanent_ocsp]] and [[dm.device_ocsp]", settings.OcspSettings),
     ("ca.step_ca", settings.StepCaSettings),
     ("dm.registration] and [sp.registration", settings.RegistrationSettings),
     ("dm.queue] and [sp.queue", settings.QueueSettings),

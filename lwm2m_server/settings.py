@@ -16,6 +16,8 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from device_pki.revocation_check import FailurePolicy
+
 
 class SettingsError(Exception):
     """The settings file cannot be used; the text says which line of it, and what it should be."""
@@ -169,6 +171,15 @@ class StepCaSettings(_Section):
     """What step-ca's revocation list says it is the list of: `https://host/1.0/crl`, with its first `dnsNames`."""
 
 
+class OcspSettings(_Section):
+    """An OCSP responder that answers for one CA."""
+
+    issuer: LocalPath
+    """PEM certificate of the CA."""
+    url: str = Field(pattern=r"^https?://")
+    """Where it is asked, by POST. URLs in certificates are not looked at."""
+
+
 class CaSettings(_Section):
     """A certification authority: EST over DTLS for devices, the CA API over HTTPS for service providers."""
 
@@ -190,6 +201,11 @@ class CaSettings(_Section):
     """Who may call the CA API: name and TLS certificate (PEM, pinned) of each service provider."""
     permanent_anchors: tuple[LocalPath, ...] = ()
     """PEM certificates: the permanent CA whose factory certificates may enroll here."""
+    permanent_crls: tuple[LocalPath, ...] = ()
+    """Its revocation lists, PEM or DER, read again when they change. Without them and `permanent_ocsp` no factory
+    certificate is revoked."""
+    permanent_ocsp: tuple[OcspSettings, ...] = ()
+    """OCSP responders for factory certificates."""
     certificate_days: float = Field(default=90, gt=0)
     """Lifetime of an operational certificate, days."""
     crl_interval: float = Field(default=60, gt=0)
@@ -212,6 +228,8 @@ class CaClientSettings(_Section):
     """Where the CA's EST server is for devices: `coaps://host:port`; CA-URIs are only believed beneath it."""
     backdate: int = Field(default=300, ge=0)
     """Seconds by which the CA sets notBefore before the moment of issue; the built-in CA: 300."""
+    ocsp: str = Field(default="", pattern=r"^(https?://.*)?$")
+    """URL of the CA's OCSP responder, asked about whom its list says nothing fresh."""
     crl_distribution_point: str = ""
     """What the CA's list says it is the list of, if it does; a list of any other part of its revocations is refused."""
     label: UUID
@@ -237,6 +255,11 @@ class SpSettings(_Section):
     """PEM certificates of the operational CA whose devices log in here; an intermediate CA is a complete anchor."""
     permanent_anchors: tuple[LocalPath, ...] = Field(min_length=1)
     """PEM certificates of the permanent CA whose factory certificates are believed; devices keep the first."""
+    permanent_crls: tuple[LocalPath, ...] = ()
+    """Revocation lists of the permanent CA, PEM or DER, read again when they change. Without them and `permanent_ocsp`
+    no factory certificate is revoked."""
+    permanent_ocsp: tuple[OcspSettings, ...] = ()
+    """OCSP responders for factory certificates."""
     ca: CaClientSettings
     crl_refresh: float = Field(default=20, gt=0, le=60)
     """Seconds between two fetches of the CA's CRL; a revoked device is shut out within this time."""
@@ -283,6 +306,11 @@ class DmSettings(_Section):
     """PEM certificates of the CAs whose device certificates are believed. Without any, only pre-shared keys count."""
     device_crls: tuple[LocalPath, ...] = ()
     """Their revocation lists, PEM or DER: one of each, read again when they change. Without any, nothing is revoked."""
+    device_ocsp: tuple[OcspSettings, ...] = ()
+    """OCSP responders of these CAs; for those a list is optional."""
+    revocation_failure: FailurePolicy = FailurePolicy.HARD
+    """What becomes of a device of whose certificate no source says that it is good or revoked: `hard`, it is refused
+    until one does; `soft`, it is let in."""
     device_crl_points: tuple[str, ...] = ()
     """What lists may say they are the list of (RFC 5280 5.2.5): URIs of CAs that publish one list, and all in it."""
     endpoint_rule: EndpointRule = EndpointRule.CERTIFICATE
@@ -300,8 +328,8 @@ class DmSettings(_Section):
     def _reachable_and_safe(self) -> Self:
         if self.admin_bind.host not in LOOPBACK:
             raise ValueError("admin_bind must be a loopback address: the admin API has a bearer token and no TLS")
-        if self.device_crls and not self.device_anchors:
-            raise ValueError("device_crls need the CAs that sign them: name their certificates in device_anchors")
+        if (self.device_crls or self.device_ocsp) and not self.device_anchors:
+            raise ValueError("device_crls and device_ocsp need the CAs they are of: name those in device_anchors")
         open_to_all = {"nosec_bind": self.nosec_bind, "tcp_bind": self.tcp_bind}
         if not any((*open_to_all.values(), self.dtls_bind, self.tls_bind)):
             raise ValueError("devices need an address: nosec_bind, dtls_bind, tcp_bind or tls_bind")

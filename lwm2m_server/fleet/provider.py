@@ -36,6 +36,7 @@ from lwm2m_server.protocol.registration_limits import RegistrationLimits
 from lwm2m_server.provider_keys import Credential, KeyRole, ProviderKeys, certificate_path, key_path, read_chain
 from lwm2m_server.server.events import Registered, Updated
 from lwm2m_server.server.firmware.service import Firmware
+from lwm2m_server.server.revocation import DeviceRevocation
 from lwm2m_server.server.server import Lwm2mServer
 from lwm2m_server.server.workers import Workers
 from lwm2m_server.settings import SpSettings
@@ -110,13 +111,17 @@ class ServiceProvider:
 
     def _assemble(self) -> None:
         settings, database, clock = self.settings, self.database, self.clock
-        points = {settings.ca.crl_distribution_point} - {""}
-        self.trust = DeviceTrust(
-            self.anchors.operational, self.anchors.permanent, settings.data / "crl.der", clock, points
+        self.revocation = DeviceRevocation(
+            self.anchors.operational,
+            clock,
+            points={settings.ca.crl_distribution_point} - {""},
+            responders=dict.fromkeys(self.anchors.operational, settings.ca.ocsp) if settings.ca.ocsp else None,
         )
+        self.trust = DeviceTrust(self.revocation, self.anchors.permanent, settings.data / "crl.der", clock)
         self.server = Lwm2mServer(
             database,
             admission=BookAdmission(database, self.trust, clock, backdate=settings.ca.backdate),
+            ready=self.trust.ready,
             limits=RegistrationLimits(**settings.registration.model_dump()),
             clock=clock,
             parameters=TransmissionParameters(
@@ -241,5 +246,6 @@ class ServiceProvider:
         for workers in (self.device_workers, self.partner_workers, self.ca_workers):
             await workers.close()
         await self.ca.close()
+        await self.revocation.ocsp.close()
         for _, client in self._clients.values():
             await client.aclose()

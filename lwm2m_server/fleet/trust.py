@@ -6,14 +6,15 @@ permanent CA are factory certificates. An operational certificate counts only wh
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from pathlib import Path
 
 import structlog
 from cryptography import x509
 
-from device_pki.identity import PeerIdentity
+from device_pki.identity import Peer, PeerIdentity
 from device_pki.path import PathError, PathReason, verify_path
 from device_pki.revocation import CrlError
 from device_pki.roles import Role
@@ -31,50 +32,61 @@ class DeviceTrust:
 
     def __init__(
         self,
-        operational: Sequence[x509.Certificate],
+        operational: DeviceRevocation,
         permanent: Sequence[x509.Certificate],
         crl_file: Path,
         clock: Clock,
-        points: Collection[str] = (),
     ) -> None:
+        self._operational = operational
         self._permanent = tuple(permanent)
         self._crl_file = crl_file
         self._clock = clock
-        self._revocation = DeviceRevocation(operational, clock, points)
+        self.factory: DeviceRevocation | None = None
+        """What is known about factory certificates; None: none is revoked."""
 
     def verify(self, chain: Sequence[x509.Certificate]) -> PeerIdentity:
         """The identity a presented chain (leaf first) proves; raises `PathError`."""
-        now = self._clock.datetime()
         if not chain:
             raise PathError(PathReason.NO_CERTIFICATE)
-        leaf, intermediates = chain[0], chain[1:]
         try:
-            return PeerIdentity.of(
-                verify_path(
-                    leaf,
-                    intermediates,
-                    anchors=self._revocation.issuers,
-                    role=Role.OPERATIONAL_DEVICE,
-                    now=now,
-                    revocation=self._revocation.index,
-                )
-            )
+            return self._identity(chain, self._operational.issuers, Role.OPERATIONAL_DEVICE, self._operational)
         except PathError as error:
             if error.reason not in _NOT_OPERATIONAL:
                 log.warning("handshake_refused", reason=error.reason.value)
                 raise
         try:
-            path = verify_path(leaf, intermediates, anchors=self._permanent, role=Role.FACTORY_DEVICE, now=now)
+            return self._identity(chain, self._permanent, Role.FACTORY_DEVICE, self.factory)
         except PathError as error:
             log.warning("handshake_refused", reason=error.reason.value)
             raise
+
+    def _identity(
+        self,
+        chain: Sequence[x509.Certificate],
+        anchors: Sequence[x509.Certificate],
+        role: Role,
+        revocation: DeviceRevocation | None,
+    ) -> PeerIdentity:
+        now = self._clock.datetime()
+        path = verify_path(chain[0], chain[1:], anchors=anchors, role=role, now=now, revocation=revocation)
         return PeerIdentity.of(path)
+
+    def _revocation(self, peer: PeerIdentity) -> DeviceRevocation | None:
+        return self._operational if peer.role is Role.OPERATIONAL_DEVICE else self.factory
 
     def refusal(self, peer: PeerIdentity) -> SessionRefusal | None:
         """Why an open session must end now, or None."""
-        if peer.role is not Role.OPERATIONAL_DEVICE:
-            return expiry(peer, self._clock.datetime())
-        return self._revocation.refusal(peer)
+        revocation = self._revocation(peer)
+        return expiry(peer, self._clock.datetime()) if revocation is None else revocation.refusal(peer)
+
+    def ready(self, peer: Peer | None) -> Awaitable[None] | None:
+        """What has to be waited for before `refusal` can tell; None when nothing has."""
+        revocation = self._revocation(peer) if isinstance(peer, PeerIdentity) else None
+        return None if revocation is None else revocation.ready(peer)
+
+    async def refresh(self, peers: Iterable[Peer | None]) -> None:
+        """Ask again about those whose sessions last."""
+        await asyncio.gather(*(waiting for waiting in map(self.ready, peers) if waiting is not None))
 
     def load(self) -> None:
         """Take the CRL that was stored before the last stop, when there is one and it is still fresh."""
@@ -90,7 +102,7 @@ class DeviceTrust:
 
     def _take(self, crl: bytes) -> bool:
         try:
-            self._revocation.take(crl)
+            self._operational.take(crl)
         except CrlError as error:
             log.warning("crl_refused", reason=str(error))
             return False

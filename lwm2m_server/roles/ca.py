@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ from cryptography import x509
 from device_pki.identity import PeerIdentity
 from device_pki.ocsp.responder import SerialStatus
 from device_pki.path import PathError, PathReason, verify_path
-from device_pki.revocation import RevocationIndex
+from device_pki.revocation import RevocationSource
 from device_pki.roles import Role
 from enrollment.ca.backend import CaBackend, CaBackendError
 from enrollment.ca.ocsp import OcspResponder
@@ -31,19 +31,25 @@ from lwm2m_server.api.status import create_app as create_status_app
 from lwm2m_server.ca.backends import opened_backend
 from lwm2m_server.ca.directory import CaDirectory, read_certificates
 from lwm2m_server.ca.providers import ProviderPins
+from lwm2m_server.clock import Clock
 from lwm2m_server.roles.garbage import settle
+from lwm2m_server.server.factory_revocation import factory_revocation
+from lwm2m_server.server.revocation import DeviceRevocation
 from lwm2m_server.settings import CaSettings
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.enrollment_register import SqlEnrollmentRegister
+from secure_coap.association import Association
 from secure_coap.channels.dtls import DtlsServerConfig
 from secure_coap.endpoint import CoapServer
+from secure_coap.exchange import Request, Response
+from secure_coap.handlers import Handler
 from secure_coap.numbers import TransmissionParameters
 
 REFRESH: Final = 1.0
 """Seconds between two looks for what the operator's commands changed."""
 _OTHER_CLASS: Final = frozenset({PathReason.NO_PATH, PathReason.NOT_DIRECT})
 
-Clock = Callable[[], datetime]
+Now = Callable[[], datetime]
 
 log = structlog.get_logger()
 
@@ -72,7 +78,7 @@ async def run_ca(settings: CaSettings) -> None:
 
 
 @asynccontextmanager
-async def running_ca(settings: CaSettings, clock: Clock = utc_now) -> AsyncIterator[RunningCa]:
+async def running_ca(settings: CaSettings, clock: Now = utc_now) -> AsyncIterator[RunningCa]:
     """Serve inside the block. Raises like `run_ca`."""
     directory = CaDirectory(settings.data)
     async with AsyncExitStack() as stack:
@@ -83,7 +89,15 @@ async def running_ca(settings: CaSettings, clock: Clock = utc_now) -> AsyncItera
         https = directory.checked_https()
         context = pinned_server_context(https.certificate, https.key, [])
         pins.refresh(context)
-        est = await stack.enter_async_context(_est(settings, directory, service))
+        factory = await stack.enter_async_context(
+            factory_revocation(
+                service.permanent_anchors,
+                settings.permanent_crls,
+                settings.permanent_ocsp,
+                Clock(lambda: clock().timestamp()),
+            )
+        )
+        est = await stack.enter_async_context(_est(settings, directory, service, factory))
         api = await stack.enter_async_context(serving(create_app(service), *settings.api_bind, tls=context))
         status = None
         if settings.status_bind is not None:
@@ -98,7 +112,7 @@ async def running_ca(settings: CaSettings, clock: Clock = utc_now) -> AsyncItera
 
 
 async def _service(
-    settings: CaSettings, directory: CaDirectory, database: Database, backend: CaBackend, clock: Clock
+    settings: CaSettings, directory: CaDirectory, database: Database, backend: CaBackend, clock: Now
 ) -> tuple[CaService, ProviderPins]:
     register = SqlEnrollmentRegister(database)
     interval = timedelta(seconds=settings.crl_interval)
@@ -129,14 +143,16 @@ def _responder(settings: CaSettings, directory: CaDirectory, service: CaService)
 
 
 @asynccontextmanager
-async def _est(settings: CaSettings, directory: CaDirectory, service: CaService) -> AsyncIterator[tuple[str, int]]:
+async def _est(
+    settings: CaSettings, directory: CaDirectory, service: CaService, factory: DeviceRevocation | None
+) -> AsyncIterator[tuple[str, int]]:
     chain, key = directory.est_identity(service.clock())
     signer = Signer(chain[0], key)
     est = EstServer(service.register, service.ca, clock=service.clock, observe=_log_request, signer=signer)
     server = await CoapServer.bind(
         *settings.bind,
-        dtls=DtlsServerConfig(chain, key, DeviceVerifier(service)),
-        handler=est.handle,
+        dtls=DtlsServerConfig(chain, key, DeviceVerifier(service, factory)),
+        handler=_guarded(est.handle, factory),
         parameters=TransmissionParameters(
             ack_timeout=settings.coap.ack_timeout, max_retransmit=settings.coap.max_retransmit
         ),
@@ -145,6 +161,27 @@ async def _est(settings: CaSettings, directory: CaDirectory, service: CaService)
         yield server.address
     finally:
         await server.close()
+
+
+def _guarded(
+    handle: Callable[[Request, Association], Awaitable[Response]], factory: DeviceRevocation | None
+) -> Handler:
+    """Whoever is here with a factory certificate may ask only while it is known to be good."""
+    if factory is None:
+        return handle
+
+    async def guarded(request: Request, association: Association) -> Response:
+        peer = association.peer
+        if isinstance(peer, PeerIdentity) and peer.role is Role.FACTORY_DEVICE:
+            waiting = factory.ready(peer)
+            if waiting is not None:
+                await waiting
+            refusal = factory.refusal(peer)
+            if refusal is not None:
+                refusal.answer(peer)
+        return await handle(request, association)
+
+    return guarded
 
 
 async def _upkeep(service: CaService, pins: ProviderPins, context: ssl.SSLContext) -> None:
@@ -169,13 +206,15 @@ class DeviceVerifier:
     """Lets in factory certificates of the permanent CA, and this CA's own operational ones unless revoked."""
 
     service: CaService
+    factory: DeviceRevocation | None = None
+    """What is known about factory certificates; None: none is revoked."""
 
     def __call__(self, presented: Sequence[x509.Certificate]) -> PeerIdentity:
         """Return the identity a presented chain (leaf first) proves; raise `PathError`."""
         if not presented:
             raise PathError(PathReason.NO_CERTIFICATE)
         try:
-            return self._identity(presented, self.service.permanent_anchors, Role.FACTORY_DEVICE)
+            return self._identity(presented, self.service.permanent_anchors, Role.FACTORY_DEVICE, self.factory)
         except PathError as error:
             if error.reason not in _OTHER_CLASS:
                 return _refuse(error)
@@ -191,7 +230,7 @@ class DeviceVerifier:
         presented: Sequence[x509.Certificate],
         anchors: Sequence[x509.Certificate],
         role: Role,
-        revocation: RevocationIndex | None = None,
+        revocation: RevocationSource | None,
     ) -> PeerIdentity:
         path = verify_path(
             presented[0],

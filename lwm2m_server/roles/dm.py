@@ -85,7 +85,7 @@ async def running_dm(settings: DmSettings, clock: Clock | None = None) -> AsyncI
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
         anchors = [anchor for path in settings.device_anchors for anchor in read_chain(path)]
-        revocation = DeviceRevocation(anchors, clock, settings.device_crl_points) if settings.device_crls else None
+        revocation = _revocation(settings, anchors, clock)
         server = Lwm2mServer(
             database,
             endpoint_rule=settings.endpoint_rule,
@@ -100,6 +100,7 @@ async def running_dm(settings: DmSettings, clock: Clock | None = None) -> AsyncI
         )
         await stack.enter_async_context(server)
         if revocation is not None:
+            stack.push_async_callback(revocation.ocsp.close)
             await stack.enter_async_context(_watching(CrlFiles(settings.device_crls, revocation), revocation, server))
         bootstrapper = Bootstrapper(server, settings.endpoint_rule, revocation)
         stack.push_async_callback(bootstrapper.close)
@@ -125,6 +126,19 @@ async def running_dm(settings: DmSettings, clock: Clock | None = None) -> AsyncI
         finally:
             upkeep.cancel()
             await asyncio.gather(upkeep, return_exceptions=True)
+
+
+def _revocation(settings: DmSettings, anchors: Sequence[x509.Certificate], clock: Clock) -> DeviceRevocation | None:
+    """What the settings say about revocation; None when they say nothing."""
+    if not settings.device_crls and not settings.device_ocsp:
+        return None
+    return DeviceRevocation(
+        anchors,
+        clock,
+        points=settings.device_crl_points,
+        responders={issuer: source.url for source in settings.device_ocsp for issuer in read_chain(source.issuer)},
+        policy=settings.revocation_failure,
+    )
 
 
 _Bound = tuple[str, int] | None
@@ -201,7 +215,7 @@ def _key(path: Path) -> ec.EllipticCurvePrivateKey:
 class DeviceVerifier:
     """Lets in devices whose certificate the anchors issued: for clientAuth, or directly and for nothing special.
 
-    With `revocation` only while fresh lists say that every certificate below the anchor is good.
+    With `revocation` only while every certificate below the anchor is known to be good, or can be asked about.
     """
 
     anchors: Sequence[x509.Certificate]
@@ -224,9 +238,9 @@ class DeviceVerifier:
             raise
 
     def _identity(self, chain: Sequence[x509.Certificate], role: Role) -> PeerIdentity:
-        now, index = self.clock.datetime(), None if self.revocation is None else self.revocation.index
+        now = self.clock.datetime()
         return PeerIdentity.of(
-            verify_path(chain[0], chain[1:], anchors=self.anchors, role=role, now=now, revocation=index)
+            verify_path(chain[0], chain[1:], anchors=self.anchors, role=role, now=now, revocation=self.revocation)
         )
 
 
@@ -250,6 +264,7 @@ async def _watch(files: CrlFiles, revocation: DeviceRevocation, server: Lwm2mSer
             changed = await asyncio.to_thread(files.reread)
             if changed or server.clock.now() - looked >= SESSION_LOOK:
                 looked = server.clock.now()
+                await revocation.refresh(association.peer for association in server.associations)
                 await server.end_refused(revocation.refusal)
         except Exception:
             log.exception("revocation_not_checked")

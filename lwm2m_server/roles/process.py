@@ -101,14 +101,17 @@ async def _run(role: Role, settings: Settings, announce: Announce | None) -> Non
     elif role is Role.SERVICE_PROVIDER and settings.sp is not None:
         from lwm2m_server.provider_keys import KeysError
         from lwm2m_server.roles.sp import run_sp
+        from lwm2m_server.server.crl_files import CrlFileError
 
-        with _not_ready(role, KeysError):
+        with _not_ready(role, KeysError, CrlFileError):
             await run_sp(settings.sp)
     elif role is Role.CERTIFICATION_AUTHORITY and settings.ca is not None:
         from lwm2m_server.ca.directory import CaDirectoryError
+        from lwm2m_server.provider_keys import KeysError
         from lwm2m_server.roles.ca import run_ca
+        from lwm2m_server.server.crl_files import CrlFileError
 
-        with _not_ready(role, CaDirectoryError):
+        with _not_ready(role, CaDirectoryError, CrlFileError, KeysError):
             await run_ca(settings.ca)
 
 

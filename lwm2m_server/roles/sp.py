@@ -21,6 +21,7 @@ from lwm2m_server.fleet.provider import ServiceProvider
 from lwm2m_server.provider_keys import KeyRole, KeysError, ProviderKeys, certificate_path, key_path, presented
 from lwm2m_server.roles.firmware import start_firmware
 from lwm2m_server.roles.garbage import settle
+from lwm2m_server.server.factory_revocation import factory_revocation
 from lwm2m_server.server.server import DATABASE
 from lwm2m_server.settings import SpSettings
 from lwm2m_server.store.database import Database
@@ -61,6 +62,11 @@ async def running_sp(settings: SpSettings, clock: Clock | None = None) -> AsyncI
         stack.push_async_callback(database.close)
         stack.push_async_callback(provider.close)
         await stack.enter_async_context(provider.server)
+        provider.trust.factory = await stack.enter_async_context(
+            factory_revocation(
+                provider.anchors.permanent, settings.permanent_crls, settings.permanent_ocsp, provider.clock
+            )
+        )
         await start_firmware(stack, provider.firmware, settings.firmware)
         provider.firmware.pulls.bases.setdefault(PullProtocol.COAPS, settings.public_uri)
         lwm2m = await provider.server.bind(*settings.bind, dtls=_dtls(provider))
@@ -103,6 +109,7 @@ async def _partner_api(provider: ServiceProvider) -> AsyncIterator[tuple[str, in
 async def _upkeep(provider: ServiceProvider) -> None:
     while True:
         try:
+            await provider.trust.refresh(association.peer for association in provider.server.associations)
             await provider.server.end_refused(provider.trust.refusal)
             await provider.wake_windows()
             await renew_token(provider.database, provider.settings.data, provider.clock.seconds())

@@ -26,7 +26,7 @@ _MAX_FILE: Final = 2 * MAX_CRL_SIZE
 
 
 class CrlFileError(Exception):
-    """A file of `device_crls` that cannot be used, or one that is missing; the text says what to do."""
+    """A file of revocations that cannot be used, or one that is missing; the text says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,17 @@ class _Stamp:
 
 
 class CrlFiles:
-    """Keeps `revocation` as fresh as the files are."""
+    """Keeps `revocation` as fresh as the files are. `setting` is the one that names them, `anchors` that of the CAs."""
 
-    def __init__(self, paths: Sequence[Path], revocation: DeviceRevocation) -> None:
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        revocation: DeviceRevocation,
+        *,
+        setting: str = "device_crls",
+        anchors: str = "device_anchors",
+    ) -> None:
+        self._setting, self._anchors = setting, anchors
         self._paths = tuple(paths)
         self._revocation = revocation
         self._taken: dict[Path, _Stamp] = {}
@@ -54,14 +62,17 @@ class CrlFiles:
             try:
                 listed.update(self._take(path, _stamp(path)))
             except OSError as error:
-                raise CrlFileError(f"device_crls: {path}: {error.strerror}; put the list of the CA there") from error
+                problem = f"{self._setting}: {path}: {error.strerror}; put the list of the CA there"
+                raise CrlFileError(problem) from error
             except CrlError as error:
-                raise CrlFileError(f"device_crls: {path}: {error}; {_REMEDY[error.reason]}") from error
+                remedy = _REMEDY[error.reason].format(anchors=self._anchors, setting=self._setting)
+                raise CrlFileError(f"{self._setting}: {path}: {error}; {remedy}") from error
         for issuer in self._revocation.issuers:
-            if issuer not in listed:
+            if issuer not in listed and not self._revocation.ocsp.answers_for(issuer):
                 name = issuer.subject.rfc4514_string()
                 raise CrlFileError(
-                    f"device_crls: no revocation list of {name}: name its file too, or drop the CA from device_anchors"
+                    f"{self._setting}: no revocation list of {name}: name its file or its responder too, or drop the "
+                    f"CA from {self._anchors}"
                 )
 
     def reread(self) -> bool:
@@ -94,7 +105,7 @@ class CrlFiles:
 _REMEDY: Final = {
     CrlReason.TOO_LARGE: "the CA has to issue a shorter list",
     CrlReason.MALFORMED: "fetch the CA's complete list again, PEM or DER",
-    CrlReason.WRONG_ISSUER: "name the lists of the CAs in device_anchors",
+    CrlReason.WRONG_ISSUER: "name the lists of the CAs in {anchors}",
     CrlReason.NOT_YET_VALID: "set this machine's clock",
     CrlReason.STALE: "fetch the CA's newest list",
     CrlReason.OLDER: "name one list for each CA, the newest",

@@ -5,7 +5,8 @@ Closed by default (security rule 24): a certificate counts only while a fresh li
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import asyncio
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -13,15 +14,24 @@ from typing import Final
 import structlog
 from cryptography import x509
 
-from device_pki.identity import PeerIdentity
-from device_pki.revocation import CrlError, CrlReason, RevocationIndex, RevocationStatus
+from device_pki.identity import Peer, PeerIdentity
+from device_pki.ocsp.answers import OcspAnswers
+from device_pki.revocation import CrlError, CrlReason, RevocationIndex, RevocationStatus, objection
+from device_pki.revocation_check import FailurePolicy, RevocationCheck
 from lwm2m_server.clock import Clock
+from lwm2m_server.server.ocsp import OcspClient
 from secure_coap.errors import ServiceUnavailable, Unauthorized
 
 log = structlog.get_logger()
 
 RETRY_AFTER: Final = 30
 """Seconds a device is asked to wait while no fresh revocation list is here (Max-Age of 5.03)."""
+
+
+_OPEN: Final = frozenset({RevocationStatus.STALE, RevocationStatus.UNKNOWN_ISSUER, RevocationStatus.UNANSWERED})
+"""What says nothing about the certificate: asking may bring an answer."""
+_FINAL: Final = frozenset({RevocationStatus.REVOKED, RevocationStatus.UNKNOWN_SERIAL})
+"""What says that the certificate does not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +53,45 @@ class SessionRefusal:
 
 
 class DeviceRevocation:
-    """The newest revocation lists of the CAs `issuers`, and what they say about devices."""
+    """What the newest lists of the CAs `issuers`, and the OCSP responders of some, say about devices.
 
-    def __init__(self, issuers: Sequence[x509.Certificate], clock: Clock, points: Collection[str] = ()) -> None:
+    `points`: as for `device_pki.revocation.parse_crl`. `responders`: the URL for each CA that has one.
+    """
+
+    def __init__(
+        self,
+        issuers: Sequence[x509.Certificate],
+        clock: Clock,
+        *,
+        points: Collection[str] = (),
+        responders: Mapping[x509.Certificate, str] | None = None,
+        policy: FailurePolicy = FailurePolicy.HARD,
+    ) -> None:
         self.issuers = tuple(issuers)
-        self.index = RevocationIndex(points)
-        """For `device_pki.path.verify_path`, at the handshake."""
+        self.check = RevocationCheck(RevocationIndex(points), OcspAnswers(), policy)
+        self.ocsp = OcspClient(responders or {}, self.check.answers, clock)
         self._clock = clock
+
+    def status(
+        self, certificate: x509.Certificate, now: datetime, issuer: x509.Certificate | None = None
+    ) -> RevocationStatus:
+        """For `device_pki.path.verify_path`, at the handshake, which waits for nobody.
+
+        What only OCSP can tell is asked before the first request is looked at: see `ready`.
+        """
+        status = self.check.status(certificate, now, issuer)
+        return RevocationStatus.GOOD if status in _OPEN and self.ocsp.answers_for(issuer) else status
+
+    def ready(self, peer: Peer | None) -> Awaitable[None] | None:
+        """What has to be waited for before `refusal` can tell; None when nothing has."""
+        if not isinstance(peer, PeerIdentity) or not self.ocsp.due(peer.chain):
+            return None
+        return self.ocsp.ask(peer.chain)
+
+    async def refresh(self, peers: Iterable[Peer | None]) -> None:
+        """Ask again about those whose sessions last, some at a time."""
+        waiting = [self.ocsp.ask(p.chain) for p in peers if isinstance(p, PeerIdentity) and self.ocsp.due(p.chain)]
+        await asyncio.gather(*waiting)
 
     def take(self, crl: bytes) -> tuple[x509.Certificate, ...]:
         """Take in a list (DER); returns the CAs it is of, which is one unless they share a key.
@@ -60,7 +102,7 @@ class DeviceRevocation:
         taken = []
         for issuer in self.issuers:
             try:
-                self.index.add(crl, issuer, self._clock.datetime())
+                self.check.lists.add(crl, issuer, self._clock.datetime())
             except CrlError as error:
                 if error.reason is not CrlReason.WRONG_ISSUER:
                     refusal = error
@@ -73,11 +115,11 @@ class DeviceRevocation:
     def refusal(self, peer: PeerIdentity) -> SessionRefusal | None:
         """Why an open session must end now, or None."""
         now = self._clock.datetime()
-        expired, objection = expiry(peer, now), self.index.objection(peer.chain, now)
-        if expired is not None or objection is None:
+        expired, found = expiry(peer, now), objection(self.check, peer.chain, now)
+        if expired is not None or found is None:
             return expired
-        _, status = objection
-        return SessionRefusal(status.value, final=status is RevocationStatus.REVOKED)
+        _, status = found
+        return SessionRefusal(status.value, final=status in _FINAL)
 
 
 def expiry(peer: PeerIdentity, now: datetime) -> SessionRefusal | None:

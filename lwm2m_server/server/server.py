@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 
 import structlog
 
-from device_pki.identity import PeerIdentity, PskIdentity
+from device_pki.identity import Peer, PeerIdentity, PskIdentity
 from lwm2m_server.clock import Clock
 from lwm2m_server.protocol import registration, send
 from lwm2m_server.protocol.registration_limits import RegistrationLimits
@@ -61,12 +61,22 @@ AT_ONCE: Final = 500
 """Sessions looked at in one go; then others have their turn."""
 
 
+def _at_once(_peer: Peer | None) -> None:
+    """Nothing to wait for."""
+
+
+async def _after(waiting: Awaitable[None], route: Handler, request: Request, association: Association) -> Response:
+    await waiting
+    response = route(request, association)
+    return response if isinstance(response, Response) else await response
+
+
 class Lwm2mServer:
     """An LwM2M server on a store. Enter it before binding: registrations of before a restart are known then.
 
     `model` holds the object definitions, `limits` bounds registrations. Who may register under
     which name follows `endpoint_rule` unless another `admission` decides; with `revocation` only certificates that it
-    knows to be good.
+    knows to be good. `ready` names what to wait for before a request of a peer is looked at.
     """
 
     def __init__(
@@ -76,6 +86,7 @@ class Lwm2mServer:
         admission: Admission | None = None,
         endpoint_rule: EndpointRule = EndpointRule.CERTIFICATE,
         revocation: DeviceRevocation | None = None,
+        ready: Callable[[Peer | None], Awaitable[None] | None] = _at_once,
         limits: RegistrationLimits | None = None,
         model: ObjectModel = MODEL,
         clock: Clock | None = None,
@@ -95,6 +106,7 @@ class Lwm2mServer:
         self.credentials = Credentials(database, self.clock)
         self._store = RegistrationStore(database)
         self._routes: dict[str, Handler] = {}
+        self._ready = ready if revocation is None else revocation.ready
         self.requests: Counter[str] = Counter()
         """Requests by interface; those to none as `UNKNOWN`."""
         self._upkeep: asyncio.Task[None] | None = None
@@ -267,7 +279,8 @@ class Lwm2mServer:
             self.requests[UNKNOWN] += 1
             raise NotFound("no such interface")
         self.requests[segment] += 1
-        return route(request, association)
+        waiting = self._ready(association.peer)
+        return route(request, association) if waiting is None else _after(waiting, route, request, association)
 
     def _sender(self, association: Association) -> Registration | None:
         self._admission.check(association)

@@ -20,6 +20,7 @@ from device_pki.roles import Role
 from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.admission import BookAdmission
 from lwm2m_server.fleet.trust import DeviceTrust
+from lwm2m_server.server.revocation import DeviceRevocation
 from lwm2m_server.store.database import Database
 from secure_coap.errors import CoapError, ServiceUnavailable, Unauthorized
 
@@ -47,7 +48,8 @@ class Session:
 def trust(folder: Path, at: datetime, revoked: Sequence[x509.Certificate] = (), *, listed: bool = True) -> DeviceTrust:
     """What a server knows at `at` that has taken the CA's list of today, or none at all."""
     when = [NOW]
-    known = DeviceTrust([CA.certificate], [CA.certificate], folder / "crl.der", Clock(lambda: when[0].timestamp()))
+    clock = Clock(lambda: when[0].timestamp())
+    known = DeviceTrust(DeviceRevocation([CA.certificate], clock), [CA.certificate], folder / "crl.der", clock)
     if listed:
         serials = {certificate.serial_number: NOW for certificate in revoked}
         known.update(issue.revocation_list(CA, serials, 1, NOW, NOW + DAY))

@@ -1,7 +1,4 @@
-"""docs/reference/security-tests.md, tests 23 to 29, by their numbers.
-
-Of 28 the part about OCSP belongs to the OCSP responder, which is not built yet; revocation lists are tested here.
-"""
+"""docs/reference/security-tests.md, tests 23 to 29, by their numbers."""
 
 from __future__ import annotations
 

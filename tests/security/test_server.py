@@ -25,6 +25,7 @@ from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.evidence import safe_name
 from lwm2m_server.fleet.trust import DeviceTrust
 from lwm2m_server.provider_keys import KeyRole, KeysError, ProviderKeys, key_path, read_chain
+from lwm2m_server.server.revocation import DeviceRevocation
 from secure_coap.errors import AssociationLost, RequestTimeout
 from secure_coap.numbers.codes import Code
 from tests.lwm2m_server.ca.world import make_ca
@@ -128,12 +129,14 @@ class TestRevocation:
         listed = (provider.settings.data / "crl.der").read_bytes()
         permanent = read_chain(provider.permanent.certificate)
         for when, crl in ((clock, None), (late, listed)):
-            trust = DeviceTrust([provider.ca_certificate], permanent, tmp_path / "crl.der", when)
+            operational = DeviceRevocation([provider.ca_certificate], when)
+            trust = DeviceTrust(operational, permanent, tmp_path / "crl.der", when)
             if crl is not None:
                 trust.update(crl)
             with pytest.raises(PathError):
                 trust.verify(identity.chain)
-        trust = DeviceTrust([provider.ca_certificate], permanent, tmp_path / "crl.der", clock)
+        operational = DeviceRevocation([provider.ca_certificate], clock)
+        trust = DeviceTrust(operational, permanent, tmp_path / "crl.der", clock)
         trust.update(listed)
         assert trust.verify(identity.chain).role is Role.OPERATIONAL_DEVICE
         factory = factory_identity(provider.permanent, "dev-1")
