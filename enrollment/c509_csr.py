@@ -72,7 +72,7 @@ def build_c509_csr(key: PrivateKey, possession: Possession, endpoint: str | None
 
 def check_c509_csr(data: bytes, *, endpoint: str, possession: Possession) -> CheckedCsr:
     """Return what the CBOR `data` asks for; raise `CsrError` unless it is for `endpoint` and made in this session."""
-    csr = _parse(data)
+    csr = parse_c509(data)
     attributes = attributes_of(csr.view)
     only_challenge(attributes)
     if list(csr.subject):
@@ -90,7 +90,8 @@ def check_c509_csr(data: bytes, *, endpoint: str, possession: Possession) -> Che
     return CheckedCsr(endpoint, key, thumbprint(key), pkcs10)
 
 
-def _parse(data: bytes) -> C509Csr:
+def parse_c509(data: bytes) -> C509Csr:
+    """Return the request in `data`, its possession not verified; raise `CsrError`."""
     if len(data) > MAX_CSR_SIZE:
         raise CsrError(CsrReason.TOO_LARGE, f"{len(data)} octets, at most {MAX_CSR_SIZE} are taken")
     try:

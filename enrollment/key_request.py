@@ -19,6 +19,7 @@ from cryptography.x509.oid import AttributeOID
 
 from device_pki.certificates import PARSE_ERRORS
 from device_pki.names import device_subject
+from enrollment.c509_csr import parse_c509
 from enrollment.cms.der import Algorithm, items_of, tlv
 from enrollment.cms.numbers import AES128_CBC, ECDSA_SHA256
 from enrollment.csr import (
@@ -30,6 +31,7 @@ from enrollment.csr import (
     check_possession,
     name_of,
     only,
+    only_challenge,
     parse_csr,
 )
 
@@ -124,6 +126,18 @@ def check_key_request(data: bytes, *, endpoint: str, channel_binding: bytes) -> 
     check_endpoint(name_of(csr), endpoint)
     check_possession(attributes, channel_binding, optional=True)
     return KeyRequest(endpoint, _encrypt_for(attributes))
+
+
+def check_c509_key_request(data: bytes, *, endpoint: str) -> KeyRequest:
+    """Return what a C509 request asks for; raise `CsrError` unless it is for `endpoint`, or names nobody.
+
+    Over OSCORE nothing else encrypts the key (EST over OSCORE, draft -11, 4.3.1).
+    """
+    csr = parse_c509(data)
+    only_challenge(attributes_of(csr.view))
+    if list(csr.subject):
+        check_endpoint(name_of(csr.view), endpoint)
+    return KeyRequest(endpoint, None)
 
 
 def _encrypt_for(attributes: Attributes) -> bytes | None:

@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from cose.keys import PrivateKey, PublicKey, thumbprint
+from device_pki.bag import BagError, decode_c5b
+from device_pki.c509 import C509Error, decode_private_key
 from device_pki.certificates import PARSE_ERRORS, CertificateError, load_certificate
 from device_pki.keys import KeyKindError, check_key, public_key
 from enrollment.cms.enveloped import open_envelope
@@ -20,12 +22,12 @@ from enrollment.cms.signed import signed_key
 from enrollment.est.attributes import CsrAttributesError, decode_attributes
 from enrollment.est.discovery import CORE
 from enrollment.est.paths import CaUri, EstOperation
-from enrollment.multipart import decode_multipart
-from enrollment.pkcs7 import Pkcs7Error, decode_certs_only
+from enrollment.multipart import MultipartError, Part, decode_multipart
+from enrollment.pkcs7 import MAX_CERTIFICATES, Pkcs7Error, decode_certs_only
 from objects.errors import FormatError
 from objects.formats.link_format import parse
 from secure_coap.exchange import Request, Response
-from secure_coap.numbers import Code, ContentFormat
+from secure_coap.numbers import EXPERIMENTAL_C509, C509Formats, Code, ContentFormat
 
 _OPERATIONS: Final = frozenset(EstOperation)
 
@@ -62,7 +64,7 @@ def discovery_request() -> Request:
     return Request(Code.GET, CORE, query=("rt=ace.est*",), accept=ContentFormat.LINK_FORMAT)
 
 
-def crts_request(uri: CaUri, *, accept: ContentFormat = ContentFormat.PKCS7_CERTS_ONLY) -> Request:
+def crts_request(uri: CaUri, *, accept: int = ContentFormat.PKCS7_CERTS_ONLY) -> Request:
     """Return the request for the CA's certificates; with 287 for that of the issuing CA alone."""
     return Request(Code.GET, uri.below(EstOperation.CA_CERTIFICATES), accept=accept)
 
@@ -82,6 +84,17 @@ def reenroll_request(uri: CaUri, csr: bytes, *, accept: ContentFormat = ContentF
     return _csr_request(uri, EstOperation.SIMPLE_REENROLL, csr, accept)
 
 
+def c509_enroll_request(uri: CaUri, csr: bytes, *, renew: bool = False, c509: C509Formats = EXPERIMENTAL_C509) -> Request:
+    """Return the request that enrolls, or renews, with a C509 request (`enrollment.c509_csr`) for a C509 certificate."""
+    operation = EstOperation.SIMPLE_REENROLL if renew else EstOperation.SIMPLE_ENROLL
+    return _csr_request(uri, operation, csr, c509.certificate, c509.request)
+
+
+def c509_server_key_request(uri: CaUri, csr: bytes, *, c509: C509Formats = EXPERIMENTAL_C509) -> Request:
+    """Return the request that has the CA make a key, with a C509 request; its key and proof mean nothing."""
+    return _csr_request(uri, EstOperation.SERVER_KEY, csr, ContentFormat.MULTIPART, c509.request)
+
+
 def server_key_request(uri: CaUri, csr: bytes, *, bare: bool = True) -> Request:
     """Return the request that has the CA make a key, with the DER of `enrollment.key_request.build_key_request`.
 
@@ -91,8 +104,10 @@ def server_key_request(uri: CaUri, csr: bytes, *, bare: bool = True) -> Request:
     return _csr_request(uri, operation, csr, ContentFormat.MULTIPART)
 
 
-def _csr_request(uri: CaUri, operation: EstOperation, csr: bytes, accept: ContentFormat) -> Request:
-    return Request(Code.POST, uri.below(operation), payload=csr, content_format=ContentFormat.PKCS10, accept=accept)
+def _csr_request(
+    uri: CaUri, operation: EstOperation, csr: bytes, accept: int, content_format: int = ContentFormat.PKCS10
+) -> Request:
+    return Request(Code.POST, uri.below(operation), payload=csr, content_format=content_format, accept=accept)
 
 
 def parse_discovery(response: Response) -> dict[EstOperation, list[tuple[str, ...]]]:
@@ -110,13 +125,13 @@ def parse_discovery(response: Response) -> dict[EstOperation, list[tuple[str, ..
     }
 
 
-def parse_crts(response: Response) -> list[x509.Certificate]:
+def parse_crts(response: Response, c509: C509Formats = EXPERIMENTAL_C509) -> list[x509.Certificate]:
     """Return the CA certificates of an answer to `crts_request`.
 
     Raises the `CoapError` of a refusal, and `EstAnswerError`. The certificates are not trusted by being here.
     """
     response.raise_for_code()
-    return list(_certificates(response.content_format, response.payload))
+    return list(_certificates(response.content_format, response.payload, c509))
 
 
 def parse_attributes(response: Response) -> frozenset[x509.ObjectIdentifier]:
@@ -128,17 +143,19 @@ def parse_attributes(response: Response) -> frozenset[x509.ObjectIdentifier]:
         raise EstAnswerError(EstReason.MALFORMED, str(error)) from error
 
 
-def parse_certificate(response: Response, key: PublicKey) -> x509.Certificate:
+def parse_certificate(response: Response, key: PublicKey, c509: C509Formats = EXPERIMENTAL_C509) -> x509.Certificate:
     """Return the certificate for `key` out of an answer to an enrollment.
 
     Raises the `CoapError` of a refusal, and `EstAnswerError`. Its path is still to be verified.
     """
     response.raise_for_code()
-    return _certificate_for(key, _certificates(response.content_format, response.payload))
+    return _certificate_for(key, _certificates(response.content_format, response.payload, c509))
 
 
-def parse_server_key(response: Response, decrypt_with: ec.EllipticCurvePrivateKey | None = None) -> ServerKey:
-    """Return the key and certificate of an answer to `server_key_request`.
+def parse_server_key(
+    response: Response, decrypt_with: ec.EllipticCurvePrivateKey | None = None, *, c509: C509Formats = EXPERIMENTAL_C509
+) -> ServerKey:
+    """Return the key and certificate of an answer to `server_key_request` or `c509_server_key_request`.
 
     `decrypt_with`: the key the request named; a private key that comes otherwise is refused. Raises like `parse_crts`.
     Whether to believe the `signer` is for the caller to say, as is the certificate's path.
@@ -148,17 +165,17 @@ def parse_server_key(response: Response, decrypt_with: ec.EllipticCurvePrivateKe
         (key_format, key), (certificate_format, certificate) = decode_multipart(response.payload)
     except ValueError as error:
         raise EstAnswerError(EstReason.MALFORMED, "not a private key with a certificate") from error
-    expected = ContentFormat.PKCS8 if decrypt_with is None else ContentFormat.PKCS7_SERVER_KEYGEN
-    if key_format != expected:
+    expected = {ContentFormat.PKCS8, c509.private_key} if decrypt_with is None else {ContentFormat.PKCS7_SERVER_KEYGEN}
+    if key_format not in expected:
         raise EstAnswerError(EstReason.NOT_ENCRYPTED, f"content format {key_format}")
     signer = None
     try:
         if decrypt_with is not None:
             key, signer = signed_key(open_envelope(key, decrypt_with))
-        private_key = _private_key(key)
-    except (CmsError, *PARSE_ERRORS) as error:
+        private_key = decode_private_key(key) if key_format == c509.private_key else _private_key(key)
+    except (CmsError, C509Error, *PARSE_ERRORS) as error:
         raise EstAnswerError(EstReason.MALFORMED, "the private key cannot be read") from error
-    found = _certificate_for(private_key.public_key(), _certificates(certificate_format, certificate))
+    found = _certificate_for(private_key.public_key(), _certificates(certificate_format, certificate, c509))
     return ServerKey(found, private_key, signer)
 
 
@@ -186,12 +203,24 @@ def _certificate_for(key: PublicKey, certificates: Sequence[x509.Certificate]) -
     raise EstAnswerError(EstReason.WRONG_KEY, "no certificate in the answer is for the key of the request")
 
 
-def _certificates(content_format: int | None, payload: bytes) -> Sequence[x509.Certificate]:
+def _certificates(content_format: int | None, payload: bytes, c509: C509Formats) -> Sequence[x509.Certificate]:
     try:
+        if content_format == ContentFormat.MULTIPART:
+            content_format, payload = _certificate_part(payload, c509)
+        if content_format in {c509.certificate, c509.chain}:
+            return [certificate.to_x509() for certificate in decode_c5b(payload, MAX_CERTIFICATES)]
         if content_format == ContentFormat.PKCS7_CERTS_ONLY:
             return decode_certs_only(payload)
         if content_format == ContentFormat.PKIX_CERT:
             return [load_certificate(payload)]
-    except (Pkcs7Error, CertificateError) as error:
+    except (Pkcs7Error, CertificateError, BagError, C509Error, MultipartError) as error:
         raise EstAnswerError(EstReason.MALFORMED, str(error)) from error
     raise EstAnswerError(EstReason.FORMAT, f"content format {content_format}")
+
+
+def _certificate_part(payload: bytes, c509: C509Formats) -> Part:
+    """The C509 certificate beside its reference; one without the other is of no use to a device."""
+    for part in decode_multipart(payload):
+        if part[0] == c509.certificate:
+            return part
+    raise MultipartError("no certificate among the parts")

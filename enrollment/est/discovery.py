@@ -5,7 +5,7 @@ A device is shown the labels it is registered in, and no other; so whoever knows
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from enrollment.est.paths import EST_ROOT, EstOperation
@@ -15,10 +15,19 @@ CORE: Final = (".well-known", "core")
 """The path of the resource."""
 
 
-def links(labels: Sequence[tuple[str, Iterable[EstOperation]]], formats: dict[EstOperation, str]) -> list[Link]:
-    """Return the links to the operations below each label; `formats` are the content formats they answer with."""
+def links(
+    labels: Sequence[tuple[str, Iterable[EstOperation]]], formats: Mapping[EstOperation, str], *, osc: bool
+) -> list[Link]:
+    """Return the links to the operations below each label; `formats` are the content formats they answer with.
+
+    `osc`: they are protected by OSCORE (RFC 8613 9).
+    """
+    secured: dict[str, str | None] = {"osc": None} if osc else {}
     return [
-        Link(f"/{EST_ROOT}/{label}/{operation.value}", {"rt": f"ace.est.{operation.value}", "ct": formats[operation]})
+        Link(
+            f"/{EST_ROOT}/{label}/{operation.value}",
+            {"rt": f"ace.est.{operation.value}", "ct": formats[operation], **secured},
+        )
         for label, operations in labels
         for operation in operations
     ]

@@ -7,23 +7,24 @@ the same 4.03, so that nobody learns which labels or certificates exist.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from device_pki.identity import PeerIdentity
 from enrollment.ca.backend import CaBackend, CaBackendError
 from enrollment.cms.signed import Signer
-from enrollment.csr import MAX_CSR_SIZE, CsrError, CsrReason, check_csr
+from enrollment.c509_csr import Possession, check_c509_csr
+from enrollment.csr import MAX_CSR_SIZE, CheckedCsr, CsrError, CsrReason, check_csr
 from enrollment.est import answers
 from enrollment.est.attributes import WANTED
 from enrollment.est.discovery import CORE, links, matching
 from enrollment.est.paths import EST_ROOT, WELL_KNOWN, EstOperation, is_label
 from enrollment.est.rates import TooOften
+from enrollment.est.routes import routes
 from enrollment.est.service import SERVER_KEY_OPERATIONS, EstEvent, EstService, Observer
-from enrollment.key_request import check_key_request
+from enrollment.key_request import check_c509_key_request, check_key_request
 from enrollment.register import DeviceEntry, EnrollmentRefused, EnrollmentRegister
-from secure_coap.association import Association
+from secure_coap.association import Association, Transport
 from secure_coap.errors import (
     BadRequest,
     CoapError,
@@ -38,35 +39,14 @@ from secure_coap.errors import (
     UnsupportedContentFormat,
 )
 from secure_coap.exchange import Request, Response
-from secure_coap.numbers import Code, ContentFormat
+from secure_coap.numbers import EXPERIMENTAL_C509, C509Formats, Code, ContentFormat
 
 RETRY_AFTER: Final = 30
 """Seconds a device is asked to wait when the CA cannot serve (Max-Age of 5.03)."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Route:
-    method: Code
-    answers: tuple[ContentFormat, ...]
-    """Content formats of an answer; the first one when none is asked for."""
-    body: ContentFormat | None = None
-
-
-_CERTIFICATE: Final = (ContentFormat.PKCS7_CERTS_ONLY, ContentFormat.PKIX_CERT)
-_KEY: Final = (ContentFormat.MULTIPART,)
-_ROUTES: Final = {
-    EstOperation.CA_CERTIFICATES: _Route(Code.GET, _CERTIFICATE),
-    EstOperation.SIMPLE_ENROLL: _Route(Code.POST, _CERTIFICATE, ContentFormat.PKCS10),
-    EstOperation.SIMPLE_REENROLL: _Route(Code.POST, _CERTIFICATE, ContentFormat.PKCS10),
-    EstOperation.SERVER_KEY: _Route(Code.POST, _KEY, ContentFormat.PKCS10),
-    EstOperation.SERVER_KEY_BARE: _Route(Code.POST, _KEY, ContentFormat.PKCS10),
-    EstOperation.CSR_ATTRIBUTES: _Route(Code.GET, (ContentFormat.CSRATTRS,)),
-}
-_FORMATS: Final = {operation: " ".join(str(int(f)) for f in route.answers) for operation, route in _ROUTES.items()}
-
-
 class EstServer:
-    """Answers requests that came over authenticated associations."""
+    """Answers requests that came over authenticated associations, DTLS and OSCORE alike."""
 
     def __init__(
         self,
@@ -76,15 +56,18 @@ class EstServer:
         clock: Callable[[], datetime],
         observe: Observer,
         signer: Signer | None = None,
+        c509: C509Formats = EXPERIMENTAL_C509,
     ) -> None:
         self._service = EstService(register, ca, clock, signer)
+        self._c509 = c509
+        self._routes = routes(c509)
         self._observe = observe
 
     async def handle(self, request: Request, association: Association) -> Response:
         """Return the answer; refusals are raised as `CoapError`."""
         if request.path == CORE:
             return await self._discover(request, association)
-        label, operation = _route(request)
+        label, operation = self._route(request)
         peer = _authenticated(association)
         try:
             response, outcome = await self._serve(request, association, peer, label=label, operation=operation)
@@ -94,6 +77,9 @@ class EstServer:
         except (CsrError, CaBackendError, TooOften) as error:
             self._report(operation, label, peer, str(error))
             raise _refusal(error) from error
+        except CoapError as error:
+            self._report(operation, label, peer, error.diagnostic)
+            raise
         self._report(operation, label, peer, outcome)
         return response
 
@@ -102,7 +88,9 @@ class EstServer:
             raise MethodNotAllowed
         if request.accept not in {None, ContentFormat.LINK_FORMAT}:
             raise NotAcceptable
-        found = links(await self._service.labels(_authenticated(association)), _FORMATS)
+        formats = {name: " ".join(str(int(f)) for f in route.answers) for name, route in self._routes.items()}
+        osc = association.transport is Transport.OSCORE
+        found = links(await self._service.labels(_authenticated(association)), formats, osc=osc)
         return Response(Code.CONTENT, matching(found, request.query), ContentFormat.LINK_FORMAT)
 
     async def _serve(
@@ -118,14 +106,22 @@ class EstServer:
         if operation is EstOperation.CSR_ATTRIBUTES:
             return Response(Code.CONTENT, WANTED, ContentFormat.CSRATTRS), "attributes sent"
         if operation is EstOperation.CA_CERTIFICATES:
-            content_format, payload = answers.authorities(self._service.ca.chain, request.accept)
+            content_format, payload = answers.authorities(self._service.ca.chain, request.accept, self._c509)
             return Response(Code.CONTENT, payload, content_format), "certificates sent"
         if operation in SERVER_KEY_OPERATIONS:
             return await self._make_key(request, association, peer, entry=entry, operation=operation)
-        checked = check_csr(request.payload, endpoint=entry.endpoint, channel_binding=association.channel_binding)
-        issued = await self._service.enroll(entry, checked)
-        content_format, payload = answers.certificate(issued.certificate, request.accept)
+        issued = await self._service.enroll(entry, self._checked(request, association, entry))
+        asked = request.accept
+        if asked is None and request.content_format == self._c509.request:
+            asked = ContentFormat.MULTIPART
+        content_format, payload = answers.certificate(issued.certificate, asked, self._c509)
         return Response(Code.CHANGED, payload, content_format), issued.outcome
+
+    def _checked(self, request: Request, association: Association, entry: DeviceEntry) -> CheckedCsr:
+        if request.content_format == self._c509.request:
+            possession = Possession.of(association)
+            return check_c509_csr(request.payload, endpoint=entry.endpoint, possession=possession)
+        return check_csr(request.payload, endpoint=entry.endpoint, channel_binding=association.channel_binding)
 
     async def _make_key(
         self,
@@ -136,11 +132,37 @@ class EstServer:
         entry: DeviceEntry,
         operation: EstOperation,
     ) -> tuple[Response, str]:
-        binding = association.channel_binding
-        wanted = check_key_request(request.payload, endpoint=entry.endpoint, channel_binding=binding)
+        if request.content_format == self._c509.request:
+            asked = self._c509.certificate
+            wanted = check_c509_key_request(request.payload, endpoint=entry.endpoint)
+        else:
+            bare = operation is EstOperation.SERVER_KEY_BARE
+            asked = ContentFormat.PKIX_CERT if bare else ContentFormat.PKCS7_CERTS_ONLY
+            binding = association.channel_binding
+            wanted = check_key_request(request.payload, endpoint=entry.endpoint, channel_binding=binding)
         made = await self._service.make_key(entry, wanted, peer)
-        bare = operation is EstOperation.SERVER_KEY_BARE
-        return Response(Code.CHANGED, answers.server_made_key(made, bare=bare), ContentFormat.MULTIPART), "key made"
+        payload = answers.server_made_key(made, asked, self._c509)
+        return Response(Code.CHANGED, payload, ContentFormat.MULTIPART), "key made"
+
+    def _route(self, request: Request) -> tuple[str | None, EstOperation]:
+        """Deny what no label offers, before anything is looked up (security test 25)."""
+        label, name = _below_root(request)
+        try:
+            operation = EstOperation(name)
+        except ValueError as error:
+            raise NotFound from error
+        route = self._routes[operation]
+        if request.method != route.method:
+            raise MethodNotAllowed
+        if request.accept is not None and request.accept not in route.answers:
+            raise NotAcceptable
+        if request.content_format not in route.bodies or (request.content_format is None and request.payload):
+            raise UnsupportedContentFormat
+        if len(request.payload) > MAX_CSR_SIZE:
+            raise RequestEntityTooLarge(f"a request is at most {MAX_CSR_SIZE} octets")
+        if label is not None and not is_label(label):
+            raise Forbidden
+        return label, operation
 
     def _report(self, operation: EstOperation, label: str | None, peer: PeerIdentity, outcome: str) -> None:
         self._observe(EstEvent(operation, (label or "")[:6], peer.endpoint, outcome))
@@ -168,27 +190,6 @@ def _refusal(error: CsrError | CaBackendError | TooOften) -> CoapError:
     return ServiceUnavailable(
         "the CA cannot serve now: send the request again", max_age=error.retry_after or RETRY_AFTER
     )
-
-
-def _route(request: Request) -> tuple[str | None, EstOperation]:
-    """Deny what no label offers, before anything is looked up (security test 25)."""
-    label, name = _below_root(request)
-    try:
-        operation = EstOperation(name)
-    except ValueError as error:
-        raise NotFound from error
-    route = _ROUTES[operation]
-    if request.method != route.method:
-        raise MethodNotAllowed
-    if request.accept is not None and request.accept not in route.answers:
-        raise NotAcceptable
-    if request.content_format != route.body or (route.body is None and request.payload):
-        raise UnsupportedContentFormat
-    if len(request.payload) > MAX_CSR_SIZE:
-        raise RequestEntityTooLarge(f"a request is at most {MAX_CSR_SIZE} octets")
-    if label is not None and not is_label(label):
-        raise Forbidden
-    return label, operation
 
 
 def _below_root(request: Request) -> tuple[str | None, str]:

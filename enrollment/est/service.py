@@ -16,7 +16,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from cose.keys import KeyKind, generate_private_key
 from device_pki.identity import PeerIdentity
 from device_pki.keys import KeyKindError, public_key
 from device_pki.roles import Role
@@ -69,9 +68,14 @@ class ServerMadeKey:
 
     certificate: bytes
     """DER."""
-    private_key: bytes = field(repr=False)
-    """PKCS#8 DER, or, `enveloped`, the DER of a CMS EnvelopedData."""
-    enveloped: bool
+    key: ec.EllipticCurvePrivateKey = field(repr=False)
+    envelope: bytes | None
+    """DER of the CMS EnvelopedData of the key, when the request asked for it."""
+
+    @property
+    def pkcs8(self) -> bytes:
+        """The key in PKCS#8 DER."""
+        return _pkcs8(self.key)
 
 
 @dataclass(slots=True)
@@ -141,14 +145,12 @@ class EstService:
         """
         now = self.clock()
         envelope = None if request.encrypt_for is None else self._envelope(request.encrypt_for, peer)
-        key = generate_private_key(KeyKind.P256)
+        key = ec.generate_private_key(ec.SECP256R1())
         csr = check_factory_csr(build_csr(key, entry.endpoint))
         if await self.register.certificate_for(entry, csr.key_thumbprint, now) is not None:
             raise LookupError("a key made just now has a certificate already")
         certificate = await self._issue(entry, csr, now)
-        pkcs8 = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-        private = pkcs8 if envelope is None else envelope(pkcs8)
-        return ServerMadeKey(certificate, private, enveloped=envelope is not None)
+        return ServerMadeKey(certificate, key, None if envelope is None else envelope(_pkcs8(key)))
 
     async def _only_label(self, device: bytes) -> str:
         labels = await self.register.open_labels(device)
@@ -171,6 +173,10 @@ class EstService:
         if signer is None or not isinstance(key, ec.EllipticCurvePublicKey) or key_identifier(key) != wanted:
             raise CsrError(CsrReason.DECRYPT_KEY, "name the EC key this session is authenticated with")
         return lambda pkcs8: envelop(sign_key(pkcs8, signer), key, wanted)
+
+
+def _pkcs8(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 
 def offered(policy: LabelPolicy) -> list[EstOperation]:

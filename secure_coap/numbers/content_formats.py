@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,9 @@ class C509Formats:
     """application/cose-c509-cert;usage=chain"""
     reference: int = 65017
     """application/cose-certhash;usage=c509"""
+
+
+EXPERIMENTAL_C509: Final = C509Formats()
 
 
 class ContentFormat(IntEnum):

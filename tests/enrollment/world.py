@@ -29,6 +29,7 @@ from lwm2m_server.testing.register_contract import UUIDS
 from secure_coap.association import Transport
 from secure_coap.errors import CoapError
 from secure_coap.exchange import Request, Response
+from secure_coap.numbers import EXPERIMENTAL_C509, C509Formats
 from tests.device_pki.builders import HARDWARE, NOW, Authority, Device, root
 
 
@@ -42,6 +43,7 @@ class Session:
     remote: tuple[str, int] = ("192.0.2.1", 5684)
     opened_at: float = 0.0
     transport: Transport = Transport.DTLS
+    responder_key: ec.EllipticCurvePrivateKey | None = None
 
 
 class CountingCa:
@@ -103,10 +105,18 @@ class EstWorld:
         key = self.ca1.issuer.private_key
         assert isinstance(key, ec.EllipticCurvePrivateKey)
         self.signer = Signer(self.ca1.certificate, key)
-        self.server = EstServer(
-            self.register, self.ca, clock=lambda: self.now, observe=self.events.append, signer=self.signer
-        )
+        self.configure()
         self.device = self.permanent.device("dev-1")
+
+    def configure(self, c509: C509Formats = EXPERIMENTAL_C509) -> None:
+        self.server = EstServer(
+            self.register,
+            self.ca,
+            clock=lambda: self.now,
+            observe=self.events.append,
+            signer=self.signer,
+            c509=c509,
+        )
 
     async def label(self, number: int = 0, *devices: Device) -> CaUri:
         certificates = [device.certificate for device in devices or (self.device,)]
@@ -127,6 +137,12 @@ class EstWorld:
         return Session(
             PeerIdentity.of(verify_path(certificate, [], anchors=anchors, role=Role.FACTORY_DEVICE, now=NOW))
         )
+
+    def compact(self, device: Device | None = None) -> Session:
+        """The factory certificate's session by EDHOC, at the server."""
+        peer, binding = self.factory(device).peer, bytes(range(32))
+        key = ec.generate_private_key(ec.SECP256R1())
+        return Session(peer, binding, transport=Transport.OSCORE, responder_key=key)
 
     def operational(self, certificate: x509.Certificate) -> Session:
         anchors = [self.ca1.certificate]
