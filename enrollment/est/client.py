@@ -84,7 +84,9 @@ def reenroll_request(uri: CaUri, csr: bytes, *, accept: ContentFormat = ContentF
     return _csr_request(uri, EstOperation.SIMPLE_REENROLL, csr, accept)
 
 
-def c509_enroll_request(uri: CaUri, csr: bytes, *, renew: bool = False, c509: C509Formats = EXPERIMENTAL_C509) -> Request:
+def c509_enroll_request(
+    uri: CaUri, csr: bytes, *, renew: bool = False, c509: C509Formats = EXPERIMENTAL_C509
+) -> Request:
     """Return the request that enrolls, or renews, with a C509 request (`enrollment.c509_csr`) for a C509 certificate."""
     operation = EstOperation.SIMPLE_REENROLL if renew else EstOperation.SIMPLE_ENROLL
     return _csr_request(uri, operation, csr, c509.certificate, c509.request)

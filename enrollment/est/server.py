@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Final
 
 from device_pki.identity import PeerIdentity
+from enrollment.c509_csr import Possession, check_c509_csr
 from enrollment.ca.backend import CaBackend, CaBackendError
 from enrollment.cms.signed import Signer
-from enrollment.c509_csr import Possession, check_c509_csr
 from enrollment.csr import MAX_CSR_SIZE, CheckedCsr, CsrError, CsrReason, check_csr
 from enrollment.est import answers
 from enrollment.est.attributes import WANTED

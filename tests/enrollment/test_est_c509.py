@@ -141,7 +141,9 @@ async def test_other_numbers_can_be_configured(world: EstWorld) -> None:
     assert (await world.ask(c509_enroll_request(uri, csr), session)).code is Code.NOT_ACCEPTABLE
 
 
-async def test_a_certificate_without_c509_form_can_still_be_had(world: EstWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_certificate_without_c509_form_can_still_be_had(
+    world: EstWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An authority elsewhere may issue what C509 cannot say."""
 
     async def issue(csr: object, subject: x509.Name, now: object) -> x509.Certificate:
