@@ -87,7 +87,7 @@ def reenroll_request(uri: CaUri, csr: bytes, *, accept: ContentFormat = ContentF
 def c509_enroll_request(
     uri: CaUri, csr: bytes, *, renew: bool = False, c509: C509Formats = EXPERIMENTAL_C509
 ) -> Request:
-    """Return the request that enrolls, or renews, with a C509 request (`enrollment.c509_csr`) for a C509 certificate."""
+    """Return the request that enrolls, or renews, by a C509 request (`enrollment.c509_csr`) for a C509 certificate."""
     operation = EstOperation.SIMPLE_REENROLL if renew else EstOperation.SIMPLE_ENROLL
     return _csr_request(uri, operation, csr, c509.certificate, c509.request)
 

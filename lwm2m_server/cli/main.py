@@ -48,6 +48,7 @@ app.command("sizes")(sizes.sizes)
 def _add_subcommands() -> None:
     for name in (
         "ca",
+        "certificate",
         "factory",
         "devices",
         "groups",
