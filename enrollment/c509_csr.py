@@ -90,6 +90,22 @@ def check_c509_csr(data: bytes, *, endpoint: str, possession: Possession) -> Che
     return CheckedCsr(endpoint, key, thumbprint(key), pkcs10)
 
 
+def check_factory_c509_csr(data: bytes) -> CheckedCsr:
+    """Return what a request made at the factory, outside any session, asks for; raise `CsrError` otherwise."""
+    csr = parse_c509(data)
+    if attributes_of(csr.view):
+        raise CsrError(CsrReason.ATTRIBUTE, "a factory request holds no attributes")
+    name = name_of(csr.view)
+    try:
+        key = csr.public_key
+        csr.verify_possession()
+    except C509Error as error:
+        reason = CsrReason.KEY_KIND if error.reason is C509Reason.KEY else CsrReason.SIGNATURE
+        raise CsrError(reason, str(error)) from error
+    pkcs10 = None if csr.native else csr.view.public_bytes(Encoding.DER)
+    return CheckedCsr(name, key, thumbprint(key), pkcs10)
+
+
 def parse_c509(data: bytes) -> C509Csr:
     """Return the request in `data`, its possession not verified; raise `CsrError`."""
     if len(data) > MAX_CSR_SIZE:

@@ -28,6 +28,8 @@ MAX_BATCH: Final = 1000
 """Requests in the largest batch, certificates in the largest bag."""
 MAX_ANSWER: Final = 8 * 1024 * 1024
 """Octets of the largest answer taken, a batch of certificates."""
+_REASONS: Final = 3
+"""Reasons of a refused batch that are told."""
 BAG_CONTENT_TYPE: Final = "application/cbor"
 _TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
 
@@ -129,7 +131,7 @@ class CaClient:
         return _check(await bounded_request(self._http, "GET", "/ca/v1/crl", limit=MAX_CRL_SIZE)).content
 
     async def certify_batch(self, csrs: Sequence[bytes]) -> list[x509.Certificate]:
-        """Have PKCS#10 requests of the factory certified, all or none; return the certificates in their order."""
+        """Have PKCS#10 or C509 requests of a factory certified, all or none; return the certificates in order."""
         response = await self._call("POST", "/ca/v1/batches", encode(list(csrs)))
         try:
             certificates = decode_x5bag(response.content, len(csrs))
@@ -150,6 +152,8 @@ def _check(response: httpx.Response) -> httpx.Response:
     try:
         problem = response.json()
         text = f"{problem['title']}: {problem.get('detail', '')}"
+        for one in problem.get("refused", ())[:_REASONS]:
+            text += f"; request {one['index'] + 1} of the batch: {one['reason']}"
     except (ValueError, KeyError, TypeError, AttributeError):
         text = response.reason_phrase
     raise CaApiError(response.status_code, text[:500])

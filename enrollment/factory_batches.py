@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from cryptography import x509
 
+from cose.keys import thumbprint
+from device_pki.fingerprints import der
+from device_pki.keys import public_key
+from enrollment.c509_csr import check_factory_c509_csr
 from enrollment.ca.backend import CaBackend
 from enrollment.csr import CheckedCsr, CsrError, check_factory_csr
 from enrollment.register import EnrollmentRegister
+
+_SEQUENCE: Final = b"\x30"
+"""The first octet of every PKCS#10 request, and of no C509 request."""
+_AT_ONCE: Final = 32
+"""Certificates an authority is asked for side by side."""
+_CHECKED_TOGETHER: Final = 250
+"""Requests one thread checks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,40 +49,66 @@ async def certify_batch(
 ) -> list[bytes]:
     """Return a factory certificate (DER) per request, in their order; raise `BatchRefused`.
 
-    A key that has a certificate gets the same one again, so that a batch may be repeated.
+    A key that has a certificate gets the same one again, so that a batch may be repeated. Requests are PKCS#10 or C509.
     """
-    checked = await _check(register, csrs)
-    known = [await register.factory_certificate(csr.key_thumbprint) for csr in checked]
-    issued: dict[int, x509.Certificate] = {
-        index: await ca.issue_factory(csr, now) for index, csr in enumerate(checked) if known[index] is None
-    }
+    checked = await check_batch(csrs)
+    await _check_names(register, checked)
+    certificates = dict(await register.factory_certificates([csr.key_thumbprint for csr in checked]))
+    issued = await _issue(ca, [csr for csr in checked if csr.key_thumbprint not in certificates], now)
     if issued:
-        await register.record_factory_batch(list(issued.values()), now)
-    return [await _stored(register, csr) for csr in checked]
+        await register.record_factory_batch(issued, now)
+    certificates |= {thumbprint(public_key(certificate)): der(certificate) for certificate in issued}
+    return [certificates[csr.key_thumbprint] for csr in checked]
 
 
-async def _stored(register: EnrollmentRegister, csr: CheckedCsr) -> bytes:
-    certificate = await register.factory_certificate(csr.key_thumbprint)
-    if certificate is None:
-        raise LookupError("a certificate just recorded is gone from the register")
-    return certificate
+async def check_batch(csrs: Sequence[bytes]) -> list[CheckedCsr]:
+    """Return what the requests ask for; raise `BatchRefused` unless each is good and none comes twice."""
+    parts = (csrs[start : start + _CHECKED_TOGETHER] for start in range(0, len(csrs), _CHECKED_TOGETHER))
+    results = [
+        one for part in await asyncio.gather(*(asyncio.to_thread(_check_all, part) for part in parts)) for one in part
+    ]
+    checked = {index: one for index, one in enumerate(results) if isinstance(one, CheckedCsr)}
+    refused = {index: str(one) for index, one in enumerate(results) if isinstance(one, CsrError)}
+    refused |= dict.fromkeys(_repeated(checked), "the endpoint name or the key comes twice in the batch")
+    _refuse(refused)
+    return list(checked.values())
 
 
-async def _check(register: EnrollmentRegister, csrs: Sequence[bytes]) -> list[CheckedCsr]:
-    checked: dict[int, CheckedCsr] = {}
-    refused: dict[int, str] = {}
-    for index, data in enumerate(csrs):
-        try:
-            checked[index] = check_factory_csr(data)
-        except CsrError as error:
-            refused[index] = str(error)
+def _check_all(csrs: Sequence[bytes]) -> list[CheckedCsr | CsrError]:
+    return [_check(csr) for csr in csrs]
+
+
+def _check(csr: bytes) -> CheckedCsr | CsrError:
+    try:
+        return check_factory_csr(csr) if csr[:1] == _SEQUENCE else check_factory_c509_csr(csr)
+    except CsrError as error:
+        return error
+
+
+def _repeated(checked: dict[int, CheckedCsr]) -> Iterator[int]:
     names = Counter(csr.endpoint for csr in checked.values())
     keys = Counter(csr.key_thumbprint for csr in checked.values())
-    for index, csr in checked.items():
-        if names[csr.endpoint] > 1 or keys[csr.key_thumbprint] > 1:
-            refused[index] = "the endpoint name or the key comes twice in the batch"
-        elif await register.endpoint_key(csr.endpoint) not in {None, csr.key_thumbprint}:
-            refused[index] = f"endpoint name: {csr.endpoint} is certified for another key"
-    if refused:
-        raise BatchRefused([RefusedCsr(index, refused[index]) for index in sorted(refused)])
-    return list(checked.values())
+    return (index for index, csr in checked.items() if names[csr.endpoint] > 1 or keys[csr.key_thumbprint] > 1)
+
+
+async def _check_names(register: EnrollmentRegister, checked: Sequence[CheckedCsr]) -> None:
+    holders = await register.endpoint_keys([csr.endpoint for csr in checked])
+    _refuse(
+        {
+            index: f"endpoint name: {csr.endpoint} is certified for another key"
+            for index, csr in enumerate(checked)
+            if holders.get(csr.endpoint, csr.key_thumbprint) != csr.key_thumbprint
+        }
+    )
+
+
+def _refuse(reasons: dict[int, str]) -> None:
+    if reasons:
+        raise BatchRefused([RefusedCsr(index, reasons[index]) for index in sorted(reasons)])
+
+
+async def _issue(ca: CaBackend, csrs: Sequence[CheckedCsr], now: datetime) -> list[x509.Certificate]:
+    issued: list[x509.Certificate] = []
+    for start in range(0, len(csrs), _AT_ONCE):
+        issued += await asyncio.gather(*(ca.issue_factory(csr, now) for csr in csrs[start : start + _AT_ONCE]))
+    return issued

@@ -9,7 +9,7 @@ durable write, finished before it returns.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
@@ -223,14 +223,14 @@ class EnrollmentRegister(Protocol):
     async def publish(self, published: PublishedList) -> bool:
         """Store a new list. False, and nothing stored, when a list of that number or a higher one is there already."""
 
-    async def factory_certificate(self, key_thumbprint: bytes) -> bytes | None:
-        """Return the factory certificate (DER) issued for a key."""
+    async def factory_certificates(self, key_thumbprints: Collection[bytes]) -> Mapping[bytes, bytes]:
+        """Return the factory certificates (DER) issued for these keys, by key."""
 
     async def record_factory_batch(self, certificates: Sequence[x509.Certificate], now: datetime) -> None:
         """Store factory certificates, all or none. Raises `EndpointTaken`."""
 
-    async def endpoint_key(self, endpoint: str) -> bytes | None:
-        """Return the thumbprint of the factory key certified for an endpoint name."""
+    async def endpoint_keys(self, endpoints: Collection[str]) -> Mapping[str, bytes]:
+        """Return the thumbprints of the factory keys certified for these endpoint names, by name."""
 
 
 class EndpointTaken(Exception):

@@ -172,7 +172,7 @@ async def put_device(uuid: UUID, device: HexFingerprint, request: Request, servi
 
 @_router.post("/batches")
 async def post_batch(request: Request, service: Service, provider: Caller) -> Response:
-    """Certify a CBOR array of PKCS#10 requests, all or none; 200 with the x5bag in the same order."""
+    """Certify a CBOR array of PKCS#10 or C509 requests, all or none; 200 with the x5bag in the same order."""
     csrs = _batch(await _cbor_body(request))
     try:
         issued = await certify_batch(service.register, service.ca, csrs, service.clock())
@@ -226,7 +226,7 @@ def _batch(body: bytes) -> list[bytes]:
     except CborError as error:
         raise invalid(f"no CBOR array of requests: {error}", code="batch") from error
     if not isinstance(value, list) or not all(isinstance(item, bytes) for item in value):
-        raise invalid("the body must be a CBOR array of byte strings, a PKCS#10 request each", code="batch")
+        raise invalid("the body must be a CBOR array of byte strings, a PKCS#10 or C509 request each", code="batch")
     if not 1 <= len(value) <= MAX_BATCH:
         raise invalid(f"{len(value)} requests; a batch holds 1 to {MAX_BATCH}", code="batch")
     return value

@@ -44,7 +44,7 @@ def show_device(endpoint: Endpoint, config: Config, output: Format = Output.TABL
 @app.command()
 def add(
     config: Config,
-    bag: Annotated[Path, typer.Option(help="x5bag of factory certificates.")],
+    bag: Annotated[Path, typer.Option(help="x5bag or c5b of factory certificates.")],
     group: Annotated[str, typer.Option(help="Group to put the devices into; made when it does not exist.")],
     output: Format = Output.TABLE,
 ) -> None:

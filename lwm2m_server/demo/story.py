@@ -90,7 +90,7 @@ class Story:
         await run([*make, "--csrs", str(csrs)])
         ca = ["--ca-api", layout.https_uri(PERMANENT)]
         ca += ["--ca-certificate", str(self.world.https_certificate(PERMANENT))]
-        station = [SERVER, "factory", "certify", "--csrs", str(csrs), "-o", str(bag), *ca]
+        station = [SERVER, "factory", "certify", "--csrs", str(csrs), "--out", str(bag), *ca]
         await insist([*station, "--data", str(layout.organisation("sp1"))])
         added = await self.sp1.order("devices", "add", "--bag", str(bag), "--group", GROUP)
         self.notes.ca_uri = added["ca_uri"]

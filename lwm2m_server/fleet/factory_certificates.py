@@ -68,15 +68,15 @@ def _re_encoded(der: bytes) -> bytes:
         ) from error
 
 
-def read_bag(bag: bytes) -> list[x509.Certificate]:
+def read_bag(bag: bytes, max_items: int = MAX_BAG_ITEMS) -> list[x509.Certificate]:
     """The certificates of an x5bag or c5b. Raises `Rejected`."""
     try:
-        return decode_x5bag(bag, MAX_BAG_ITEMS)
+        return decode_x5bag(bag, max_items)
     except BagError as error:
         if error.reason is not BagReason.CERTIFICATE:
             raise Rejected(str(error), "malformed") from error
     try:
-        return [certificate.to_x509() for certificate in decode_c5b(bag, MAX_BAG_ITEMS)]
+        return [certificate.to_x509() for certificate in decode_c5b(bag, max_items)]
     except (BagError, C509Error) as error:
         raise Rejected(f"neither an x5bag nor a c5b: {error}", "malformed") from error
 

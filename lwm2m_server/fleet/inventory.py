@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from cose.keys import PrivateKey
 from cose.recipients import SealedFor
-from device_pki.bag import BagError, decode_x5bag
 from device_pki.fingerprints import fingerprint
 from device_pki.names import endpoint_name
 from device_pki.path import PathError, verify_path
@@ -20,6 +19,7 @@ from enrollment.ca_client import CaClient
 from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.ca_registration import register_certificates
 from lwm2m_server.fleet.errors import Contradiction, Rejected, Unknown
+from lwm2m_server.fleet.factory_certificates import read_bag
 from lwm2m_server.settings import SpSettings
 from lwm2m_server.store import fleet as store
 from lwm2m_server.store.database import Database
@@ -96,12 +96,8 @@ class Inventory:
         return AddedDevices(ca_uri, tuple(certificates))
 
     def _factory_certificates(self, bag: bytes) -> dict[str, x509.Certificate]:
-        try:
-            certificates = decode_x5bag(bag, MAX_ADDED)
-        except BagError as error:
-            raise Rejected(str(error), "bag") from error
         found: dict[str, x509.Certificate] = {}
-        for certificate in certificates:
+        for certificate in read_bag(bag, MAX_ADDED):
             try:
                 verify_path(
                     certificate, (), anchors=self._permanent, role=Role.FACTORY_DEVICE, now=self._clock.datetime()

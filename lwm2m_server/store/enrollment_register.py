@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -221,20 +221,19 @@ class SqlEnrollmentRegister:
             )
         return True
 
-    async def factory_certificate(self, key: bytes) -> bytes | None:
-        """Return the factory certificate issued for a key."""
-        statement = select(factory_certificates.c.der).where(factory_certificates.c.thumbprint == key)
+    async def factory_certificates(self, keys: Collection[bytes]) -> dict[bytes, bytes]:
+        """Return the factory certificates issued for keys."""
+        table = factory_certificates.c
         async with self._database.reading() as connection:
-            return (await connection.execute(statement)).scalar_one_or_none()
+            return await rules.lookup(connection, table.thumbprint, table.der, keys)
 
-    async def endpoint_key(self, endpoint: str) -> bytes | None:
-        """Return the key certified for an endpoint name."""
-        statement = select(factory_certificates.c.thumbprint).where(factory_certificates.c.endpoint == endpoint)
+    async def endpoint_keys(self, endpoints: Collection[str]) -> dict[str, bytes]:
+        """Return the keys certified for endpoint names."""
+        table = factory_certificates.c
         async with self._database.reading() as connection:
-            return (await connection.execute(statement)).scalar_one_or_none()
+            return await rules.lookup(connection, table.endpoint, table.thumbprint, endpoints)
 
     async def record_factory_batch(self, batch: Sequence[x509.Certificate], now: datetime) -> None:
         """Store factory certificates, all or none; a name that another key has raises `EndpointTaken`."""
         async with self._database.transaction() as connection:
-            for certificate in batch:
-                await rules.record_factory(connection, certificate, now)
+            await rules.record_factory(connection, batch, now)

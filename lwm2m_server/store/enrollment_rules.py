@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 from cryptography import x509
-from sqlalchemy import and_, exists, func, insert, or_, select, update
+from sqlalchemy import Column, and_, exists, func, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -34,6 +34,11 @@ from enrollment.register import (
 )
 from lwm2m_server.store.ca_tables import certificates, entries, factory_certificates, keys, labels, revocations
 
+K = TypeVar("K")
+V = TypeVar("V")
+
+_MAX_PARAMETERS: Final = 10_000
+"""Values in one statement."""
 _POLICY: Final = tuple(labels.c[field.name] for field in fields(LabelPolicy))
 """The columns of a label's policy."""
 _ENTRIES: Final = select(entries, *_POLICY).join_from(entries, labels, entries.c.label == labels.c.label)
@@ -188,14 +193,34 @@ async def put_on_list(connection: AsyncConnection, serials: Sequence[tuple[str, 
         await connection.execute(upsert(revocations).on_conflict_do_nothing(index_elements=["serial_number"]), rows)
 
 
-async def record_factory(connection: AsyncConnection, certificate: x509.Certificate, now: datetime) -> None:
-    """Store one factory certificate; raise `EndpointTaken`."""
-    name, key = endpoint_name(certificate), thumbprint(public_key(certificate))
-    row = {"thumbprint": key, "endpoint": name, "der": der(certificate), "issued_at": to_seconds(now)}
-    row["serial_number"] = serial_text(certificate.serial_number)
-    stored = await connection.execute(upsert(factory_certificates).values(row).on_conflict_do_nothing())
-    if stored.rowcount == 0:
-        raise EndpointTaken(name)
+async def record_factory(connection: AsyncConnection, batch: Sequence[x509.Certificate], now: datetime) -> None:
+    """Store factory certificates; raise `EndpointTaken`."""
+    rows = [
+        {
+            "thumbprint": thumbprint(public_key(certificate)),
+            "endpoint": endpoint_name(certificate),
+            "der": der(certificate),
+            "issued_at": to_seconds(now),
+            "serial_number": serial_text(certificate.serial_number),
+        }
+        for certificate in batch
+    ]
+    await connection.execute(upsert(factory_certificates).on_conflict_do_nothing(), rows)
+    table = factory_certificates.c
+    stored = await lookup(connection, table.endpoint, table.der, [str(row["endpoint"]) for row in rows])
+    for row in rows:
+        if stored.get(str(row["endpoint"])) != row["der"]:
+            raise EndpointTaken(str(row["endpoint"]))
+
+
+async def lookup(connection: AsyncConnection, key: Column[K], value: Column[V], wanted: Collection[K]) -> dict[K, V]:
+    """Return the values in the rows with these keys, by key."""
+    found: dict[K, V] = {}
+    ordered = list(wanted)
+    for start in range(0, len(ordered), _MAX_PARAMETERS):
+        part = ordered[start : start + _MAX_PARAMETERS]
+        found |= {row[0]: row[1] for row in await connection.execute(select(key, value).where(key.in_(part)))}
+    return found
 
 
 def entry_of(row: Row[tuple[object, ...]]) -> DeviceEntry:

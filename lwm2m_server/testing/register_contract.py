@@ -272,9 +272,9 @@ class EnrollmentRegisterContract:
     async def test_a_batch_is_recorded_whole_or_not_at_all(self, register: EnrollmentRegister) -> None:
         """One name, one key."""
         await register.record_factory_batch([DEVICE], NOW)
-        assert await register.factory_certificate(key_of(DEVICE)) == der(DEVICE)
-        assert await register.endpoint_key("dev-1") == key_of(DEVICE)
+        assert await register.factory_certificates([key_of(DEVICE), key_of(OTHER)]) == {key_of(DEVICE): der(DEVICE)}
+        assert await register.endpoint_keys(["dev-1", "dev-2"]) == {"dev-1": key_of(DEVICE)}
         with pytest.raises(EndpointTaken):
             await register.record_factory_batch([OTHER, CA.factory("dev-1")], NOW)
-        assert await register.factory_certificate(key_of(OTHER)) is None
-        assert await register.endpoint_key("dev-2") is None
+        assert await register.factory_certificates([key_of(OTHER)]) == {}
+        assert await register.endpoint_keys(["dev-2"]) == {}

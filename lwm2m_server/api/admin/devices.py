@@ -40,7 +40,7 @@ async def add_group(provider: Provider, group: str) -> View:
 
 @router.post("/groups/{group}/devices")
 async def add_devices(provider: Provider, group: str, request: Request) -> View:
-    """Take the factory certificates of an x5bag into the fleet."""
+    """Take the factory certificates of an x5bag or c5b into the fleet."""
     await add_group(provider, group)
     added = await provider.inventory.add_devices(await bounded_body(request, MAX_UPLOAD), group)
     return {"ca_uri": added.ca_uri, "group": group, "devices": list(added.endpoints)}
