@@ -30,22 +30,26 @@ def header_map(value: Any, reason: CoseReason) -> HeaderMap:
     return value
 
 
-def protected_map(data: bytes, max_size: int) -> HeaderMap:
+def protected_map(data: bytes, max_size: int, *, any_order: bool = True) -> HeaderMap:
     """The protected header in its byte string. An empty map may be encoded as one or as the empty string (section 3).
 
-    Raises `CborError`, `CoseError`.
+    COSE leaves open in which order parameters come; a profile may not. Raises `CborError`, `CoseError`.
     """
     if not data:
         return {}
     if len(data) <= min(_SHORT, max_size):
-        return _short_map(data)
-    return header_map(cbor.decode(data, max_size=max_size), CoseReason.PROTECTED_HEADER)
+        return _short_map(data, any_order)
+    return _read(data, max_size, any_order)
 
 
 @lru_cache(_REMEMBERED)
-def _short_map(data: bytes) -> HeaderMap:
+def _short_map(data: bytes, any_order: bool) -> HeaderMap:
     """A protected header of few bytes: message after message has the same."""
-    return MappingProxyType(header_map(cbor.decode(data), CoseReason.PROTECTED_HEADER))
+    return MappingProxyType(_read(data, len(data), any_order))
+
+
+def _read(data: bytes, max_size: int, any_order: bool) -> HeaderMap:
+    return header_map(cbor.decode(data, max_size=max_size, any_order=any_order), CoseReason.PROTECTED_HEADER)
 
 
 def check_headers(protected: Mapping[int | str, Any], unprotected: Mapping[int | str, Any]) -> None:

@@ -40,7 +40,7 @@ class Mac:
     @classmethod
     def parse(cls, data: bytes, *, max_size: int) -> Mac:
         """Parse a tagged message of at most `max_size` bytes. Raises `CborError`, `CoseError`."""
-        item = cbor.decode(data, max_size=max_size)
+        item = cbor.decode(data, max_size=max_size, any_order=True)
         tag, members, recipients = _members(item)
         protected_bytes, unprotected, payload, value = members
         protected = protected_map(protected_bytes, max_size)

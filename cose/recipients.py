@@ -108,13 +108,22 @@ def _recipient(item: Any) -> Recipient:
 
 
 def unwrap(recipients: Sequence[Recipient], key: RecipientKey) -> bytes:
-    """The content key. Raises `CoseError`: RECIPIENT when no recipient can be opened with `key`, ALGORITHM."""
+    """The content key.
+
+    What is wrong with one recipient, whoever's it is, does not keep the others from being opened. Raises `CoseError`:
+    RECIPIENT when none can be opened with `key`, or what was wrong with the last one.
+    """
     own = [one for one in recipients if key.kid is None or one.kid is None or one.kid == key.kid]
+    refusal = CoseError(CoseReason.RECIPIENT)
     for recipient in own:
-        found = _unwrap(recipient, key)
+        try:
+            found = _unwrap(recipient, key)
+        except CoseError as error:
+            refusal = error
+            continue
         if found is not None:
             return found
-    raise CoseError(CoseReason.RECIPIENT)
+    raise refusal
 
 
 def _unwrap(recipient: Recipient, key: RecipientKey) -> bytes | None:

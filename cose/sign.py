@@ -37,7 +37,7 @@ class Sign:
     @classmethod
     def parse(cls, data: bytes, *, max_size: int) -> Sign:
         """Parse a tagged COSE_Sign of at most `max_size` bytes. Raises `CborError`, `CoseError`."""
-        item = cbor.decode(data, max_size=max_size)
+        item = cbor.decode(data, max_size=max_size, any_order=True)
         if not isinstance(item, cbor.Tagged) or item.tag != Tag.COSE_SIGN:
             raise CoseError(CoseReason.STRUCTURE, "tag 98 expected")
         match item.value:

@@ -42,14 +42,16 @@ class Sign1:
     signature: bytes
 
     @classmethod
-    def parse(cls, data: bytes, *, max_size: int) -> Sign1:
-        """Parse a tagged COSE_Sign1 of at most `max_size` bytes.
+    def parse(cls, data: bytes, *, max_size: int, any_order: bool = False) -> Sign1:
+        """Parse a tagged COSE_Sign1 of at most `max_size` bytes; `any_order` is for header parameters, as others send.
 
         Raises `CborError` when it is not deterministic CBOR, `CoseError` when it is not a COSE_Sign1 with a known
         algorithm in its protected header, or demands (crit) what nobody here understands.
         """
-        protected_bytes, unprotected, payload, signature = _members(cbor.decode(data, max_size=max_size))
-        protected = protected_map(protected_bytes, max_size)
+        protected_bytes, unprotected, payload, signature = _members(
+            cbor.decode(data, max_size=max_size, any_order=any_order)
+        )
+        protected = protected_map(protected_bytes, max_size, any_order=any_order)
         check_headers(protected, unprotected)
         algorithm_of(protected, SIGNATURE_ALGORITHMS)
         return cls(bytes(data), protected_bytes, protected, unprotected, payload, signature)

@@ -85,7 +85,7 @@ def _verify(block: bytes, payload: bytes, authority: Authority) -> None:
     elif tag == Tag.COSE_SIGN:
         Sign.parse(block, max_size=MAX_BLOCK_SIZE).verify(authority, detached_payload=payload)
     else:
-        Sign1.parse(block, max_size=MAX_BLOCK_SIZE).verify(authority, detached_payload=payload)
+        Sign1.parse(block, max_size=MAX_BLOCK_SIZE, any_order=True).verify(authority, detached_payload=payload)
 
 
 def _tag(block: bytes) -> int | None:

@@ -51,13 +51,14 @@ def decrypt(info: bytes, payload: bytes, keys: Sequence[RecipientKey]) -> tuple[
         raise SuitError(SuitReason.ENCRYPTION_INFO, str(error)) from error
     except CoseError as error:
         raise _suit_error(error) from error
+    refusal = SuitError(SuitReason.NOT_A_RECIPIENT, f"{len(parsed.recipients)} recipients, {len(keys)} keys here")
     for key in keys:
         try:
             return parsed.decrypt(payload, replace(key, context=KDF_CONTEXT)), parsed.authenticates
         except CoseError as error:
             if error.reason is not CoseReason.RECIPIENT:
-                raise _suit_error(error) from error
-    raise SuitError(SuitReason.NOT_A_RECIPIENT, f"{len(parsed.recipients)} recipients, {len(keys)} keys here")
+                refusal = _suit_error(error)
+    raise refusal
 
 
 def _suit_error(error: CoseError) -> SuitError:

@@ -42,6 +42,7 @@ class SuitReason(Enum):
     CONTENT_MISMATCH = "a component does not hold the content the manifest names"
     ABORTED = "the manifest ends here by its own order"
     NO_ALTERNATIVE = "none of the alternatives applies to this device"
+    ORDER = "commands that may run in any order depend on their order; leave strict order on for them"
     SOFT_FAILURE_MISPLACED = "soft failure set outside of try-each and run-sequence"
     PAYLOAD_MISSING = "a payload the manifest wants in the envelope is not there; put it in"
     FETCH_NEEDED = "a payload must be got by its URI first"

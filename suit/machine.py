@@ -30,6 +30,7 @@ from suit.envelope import VerifiedEnvelope
 from suit.errors import ConditionFailed, SuitError, SuitReason
 from suit.manifest import Manifest
 from suit.numbers import CommandCode, ManifestKey, ParameterKey, ReportPolicy
+from suit.ordering import AnyOrder, check_isolated
 from suit.parameters import ParameterValue
 from suit.records import Record, Step, SystemProperties
 from suit.run import Run
@@ -40,13 +41,14 @@ from suit.target import Measured, Target
 class _Frame:
     """What belongs to one running sequence.
 
-    `soft_failure` is None where the draft forbids to set it. `begin` says where the sequence begins in its section, in
-    bytes; it is only asked when a record is made.
+    `soft_failure` is None where the draft forbids to set it. `any_order` is there while Strict Order is false. `begin`
+    says where the sequence begins in its section, in bytes; it is only asked when a record is made.
     """
 
     section: ManifestKey
     indices: tuple[int, ...] | None
     soft_failure: bool | None = None
+    any_order: AnyOrder | None = None
     begin: Callable[[], int] = field(default=lambda: 0)
 
 
@@ -115,6 +117,8 @@ class Machine:
         assert isinstance(policy, ReportPolicy)
         target = Target(self, index, frame.section)
         try:
+            if frame.any_order is not None:
+                frame.any_order.note(command.code, target)
             measured = _COMMANDS[command.code](target)
         except SuitError as error:
             self.run_.log.trace(self._step(target, command.code, str(error)))
@@ -179,6 +183,8 @@ class Machine:
             if frame.soft_failure is None:
                 raise SuitError(SuitReason.SOFT_FAILURE_MISPLACED)
             frame.soft_failure = bool(soft_failure)
+        if ParameterKey.STRICT_ORDER in values:
+            frame.any_order = None if values[ParameterKey.STRICT_ORDER] else AnyOrder()
         return values
 
     def override_multiple(self, sequence: CommandSequence, number: int, frame: _Frame) -> None:
@@ -232,6 +238,8 @@ class Machine:
         """Run the argument once for each current component."""
         argument = sequence[number].argument
         assert isinstance(argument, Nested)
+        if frame.any_order is not None:
+            check_isolated(argument.sequence, single=len(self._current(frame)) == 1)
         for index in self._current(frame):
             inner = _Frame(frame.section, (index,), soft_failure=False, begin=_Begin(frame, sequence, number, None))
             try:

@@ -140,8 +140,11 @@ class Manifest:
 
     @property
     def texts(self) -> TextMap | None:
-        """The texts for people, unless they are severed. Raises SuitError when they are malformed."""
-        return decode_text(self.text) if isinstance(self.text, bytes) else None
+        """The texts for people, unless they are severed.
+
+        Raises SuitError when they are malformed, or about a component the manifest does not have.
+        """
+        return decode_text(self.text, self.components) if isinstance(self.text, bytes) else None
 
     def encode(self) -> bytes:
         """The encoded manifest, without the head of the byte string around it in the envelope."""

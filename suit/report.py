@@ -104,7 +104,7 @@ class Report:
 def verify_report(data: bytes, key: VerificationKey) -> Report:
     """The report `key` has signed. Raises SuitError: SIGNATURE, or what is wrong with the report."""
     try:
-        payload = Sign1.parse(data, max_size=MAX_SIZE).verify(key)
+        payload = Sign1.parse(data, max_size=MAX_SIZE, any_order=True).verify(key)
     except (CoseError, cbor.CborError) as error:
         raise SuitError(SuitReason.SIGNATURE, f"report: {error}") from error
     return Report.decode(payload)

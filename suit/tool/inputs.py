@@ -259,7 +259,7 @@ def read_uuid(value: Any, where: str) -> bytes:
 
 def _texts(reader: _Reader, components: Sequence[tuple[ComponentId, _Reader]]) -> TextMap:
     manifest = {language: _named(texts, _TEXTS) for language, texts in reader.texts().items()}
-    about: dict[str, dict[ComponentId, dict[ComponentTextKey, str]]] = {}
+    about: dict[str, dict[ComponentId, dict[ComponentTextKey | int, str]]] = {}
     for component, nested in components:
         for language, texts in nested.texts().items():
             about.setdefault(language, {}).setdefault(component, {}).update(_named(texts, _COMPONENT_TEXTS))

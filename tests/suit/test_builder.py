@@ -16,7 +16,7 @@ from suit.encryption import encrypt
 from suit.errors import FetchNeeded, SuitError, SuitReason
 from suit.numbers import ManifestKey, TextKey
 from suit.stores.memory import MemoryStore
-from suit.text import Text
+from suit.text import Text, encode_text
 from tests.suit.samples import CLASS, DEVICE, KEY, NEW, OLD, VENDOR, signed
 
 OTHER = ec.derive_private_key(0xBEEF, ec.SECP256R1())
@@ -54,6 +54,16 @@ def test_several_components() -> None:
     assert store.components[b"settings",] == b"interval=60"
     assert store.started == [((b"ram",), b"-v")]
     assert result.changed
+
+
+def test_texts_of_an_application_and_of_a_component_that_is_not_there() -> None:
+    own = {"en": Text({TextKey.UPDATE_DESCRIPTION: "faster", -1: "ours"}, {(b"image",): {-7: "also ours"}})}
+    manifest = suit.Manifest(1, ((b"image",),), text=encode_text(own))
+    assert suit.parse_manifest(manifest.encode()).texts == own
+    elsewhere = replace(manifest, components=((b"radio",),))
+    with pytest.raises(SuitError) as caught:
+        _ = elsewhere.texts
+    assert caught.value.reason is SuitReason.MALFORMED
 
 
 def test_a_dependency_of_another_trust_domain() -> None:

@@ -243,6 +243,8 @@ def test_each_rule_has_its_reason(envelope: suit.VerifiedEnvelope, reason: SuitR
         (content(b"x"), WRITE, either((ABORT,), None)),
         (content(b"x"), WRITE, nested(soft(True), ABORT)),
         (content(b"x"), WRITE, override({ParameterKey.STRICT_ORDER: False})),
+        (override({ParameterKey.STRICT_ORDER: False}), nested(select(0), content(b"x"), WRITE, CHECK)),
+        (override({ParameterKey.STRICT_ORDER: False}), select(0), content(b"x"), WRITE, either((CHECK,), None)),
         (either((ABORT,), (content(b"x"), WRITE))),
     ],
 )

@@ -129,7 +129,14 @@ def full() -> None:
     suit.process(verified, device=DEVICE, store=_Full(), last_sequence=3)
 
 
+def nested_in_try(inner: Command) -> Command:
+    return Command(CommandCode.DIRECTIVE_TRY_EACH, Alternatives(((inner,), None)))
+
+
 CONTENT = override({ParameterKey.CONTENT: b"x"})
+ANY_ORDER = override({ParameterKey.STRICT_ORDER: False})
+FROM_ITSELF = override({ParameterKey.SOURCE_COMPONENT: 0})
+COPY = command(CommandCode.DIRECTIVE_COPY)
 ABORT = command(CommandCode.CONDITION_ABORT)
 PROCESS = command(CommandCode.DIRECTIVE_PROCESS_DEPENDENCY)
 WRITE = command(CommandCode.DIRECTIVE_WRITE)
@@ -220,6 +227,12 @@ BROKEN: dict[SuitReason, list[Callable[[], None]]] = {
     SuitReason.CONTENT_MISMATCH: [of(CONTENT, command(CommandCode.CONDITION_CHECK_CONTENT))],
     SuitReason.ABORTED: [of(ABORT, CONTENT, WRITE), of(CONTENT, WRITE, ABORT), of(CONTENT, WRITE, nested(3))],
     SuitReason.NO_ALTERNATIVE: [of(Command(CommandCode.DIRECTIVE_TRY_EACH, Alternatives(((ABORT,), (ABORT,)))))],
+    SuitReason.ORDER: [
+        of(ANY_ORDER, FROM_ITSELF, COPY),
+        of(ANY_ORDER, Command(CommandCode.DIRECTIVE_RUN_SEQUENCE, Nested((ABORT,)))),
+        of(ANY_ORDER, Command(CommandCode.DIRECTIVE_RUN_SEQUENCE, Nested((select(0), select(0))))),
+        of(ANY_ORDER, Command(CommandCode.DIRECTIVE_RUN_SEQUENCE, Nested((select(0), nested_in_try(select(0)))))),
+    ],
     SuitReason.SOFT_FAILURE_MISPLACED: [of(override({ParameterKey.SOFT_FAILURE: True}))],
     SuitReason.FETCH_NEEDED: [of(GOOD, *download("coaps://elsewhere/image"))],
     SuitReason.WAIT_NEEDED: [with_parameter(ParameterKey.WAIT_INFO, {WaitEvent.POWER: 1}, CommandCode.DIRECTIVE_WAIT)],
