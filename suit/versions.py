@@ -69,4 +69,6 @@ def parse_version(item: Any) -> Version:
     parts = decoding.array(item, "version")
     if not 1 <= len(parts) <= MAX_PARTS or any(isinstance(part, bool) or not isinstance(part, int) for part in parts):
         raise SuitError(SuitReason.MALFORMED, f"a version is 1 to {MAX_PARTS} integers")
+    if parts[0] < 0:
+        raise SuitError(SuitReason.MALFORMED, "a version begins with a release, not with a pre-release indicator")
     return tuple(parts)

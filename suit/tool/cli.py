@@ -31,7 +31,8 @@ Key = Annotated[
     typer.Option(
         "-k",
         "--key",
-        help="Private key (PEM, 0600), one in a token (a `pkcs11:` URI), or a shared key in hex (`*.mac`, 0600).",
+        help="Private key (PEM, 0600), one in a token (a `pkcs11:` URI), or a shared key in hex (`*.mac`; `*.kek`, "
+        "which wraps a fresh one; 0600).",
     ),
 ]
 
@@ -42,6 +43,7 @@ class KeyType(StrEnum):
     P256 = "secp256r1"
     ED25519 = "ed25519"
     HMAC = "hmac"
+    KEK = "kek"
 
 
 class PublicFormat(StrEnum):
@@ -102,7 +104,13 @@ def sign(envelope: Input, key: Key, output: Out) -> None:
 def verify(
     envelope: Input,
     key: Annotated[
-        Path, typer.Option("-k", "--key", help="Public key (PEM), shared key (`*.mac`) or HSS/LMS key (`*.hss`).")
+        Path,
+        typer.Option(
+            "-k",
+            "--key",
+            help="Public key (PEM), shared key (`*.mac`), HSS/LMS key (`*.hss`), or what opens a wrapped MAC key: "
+            "`*.kek` or private key (PEM, 0600).",
+        ),
     ],
 ) -> None:
     """Check that the key's owner vouches for the envelope, and that everything in it belongs to it."""
@@ -164,7 +172,10 @@ def sever(
 def encrypt(
     payload: Annotated[Path, typer.Option("-i", "--input", help="The payload to encrypt.")],
     recipient: Annotated[
-        list[Path], typer.Option("-r", "--recipient", help="Public key (PEM) of a device or group; may be repeated.")
+        list[Path],
+        typer.Option(
+            "-r", "--recipient", help="Public key (PEM) or shared key (`*.kek`) of a device or group; may be repeated."
+        ),
     ],
     output: Out,
     info: Annotated[Path, typer.Option(help="File for the encryption info, which the manifest names.")],
@@ -202,8 +213,9 @@ def keygen(
 
     if output.exists():
         _fail(f"{output} exists; name another file, or remove it if nothing is signed with it any more", USAGE)
-    if kind is KeyType.HMAC:
-        write_durably(output, f"{secrets.token_hex(32)}\n".encode(), 0o600)
+    if kind in (KeyType.HMAC, KeyType.KEK):
+        size = 32 if kind is KeyType.HMAC else 16
+        write_durably(output, f"{secrets.token_hex(size)}\n".encode(), 0o600)
     else:
         save_private_key(output, generate_private_key(KeyKind.P256 if kind is KeyType.P256 else KeyKind.ED25519))
     typer.echo(f"key in {output}")

@@ -4,7 +4,8 @@
  "components": {"image": "old.bin", "configuration": null}, "slots": {"image": 0}, "now": 1800000000, "battery": 900}
 
 A component's name is its identifier, parts joined by `/`, hex or text; its value a file beside the description, or null
-for one that is empty.
+for one that is empty. `keys` are files with what opens encrypted payloads, `domains` maps the prefix of a dependency to
+the files with the keys it may be signed by; see `suit.tool.keys`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from suit.records import Log, Step
 from suit.report import Report, report_of
 from suit.stores.memory import MemoryStore
 from suit.tool.inputs import InvalidDescription, identifier, load, read_uuid
+from suit.tool.keys import load_authority, load_opening
 from suit.versions import Version
 from suit.waiting import WaitInfo
 
@@ -78,7 +80,7 @@ class Simulation:
 
 
 def read_device(path: Path) -> SimulatedDevice:
-    """The device in a JSON or YAML file. Raises `InvalidDescription`, OSError."""
+    """The device in a JSON or YAML file. Raises `InvalidDescription`, `UnusableKey`, OSError."""
     item = load(path.read_bytes(), str(path))
     if not isinstance(item, dict):
         raise InvalidDescription(f"{path}: an object of names and values is expected")
@@ -93,6 +95,11 @@ def read_device(path: Path) -> SimulatedDevice:
         read_uuid(item.get("class-id"), "class-id"),
         None if item.get("device-id") is None else read_uuid(item["device-id"], "device-id"),
         surroundings=around,
+        keys=tuple(load_opening(path.parent / name) for name in item.get("keys") or ()),
+        domains={
+            identifier(prefix): tuple(load_authority(path.parent / name) for name in names)
+            for prefix, names in (item.get("domains") or {}).items()
+        },
         strict=bool(item.get("strict", True)),
     )
     slots = {identifier(name): int(slot) for name, slot in (item.get("slots") or {}).items()}

@@ -160,6 +160,10 @@ BROKEN: dict[SuitReason, list[Callable[[], None]]] = {
         encoded(install_is(15, [None, cbor.encode([14, 15])])),
         encoded(install_is(20, {3: b"\x80"})),
         encoded(install_is(20, {1: bytes(15)})),
+        encoded(install_is(20, {28: cbor.encode([1, [-1, 2]])})),
+        encoded(install_is(20, {28: cbor.encode([6, [1]])})),
+        encoded(install_is(20, {29: cbor.encode({})})),
+        encoded(install_is(20, {30: cbor.encode({5: 4})})),
         encoded(lambda fields: fields.update({7: [-16, bytes(32)]})),  # validate cannot be severed
     ],
     SuitReason.TOO_LARGE: [Case(raw(update(), more=bytes(suit.MAX_SIZE_WITH_IMAGE)))],
