@@ -207,6 +207,35 @@ def run(
             runner.run(fleet.run(devices))
 
 
+@app.command("keys")
+def keys(
+    data: Data,
+    endpoint: Annotated[str, typer.Option("--endpoint", help="The device, or standard client.")],
+    report: Annotated[bool, typer.Option("--report", help="The key of its SUIT reports instead.")] = False,
+) -> None:
+    """Print public keys of a device as PEM; a standard client that was never run makes them now.
+
+    Agreement keys are what firmware is encrypted for. A device with a certificate signs reports with the key of that.
+    """
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    from device_client.emulator.factory import device_files
+    from device_client.emulator.plain.signing import SigningKey
+    from device_client.emulator.storage.agreement_keys import AgreementKeys
+
+    with _complaints():
+        files = device_files(data, endpoint)
+        files.make()
+        if report:
+            found = [SigningKey(files, lambda: None).get().public_key()]
+        else:
+            agreement = AgreementKeys(files)
+            agreement.make_first()
+            found = [*agreement.public_keys()]
+    for key in found:
+        typer.echo(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(), nl=False)
+
+
 @app.command("status")
 def status(
     data: Data,

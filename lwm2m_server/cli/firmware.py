@@ -65,21 +65,36 @@ def build(  # noqa: PLR0917 - one parameter per option
         str | None, typer.Option(help="Encrypt the image for the devices of this group.")
     ] = None,
     encrypt_for_device: Annotated[str | None, typer.Option(help="Encrypt the image for this device.")] = None,
+    cipher: Annotated[
+        str, typer.Option(help="ctr, which devices decrypt in place, or gcm, which authenticates too.")
+    ] = "ctr",
     out: Annotated[Path | None, typer.Option(help="Also write the envelope to this file.")] = None,
     output: Format = Output.TABLE,
 ) -> None:
     """Build a manifest, sign it with the firmware key, and add it; prints its digest."""
+    from cose.numbers import Algorithm
     from lwm2m_server.fleet.inventory import Build, build_envelope
     from lwm2m_server.provider_keys import KeyRole, KeysError, load_credential
     from suit.errors import SuitError
 
+    ciphers = {"ctr": Algorithm.A128CTR, "gcm": Algorithm.A128GCM}
+    if cipher not in ciphers:
+        fail(Exit.USAGE, f"--cipher is {' or '.join(ciphers)}, not {cipher}")
     configuration = None if agreed_configuration is None else read_file(agreed_configuration)
     sealed_for: list[Any] = []
     if encrypt_for_group is not None or encrypt_for_device is not None:
         if configuration is not None:
             fail(Exit.USAGE, "an agreed state is not encrypted: its next provider must be able to read it")
-        sealed_for = firmware_keys.recipients(Server(config), encrypt_for_device, encrypt_for_group)
-    wanted = Build(read_file(image), version, vendor.bytes, device_class.bytes, configuration, tuple(sealed_for))
+        sealed_for = firmware_keys.recipients(config, encrypt_for_device, encrypt_for_group)
+    wanted = Build(
+        read_file(image),
+        version,
+        vendor.bytes,
+        device_class.bytes,
+        configuration,
+        tuple(sealed_for),
+        ciphers[cipher],
+    )
     try:
         key = load_credential(load_sp_settings(config).data, KeyRole.FIRMWARE).private_key
     except KeysError as error:

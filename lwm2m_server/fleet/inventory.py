@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from cose.keys import PrivateKey
+from cose.numbers import Algorithm
 from cose.recipients import SealedFor
 from device_pki.fingerprints import fingerprint
 from device_pki.names import endpoint_name
@@ -56,6 +57,7 @@ class Build:
     class_id: bytes
     configuration: bytes | None = None
     sealed_for: tuple[SealedFor, ...] = ()
+    cipher: Algorithm = Algorithm.A128CTR
 
 
 class Inventory:
@@ -164,7 +166,7 @@ def build_envelope(build: Build, key: PrivateKey) -> bytes:
 
 
 def _encrypted(build: Build, key: PrivateKey) -> bytes:
-    info, ciphertext = encrypt(build.image, build.sealed_for)
+    info, ciphertext = encrypt(build.image, build.sealed_for, build.cipher)
     made = Builder(build.sequence_number)
     made.for_devices(build.vendor_id, build.class_id)
     component = made.component(*IMAGE)

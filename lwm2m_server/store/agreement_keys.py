@@ -44,6 +44,15 @@ async def remove(connection: AsyncConnection, kind: Holder, holder: str, kid: by
     return (await connection.execute(delete(table).where(named))).rowcount > 0
 
 
+async def replace(connection: AsyncConnection, kind: Holder, holder: str, keys: Iterable[AgreementKey]) -> None:
+    """Keep these keys of a holder, and no others; those it had already stay as they were added."""
+    found = list(keys)
+    others = and_(table.c.holder_kind == kind, table.c.holder == holder, table.c.kid.not_in([key.kid for key in found]))
+    await connection.execute(delete(table).where(others))
+    for key in found:
+        await add(connection, key)
+
+
 async def everything(connection: AsyncConnection) -> list[AgreementKey]:
     """All keys, oldest first of each holder."""
     return await _select(connection, table.c.added_at >= 0)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric import ec, x25519
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
@@ -15,14 +16,21 @@ from cryptography.hazmat.primitives.serialization import (
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from lwm2m_server.api.admin.common import Server, View, targets
-from lwm2m_server.fleet.errors import Rejected, Unknown
+from cose.cbor import CborError
+from cose.errors import CoseError
+from cose.shared_keys import MAX_ENCODED, SharedKey
+from lwm2m_server.api.admin.common import Server, View, hex_value, targets
+from lwm2m_server.fleet.device_keys import DeviceKeys, named_key
+from lwm2m_server.fleet.errors import FleetError, Rejected, Unknown
+from lwm2m_server.protocol.errors import DeviceError
+from lwm2m_server.server.sessions import DeviceOffline
 from lwm2m_server.store import agreement_keys as store
 from lwm2m_server.store.agreement_keys import AgreementKey, Holder
 
 router = APIRouter()
 
-_KID_BYTES = 8
+_CONCURRENT: Final = 50
+"""Devices that are asked at the same time."""
 
 
 class HolderName(BaseModel):
@@ -59,8 +67,7 @@ async def list_keys(server: Server) -> list[View]:
 async def add_key(server: Server, key: NewKey) -> View:
     """Add a key beside those its holder has: from now on payloads are encrypted for all of them."""
     kind, name = key.named()
-    public = _public(key.public_key)
-    kid = hashlib.sha256(public).digest()[:_KID_BYTES]
+    kid, public = _public(key.public_key)
     added = AgreementKey(kind, name, kid, public, server.clock.seconds())
     async with server.database.transaction() as connection:
         await store.add(connection, added)
@@ -76,6 +83,64 @@ async def remove_key(server: Server, kid: str, device: str | None = None, group:
     if not removed:
         raise Unknown("this key of that device or group")
     return {"kid": kid, kind.value: name}
+
+
+class FetchOrder(HolderName):
+    """Whose keys are read; `renew`: each device makes another one first, and gives up the one before the last."""
+
+    renew: bool = False
+
+
+class GroupKeyOrder(HolderName):
+    """`key`: a COSE_Key of type Symmetric with a kid, in hex."""
+
+    key: str = Field(max_length=2 * MAX_ENCODED)
+
+
+@router.post("/agreement-keys/fetch")
+async def fetch_keys(server: Server, request: Request, order: FetchOrder) -> list[View]:
+    """Read the agreement keys of a device or of a group's devices, over their own sessions; says of each what came."""
+    keys = DeviceKeys(server)
+
+    async def fetch(endpoint: str) -> View:
+        return {"kids": [key.kid.hex() for key in await keys.fetch(endpoint, renew=order.renew)]}
+
+    return await _each(await _endpoints(request, order), fetch)
+
+
+@router.post("/agreement-keys/group-key")
+async def give_group_key(server: Server, request: Request, order: GroupKeyOrder) -> list[View]:
+    """Write a key that a group's devices share to a device, or to each of a group; it is not kept here."""
+    try:
+        key = SharedKey.decode(hex_value(order.key, "a key"))
+    except (CborError, CoseError) as error:
+        raise Rejected(str(error), "key") from error
+    keys = DeviceKeys(server)
+
+    async def give(endpoint: str) -> View:
+        await keys.give(endpoint, key.encode())
+        return {"kids": [key.kid.hex()]}
+
+    return await _each(await _endpoints(request, order), give)
+
+
+async def _endpoints(request: Request, holder: HolderName) -> list[str]:
+    kind, name = holder.named()
+    return await targets(request, [name] if kind is Holder.DEVICE else None, holder.group)
+
+
+async def _each(endpoints: list[str], work: Callable[[str], Awaitable[View]]) -> list[View]:
+    """What came of it on every device; some at the same time."""
+    slots = asyncio.Semaphore(_CONCURRENT)
+
+    async def one(endpoint: str) -> View:
+        async with slots:
+            try:
+                return {"endpoint": endpoint, **await work(endpoint), "problem": None}
+            except (DeviceOffline, DeviceError, FleetError) as error:
+                return {"endpoint": endpoint, "kids": [], "problem": str(error)}
+
+    return list(await asyncio.gather(*map(one, endpoints)))
 
 
 @router.get("/agreement-keys/recipients")
@@ -97,15 +162,12 @@ async def list_recipients(
     return [_view(key) for key in keys]
 
 
-def _public(pem: str) -> bytes:
+def _public(pem: str) -> tuple[bytes, bytes]:
+    """The kid, and the key. Raises `Rejected`."""
     try:
-        key = load_pem_public_key(pem.encode())
+        return named_key(load_pem_public_key(pem.encode()))
     except ValueError as error:
         raise Rejected("a public key in PEM is expected") from error
-    on_p256 = isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
-    if not on_p256 and not isinstance(key, x25519.X25519PublicKey):
-        raise Rejected("keys of an agreement are P-256 or X25519")
-    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _kid(text: str) -> bytes:
