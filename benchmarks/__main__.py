@@ -7,13 +7,14 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from benchmarks import firmware, handshakes, memory, registration, suit
+from benchmarks import firmware, handshakes, memory, registration, revocation, suit
 from benchmarks.results import Result, print_table
 
 BENCHMARKS: Final[dict[str, Callable[[bool], Coroutine[Any, Any, Result]]]] = {
     "registration": lambda smoke: registration.run(registration.SMOKE if smoke else registration.Plan()),
     "memory": lambda smoke: memory.run(memory.SMOKE if smoke else memory.Plan()),
     "firmware": lambda smoke: firmware.run(firmware.SMOKE if smoke else firmware.Plan()),
+    "revocation": lambda smoke: revocation.run(revocation.SMOKE if smoke else revocation.Plan()),
     "suit": lambda smoke: suit.run(suit.SMOKE if smoke else suit.Plan()),
     "handshakes": lambda smoke: handshakes.run(handshakes.SMOKE if smoke else handshakes.Plan()),
 }

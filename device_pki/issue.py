@@ -171,17 +171,19 @@ def revocation_list(
     issuer: Issuer, revoked: Mapping[int, datetime], number: int, this_update: datetime, next_update: datetime
 ) -> bytes:
     """Return the DER of a complete revocation list: `revoked` maps serial numbers to revocation times."""
+    entries = [
+        x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(revoked[serial]).build()
+        for serial in sorted(revoked)
+    ]
+    # Given at once: added one by one, each would copy all before it.
     builder = (
-        x509.CertificateRevocationListBuilder()
+        x509.CertificateRevocationListBuilder(revoked_certificates=entries)
         .issuer_name(issuer.certificate.subject)
         .last_update(this_update)
         .next_update(next_update)
         .add_extension(x509.CRLNumber(number), critical=False)
         .add_extension(_authority_key(issuer.certificate), critical=False)
     )
-    for serial in sorted(revoked):
-        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(revoked[serial]).build()
-        builder = builder.add_revoked_certificate(entry)
     return builder.sign(issuer.private_key, signature_hash(issuer.private_key)).public_bytes(Encoding.DER)
 
 

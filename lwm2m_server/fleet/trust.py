@@ -41,6 +41,7 @@ class DeviceTrust:
         self._permanent = tuple(permanent)
         self._crl_file = crl_file
         self._clock = clock
+        self._newest = b""
         self.factory: DeviceRevocation | None = None
         """What is known about factory certificates; None: none is revoked."""
 
@@ -95,7 +96,8 @@ class DeviceTrust:
 
     def update(self, crl: bytes) -> None:
         """Take a CRL that was fetched, and store it. One that does not verify changes nothing."""
-        if self._take(crl):
+        if crl != self._newest and self._take(crl):
+            self._newest = crl
             temporary = self._crl_file.with_suffix(".new")
             temporary.write_bytes(crl)
             os.replace(temporary, self._crl_file)  # noqa: PTH105 - atomic on the same file system

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks import firmware, handshakes, memory, registration, results, suit
+from benchmarks import firmware, handshakes, memory, registration, results, revocation, suit
 from benchmarks.results import Result
 
 
@@ -30,6 +30,12 @@ async def test_suit(tmp_path: Path) -> None:
     result = await suit.run(suit.SMOKE)
     check(result, tmp_path)
     assert all(figure.our_median > 0 and figure.their_median for figure in result.figures)
+
+
+async def test_revocation(tmp_path: Path) -> None:
+    result = await revocation.run(revocation.SMOKE)
+    check(result, tmp_path)
+    assert all(figure.our_median > 0 for figure in result.figures)
 
 
 async def test_registration(tmp_path: Path) -> None:

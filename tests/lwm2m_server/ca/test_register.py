@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from device_pki.fingerprints import fingerprint
 from lwm2m_server.store.database import Database
@@ -32,6 +33,19 @@ async def test_two_processes_see_each_others_writes(tmp_path: Path) -> None:
     assert [entry.endpoint for entry in await register.entries(label.text)] == ["dev-1", "dev-2"]
     for database in (first, second):
         await database.close()
+
+
+async def test_a_serial_number_is_looked_up_by_index(tmp_path: Path) -> None:
+    """However much was issued and revoked: no table is read through."""
+    database = await Database.open(tmp_path / "ca.db")
+    plans: list[str] = []
+    async with database.reading() as connection:
+        for table in ("ca_revocations", "ca_certificates", "ca_factory_certificates"):
+            query = f"EXPLAIN QUERY PLAN SELECT 1 FROM {table} WHERE serial_number = '7'"
+            plans += [row.detail for row in (await connection.execute(text(query))).all()]
+    await database.close()
+    assert len(plans) == 3
+    assert all(plan.startswith("SEARCH") and "INDEX" in plan for plan in plans), plans
 
 
 async def test_a_label_without_devices_is_listed(tmp_path: Path) -> None:
