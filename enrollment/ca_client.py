@@ -73,6 +73,10 @@ class LabelResult:
     accepted: tuple[bytes, ...]
     """Fingerprints of the factory certificates of this bag that may enroll."""
     refused: tuple[RefusedCertificate, ...]
+    compact_ca_uri: str | None = None
+    """Where devices of the compact profile enroll; None: nowhere at this CA."""
+    edhoc_key: bytes | None = None
+    """The CA's key for static Diffie-Hellman in EDHOC (compressed P-256 point, 33 octets), which templates may pin."""
 
 
 REVOKE_NONE: Final = "none"
@@ -164,6 +168,8 @@ def _label_result(response: httpx.Response) -> LabelResult:
         body: Mapping[str, Any] = response.json()
         return LabelResult(
             ca_uri=str(body["ca_uri"]),
+            compact_ca_uri=body.get("compact_ca_uri"),
+            edhoc_key=None if body.get("edhoc_key") is None else bytes.fromhex(body["edhoc_key"]),
             anchors=_fingerprints(body["anchors"]),
             accepted=_fingerprints(body["accepted"]),
             refused=tuple(

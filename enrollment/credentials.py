@@ -18,17 +18,17 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cose.keys import PrivateKey, public_key_of, thumbprint
 from device_pki.c509 import C509Error, decode_certificate, encode_certificate
 from device_pki.certificates import CertificateError, load_certificate
+from device_pki.directory import CertificateDirectory, Entry
 from device_pki.identity import PeerIdentity, RawKeyIdentity
 from device_pki.keys import public_key
 from device_pki.path import MAX_PATH_CERTIFICATES
+from device_pki.references import UnusableReference
 from secure_coap.edhoc import EdhocIdentity, IdCred, ResolvedCredential, UnknownCredential
 from secure_coap.edhoc.credentials import ccs, x509_credential
 from secure_coap.edhoc.numbers import CredentialHeader
 
 Verify: TypeAlias = Callable[[Sequence[x509.Certificate]], PeerIdentity]
 """The identity that a chain, leaf first, proves; raises PathError."""
-Find: TypeAlias = Callable[[IdCred], Sequence[x509.Certificate]]
-"""Every certificate that a reference (c5t, x5t) may mean."""
 PINNED_KID: Final = b"\x00"
 """How a CA names the key that a TransferMessage pins (key 12): the only one of its kind, so the shortest name does."""
 _PINNED_SUBJECT: Final = "est"
@@ -62,11 +62,11 @@ def resolve_pinned(id_cred: IdCred, authority_key: bytes) -> ResolvedCredential:
 
 
 class CertificateResolver:
-    """Takes a peer's certificate by value, or has `find` look for it, and has `verify` judge it."""
+    """Takes a peer's certificate by value, or finds it in `known`, and has `verify` judge it."""
 
-    def __init__(self, verify: Verify, find: Find = lambda _: ()) -> None:
+    def __init__(self, verify: Verify, known: CertificateDirectory) -> None:
         self._verify = verify
-        self._find = find
+        self._known = known
 
     def resolve(self, id_cred: IdCred, now: datetime) -> ResolvedCredential:
         """Raises `UnknownCredential` for what is not found, and PathError. `verify` has its own clock."""
@@ -82,35 +82,37 @@ class CertificateResolver:
             if presented := id_cred.presented(CredentialHeader.X5CHAIN):
                 return x509_credential(presented[0]), [load_certificate(one) for one in _few(presented)]
             return self._referenced(id_cred)
-        except (C509Error, CertificateError) as error:
-            raise UnknownCredential(f"a certificate that cannot be read: {error}") from error
+        except (C509Error, CertificateError, UnusableReference) as error:
+            raise UnknownCredential(f"what names the certificate cannot be used: {error}") from error
 
     def _referenced(self, id_cred: IdCred) -> tuple[bytes, list[x509.Certificate]]:
-        for header, credential in _REFERENCES.items():
-            if header in id_cred.headers:
-                found = self._find(id_cred)
-                if len(found) == 1:
-                    return credential(found[0]), [found[0]]
-                raise UnknownCredential(f"{len(found)} certificates are known by this reference: send it by value")
+        headers = id_cred.headers
+        if (reference := headers.get(CredentialHeader.C5T)) is not None:
+            entry = _only(self._known.find_c5t(reference))
+            return entry.c509 or b"", [_x509(entry)]
+        if (reference := headers.get(CredentialHeader.X5T)) is not None:
+            entry = _only(self._known.find_x5t(reference))
+            return x509_credential(entry.der or b""), [_x509(entry)]
         raise UnknownCredential("neither a certificate nor a reference to one")
+
+
+def _only(found: Sequence[Entry]) -> Entry:
+    if len(found) != 1:
+        raise UnknownCredential(f"{len(found)} certificates are known by this reference: send it by value")
+    return found[0]
+
+
+def _x509(entry: Entry) -> x509.Certificate:
+    if not isinstance(entry.certificate, x509.Certificate):
+        raise UnknownCredential("a natively signed C509 certificate")
+    return entry.certificate
 
 
 def _pinned(key: ec.EllipticCurvePublicKey) -> bytes:
     return ccs(_PINNED_SUBJECT, PINNED_KID, key)
 
 
-def _x509(certificate: x509.Certificate) -> bytes:
-    return x509_credential(certificate.public_bytes(Encoding.DER))
-
-
 def _few(presented: Sequence[bytes]) -> Sequence[bytes]:
     if len(presented) > MAX_PATH_CERTIFICATES:
         raise UnknownCredential(f"more than {MAX_PATH_CERTIFICATES} certificates")
     return presented
-
-
-_REFERENCES: Final[dict[CredentialHeader, Callable[[x509.Certificate], bytes]]] = {
-    CredentialHeader.C5T: encode_certificate,
-    CredentialHeader.X5T: _x509,
-}
-"""References, and what CRED_x is of the certificate they mean."""

@@ -180,6 +180,12 @@ class OcspSettings(_Section):
     """Where it is asked, by POST. URLs in certificates are not looked at."""
 
 
+def _require_oscore_uri(bind: Address | None, uri: str) -> None:
+    """Raise ValueError unless both are there or neither."""
+    if (bind is None) is not (uri == "") or not _begins(uri, "coap"):
+        raise ValueError("oscore_bind and oscore_uri go together; the URI begins with coap://")
+
+
 class CaSettings(_Section):
     """A certification authority: EST over DTLS for devices, the CA API over HTTPS for service providers."""
 
@@ -191,6 +197,10 @@ class CaSettings(_Section):
     """UDP address of the EST server."""
     public_uri: str
     """What devices are told: `coaps://host:port`; CA-URIs begin with it."""
+    oscore_bind: BindAddress | None = None
+    """UDP address of the EST server for the compact profile: OSCORE with keys from EDHOC."""
+    oscore_uri: str = ""
+    """What devices of that profile are told: `coap://host:port`."""
     api_bind: BindAddress = Address("127.0.0.1", 8444)
     """TCP address of the CA API."""
     status_bind: BindAddress | None = None
@@ -216,6 +226,11 @@ class CaSettings(_Section):
     """The authority when it is a step-ca; without it the role issues itself, with the key of its folder."""
     coap: CoapSettings = CoapSettings()
 
+    @model_validator(mode="after")
+    def _oscore_complete(self) -> Self:
+        _require_oscore_uri(self.oscore_bind, self.oscore_uri)
+        return self
+
 
 class CaClientSettings(_Section):
     """The CA this service provider works with."""
@@ -226,6 +241,8 @@ class CaClientSettings(_Section):
     """The CA API's TLS certificate (PEM, pinned)."""
     public_uri: str
     """Where the CA's EST server is for devices: `coaps://host:port`; CA-URIs are only believed beneath it."""
+    oscore_uri: str = ""
+    """The same for devices of the compact profile: `coap://host:port`; empty: this CA is not known to serve them."""
     backdate: int = Field(default=300, ge=0)
     """Seconds by which the CA sets notBefore before the moment of issue; the built-in CA: 300."""
     ocsp: str = Field(default="", pattern=r"^(https?://.*)?$")
@@ -247,6 +264,10 @@ class SpSettings(_Section):
     """UDP address of the LwM2M server."""
     public_uri: str
     """What devices are told: `coaps://host:port`; becomes the fallbackURI or updateURI of a transfer."""
+    oscore_bind: BindAddress | None = None
+    """UDP address of the LwM2M server for the compact profile: OSCORE with keys from EDHOC."""
+    oscore_uri: str = ""
+    """What devices of that profile are told: `coap://host:port`."""
     partner_bind: BindAddress = Address("127.0.0.1", 8443)
     """TCP address of the partner API."""
     admin_bind: BindAddress = Address("127.0.0.1", 8080)
@@ -278,6 +299,7 @@ class SpSettings(_Section):
     def _loopback_only(self) -> Self:
         if self.admin_bind.host not in LOOPBACK:
             raise ValueError("admin_bind must be a loopback address: the admin API has a bearer token and no TLS")
+        _require_oscore_uri(self.oscore_bind, self.oscore_uri)
         return self
 
 

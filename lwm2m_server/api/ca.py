@@ -8,7 +8,7 @@ after everything it changed is stored.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Final, Literal, Protocol
@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from cose.cbor import CborError, decode
 from device_pki.bag import BagError, decode_x5bag, encode_x5bag
+from device_pki.directory import CertificateDirectory
 from device_pki.fingerprints import fingerprint
 from enrollment.ca.backend import CaBackend, CaBackendError
 from enrollment.ca.revocations import RevocationPublisher
@@ -61,6 +62,12 @@ class CaService:
     public_uri: str
     """`coaps://host:port` of the EST server, as devices reach it."""
     clock: Callable[[], datetime]
+    oscore_uri: str = ""
+    """`coap://host:port` of the same for the compact profile; empty: it is not served."""
+    edhoc_key: bytes | None = None
+    """The EST server's key for static Diffie-Hellman (compressed P-256 point), which templates may pin."""
+    known: CertificateDirectory = field(default_factory=CertificateDirectory)
+    """Factory certificates of every label, for EDHOC's references to them."""
 
 
 HexFingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -126,6 +133,9 @@ async def put_label(uuid: UUID, request: Request, service: Service, provider: Ca
         )
     except LabelFull as error:
         raise conflict(str(error), code="label-full") from error
+    for certificate in certificates:
+        if fingerprint(certificate) in bag.accepted:
+            service.known.add(certificate)
     counts = {"accepted": len(bag.accepted), "refused": len(bag.refused)}
     log.info("bag_registered", provider=provider, label=bag.label.log_name, **counts)
     return JSONResponse(_label_answer(service, bag))
@@ -235,6 +245,8 @@ def _batch(body: bytes) -> list[bytes]:
 def _label_answer(service: CaService, bag: RegisteredBag) -> dict[str, object]:
     return {
         "ca_uri": f"{service.public_uri.rstrip('/')}/est/{bag.label.text}",
+        "compact_ca_uri": f"{service.oscore_uri.rstrip('/')}/est/{bag.label.text}" if service.oscore_uri else None,
+        "edhoc_key": None if service.edhoc_key is None else service.edhoc_key.hex(),
         "anchors": [fingerprint(service.ca.chain[0]).hex()],
         "accepted": [name.hex() for name in bag.accepted],
         "refused": [{"fingerprint": item.fingerprint.hex(), "reason": item.reason} for item in bag.refused],

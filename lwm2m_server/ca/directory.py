@@ -6,6 +6,7 @@ chain.pem             the certificates above it, unless it is a root
 ca.csr                the request to be certified by another CA, while there is no ca.pem
 https.key, https.pem  TLS identity of the CA API, self-signed: providers pin the very certificate
 est.key, est.pem      the EST server's, issued by this CA
+edhoc.key             its key for static Diffie-Hellman in EDHOC, which TransferMessages may pin
 ra.key, ra.pem        instead of ca.key, when the CA is elsewhere: the registration authority that orders there
 issued/SERIAL.pem     what this CA issued to servers, message signers and CAs; devices are in the database
 providers/NAME.pem    pinned TLS certificates of the service providers that may call the API
@@ -115,6 +116,11 @@ class CaDirectory:
         return self.issued / f"{serial_number:x}.pem"
 
     @property
+    def edhoc_key(self) -> Path:
+        """The EST server's key for static Diffie-Hellman."""
+        return self.root / "edhoc.key"
+
+    @property
     def providers(self) -> Path:
         """Pinned certificates of service providers."""
         return self.root / "providers"
@@ -184,6 +190,18 @@ class CaDirectory:
             )
         chain = read_certificates(self.ra.certificate)
         return without_roots(chain), self._private_key(self.ra.key, chain[0])
+
+    def static_key(self) -> ec.EllipticCurvePrivateKey | None:
+        """Read the EST server's key for static Diffie-Hellman; None in a folder from before there was one.
+
+        Raises `CaDirectoryError`.
+        """
+        if not self.edhoc_key.exists():
+            return None
+        key = _load(self.edhoc_key)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise CaDirectoryError(f"{self.edhoc_key} must be a P-256 key: remove it and run `ca init` again")
+        return key
 
     def checked_https(self) -> TlsIdentity:
         """The files of the CA API's TLS identity; raise `CaDirectoryError` unless they fit and the key is private."""

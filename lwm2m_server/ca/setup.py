@@ -63,6 +63,7 @@ def set_up(setup: Setup, now: datetime) -> bool:
     key = _ca_key(directory, setup.key_uri)
     if not directory.certificate.exists() and not _make_certificate(setup, key, now):
         return False
+    own_key(directory.edhoc_key)
     issuer = directory.issuer()
     renew(directory.https, now, lambda k, v: self_signed_tls(k, setup.name, setup.hosts, v))
     name = f"{setup.name} EST"

@@ -86,10 +86,12 @@ def accept(
     update_first: Annotated[
         str | None, typer.Option(help="Digest of a manifest the devices take before they enroll.")
     ] = None,
+    profile: Annotated[str, typer.Option(help="How they enroll and register here: dtls, compact or lean.")] = "dtls",
     output: Format = Output.TABLE,
 ) -> None:
     """Accept a partner's transfer: register its devices with the CA, sign the template, send it."""
-    show(output, Server(config).post(f"transfers/{segment(cti)}/accept", {"update_first": update_first}))
+    order = {"update_first": update_first, "profile": profile}
+    show(output, Server(config).post(f"transfers/{segment(cti)}/accept", order))
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import structlog
 from cryptography import x509
@@ -11,20 +12,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cose.keys import authority_key
 from cose.numbers import Algorithm
+from device_pki.directory import CertificateDirectory
 from device_pki.fingerprints import fingerprint
 from device_pki.names import endpoint_name
 from device_pki.path import PathError, verify_path
 from device_pki.roles import Role
 from enrollment.ca_client import CaClient
 from lwm2m_server.clock import Clock
-from lwm2m_server.fleet.agreement import DTLS_PROFILE
 from lwm2m_server.fleet.books import change_book
-from lwm2m_server.fleet.ca_registration import register_certificates
+from lwm2m_server.fleet.ca_registration import CaPlace, register_certificates
 from lwm2m_server.fleet.ca_work import transfer_label
 from lwm2m_server.fleet.errors import Contradiction, Rejected, Unknown
 from lwm2m_server.fleet.factory_certificates import by_fingerprint, certificate_of
 from lwm2m_server.fleet.manifests import manifest_of
 from lwm2m_server.fleet.partners import NamedAnchor, PartnerProfile
+from lwm2m_server.fleet.profiles import Profile
 from lwm2m_server.fleet.transfer_lookup import complete_list, find_transfer
 from lwm2m_server.provider_keys import ProviderKeys
 from lwm2m_server.settings import SpSettings
@@ -39,11 +41,21 @@ from trust_transfer.messages.device_update_info import (
 )
 from trust_transfer.messages.errors import MessageError
 from trust_transfer.messages.template import TransferTemplate
-from trust_transfer.messages.values import Authorities, Destination, SuitDigest
+from trust_transfer.messages.values import Authorities, Destination, EnrollmentProfile, SuitDigest
 from trust_transfer.provider import new
 from trust_transfer.provider.book import BookEntry, BookError
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where devices go by the profile that was chosen."""
+
+    profile: EnrollmentProfile
+    enroll_uri: str
+    update_uri: str
+    pinned_key: bytes | None
 
 
 class Acceptance:
@@ -58,6 +70,7 @@ class Acceptance:
         ca: CaClient,
         anchors: Sequence[NamedAnchor],
         permanent: Sequence[x509.Certificate],
+        known: CertificateDirectory,
         clock: Clock,
         wake_partner: Callable[[str], None],
     ) -> None:
@@ -67,26 +80,30 @@ class Acceptance:
         self._ca = ca
         self._anchors = tuple(anchors)
         self._permanent = tuple(permanent)
+        self._known = known
         self._clock = clock
         self._wake_partner = wake_partner
 
-    async def accept(self, cti: bytes, *, update_first: bytes | None = None) -> None:
-        """Register the listed devices with the own CA, expect them, sign the template and have it sent."""
+    async def accept(self, cti: bytes, *, update_first: bytes | None = None, profile: Profile = Profile.DTLS) -> None:
+        """Register the listed devices with the own CA, expect them, sign the template and have it sent.
+
+        `profile`: how they enroll and register here.
+        """
         async with self._database.reading() as connection:
             transfer = await find_transfer(connection, cti, outgoing=False)
             if await _accepted_before(connection, transfer, update_first):
                 return
             chunks = await complete_list(connection, cti)
-            profile = await partner_store.get(connection, transfer.partner)
+            partner = await partner_store.get(connection, transfer.partner)
             certificates = await self._listed_certificates(connection, cti, chunks)
             if update_first is not None and await manifest_of(connection, update_first) is None:
                 raise Unknown("the firmware to update first (add it with `firmware add`)")
-        agreed = _agreed_state(chunks, profile)
+        agreed = _agreed_state(chunks, partner)
         label = transfer_label(self._settings.ca.label, cti)
-        ca_uri = await register_certificates(
+        place = await register_certificates(
             self._ca, self._settings.ca, label, [_der(certificate) for certificate in certificates.values()]
         )
-        template = self._template(transfer, chunks, agreed, ca_uri, update_first)
+        template = self._template(transfer, chunks, agreed, self._place(place, profile), update_first)
         document = Document(cti, Kind.TEMPLATE, 0, True, template, None, self._clock.seconds(), None)
         async with self._database.transaction() as connection:
             if await _accepted_before(connection, await find_transfer(connection, cti, outgoing=False), update_first):
@@ -97,6 +114,8 @@ class Acceptance:
                 connection, cti, label=str(label), agreed_state=agreed, update_first=update_first
             )
             await store.add_document(connection, document)
+        for certificate in certificates.values():
+            self._known.add(certificate)
         log.info("transfer_accepted", transfer=cti.hex(), partner=transfer.partner, devices=len(certificates))
         self._wake_partner(transfer.partner)
 
@@ -125,7 +144,7 @@ class Acceptance:
         transfer: Transfer,
         chunks: Sequence[DeviceUpdateInfo],
         agreed: bytes,
-        ca_uri: str,
+        place: _Place,
         update_first: bytes | None,
     ) -> bytes:
         infos = [entry.info for chunk in chunks for entry in chunk.entries]
@@ -138,20 +157,28 @@ class Acceptance:
             issued_at=self._clock.seconds(),
             transfer_id=transfer.transfer_id,
             destination=Destination(
-                enroll_uri=ca_uri,
-                update_uri=self._settings.public_uri,
+                enroll_uri=place.enroll_uri,
+                update_uri=place.update_uri,
                 update_first=update_first is not None,
                 ra_uri=None,
                 agreed_state=SuitDigest(Algorithm.SHA_256, agreed),
                 anchors=tuple(named.anchor for named in self._anchors),
-                profile=DTLS_PROFILE,
+                profile=place.profile,
                 authorities=keys,
+                pinned_key=place.pinned_key,
             ),
         )
         try:
             return template.sign(self._keys.transfer.private_key)
         except MessageError as error:
             raise Rejected.of(error) from error
+
+    def _place(self, ca: CaPlace, profile: Profile) -> _Place:
+        """Raises `Rejected` for a profile that this server or its CA does not serve."""
+        own = self._settings.public_uri if profile is Profile.DTLS else self._settings.oscore_uri
+        if not own:
+            raise Rejected("this server does not serve the compact profile: set oscore_bind and oscore_uri in [sp]")
+        return _Place(profile.enrollment, ca.uri(profile), own, ca.pinned_key(profile))
 
     async def _expect(
         self,

@@ -10,17 +10,15 @@ from typing import Final
 
 from lwm2m_server.fleet.errors import Rejected
 from lwm2m_server.fleet.partners import PartnerProfile
+from lwm2m_server.fleet.profiles import AGREEABLE, COMPACT_PROFILE
 from lwm2m_server.settings import SpSettings
 from lwm2m_server.store.transfers import Transfer
 from trust_transfer.messages.device_update_info import DeviceEntry
 from trust_transfer.messages.errors import MessageError
 from trust_transfer.messages.template import TransferTemplate
 from trust_transfer.messages.uri import check_uri, within
-from trust_transfer.messages.values import Authorities, EnrollmentProfile
+from trust_transfer.messages.values import Authorities
 
-DTLS_PROFILE: Final = EnrollmentProfile(protocol=0, request=0, keygen=0)
-"""EST-coaps, PKCS#10, keys made on the device: what is spoken here, and rule 11's demand."""
-_SCHEMES: Final = ("coaps",)
 _DAY: Final = 86400
 
 
@@ -37,16 +35,18 @@ def check_template(
     _require(template.audience == settings.name, "aud", f"{template.audience!r} instead of {settings.name!r}")
     _require(template.transfer_id == transfer.transfer_id, "cti", "another transfer than the path names")
     _check_window(template, entries, partner)
-    _check_uri(destination.enroll_uri, partner.enroll_prefixes, "enrollURI", lab=settings.lab)
-    _check_uri(destination.update_uri, partner.update_prefixes, "updateURI", lab=settings.lab)
+    _require(destination.profile in AGREEABLE, "enrollment profile", "only with keys made on the device")
+    scheme = destination.profile.scheme
+    _check_uri(destination.enroll_uri, scheme, partner.enroll_prefixes, "enrollURI", lab=settings.lab)
+    _check_uri(destination.update_uri, scheme, partner.update_prefixes, "updateURI", lab=settings.lab)
     _require(destination.ra_uri is None, "raURI", "there is no agreement on a verifier")
     agreed = destination.agreed_state.digest
     _require(agreed == transfer.agreed_state, "agreed state", f"{agreed.hex()} is not the one this transfer names")
     known = {named.anchor for named in partner.anchors}
     for anchor in destination.anchors:
         _require(anchor in known, "anchors", f"{anchor.fingerprint.hex()} in this role is not in the profile")
-    _require(destination.profile == DTLS_PROFILE, "enrollment profile", "only EST-coaps with keys made on the device")
-    _require(destination.pinned_key is None, "pinned key", "it belongs to the compact profile")
+    unpinned = destination.pinned_key is None
+    _require(unpinned or destination.profile == COMPACT_PROFILE, "pinned key", "it belongs to the compact profile")
     agreed_keys = Authorities(*partner.authorities)
     _require(destination.authorities == agreed_keys, "authorities", "other keys than those of the profile")
 
@@ -60,9 +60,9 @@ def _check_window(template: TransferTemplate, entries: Sequence[DeviceEntry], pa
         _require(overlap > 0, "window", f"it leaves no time for {entry.name}")
 
 
-def _check_uri(uri: str, prefixes: Sequence[str], name: str, *, lab: bool) -> None:
+def _check_uri(uri: str, scheme: str, prefixes: Sequence[str], name: str, *, lab: bool) -> None:
     try:
-        check_uri(uri, schemes=_SCHEMES, lab=lab)
+        check_uri(uri, schemes=(scheme,), lab=lab)
         allowed = any(within(uri, prefix) for prefix in prefixes)
     except MessageError as error:
         raise Rejected(f"{name}: {error.detail}", "uri") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -11,6 +12,7 @@ import httpx
 from device_pki.bag import encode_x5bag
 from enrollment.ca_client import MAX_BATCH, CaApiError, CaClient
 from lwm2m_server.fleet.errors import NotReady, Rejected
+from lwm2m_server.fleet.profiles import Profile
 from lwm2m_server.settings import CaClientSettings
 from trust_transfer.messages.errors import MessageError
 from trust_transfer.messages.uri import within
@@ -19,18 +21,45 @@ MAX_PART: Final = 768 * 1024
 """Bytes of certificates in one call; the CA API takes bodies of 1 MiB."""
 
 
+@dataclass(frozen=True, slots=True)
+class CaPlace:
+    """Where the devices of a label enroll, by profile."""
+
+    dtls_uri: str
+    compact_uri: str | None
+    edhoc_key: bytes | None
+
+    def uri(self, profile: Profile) -> str:
+        """The CA-URI of a profile. Raises `Rejected` when the CA does not serve it."""
+        if profile is Profile.DTLS:
+            return self.dtls_uri
+        if self.compact_uri is None:
+            raise Rejected("the CA does not serve the compact profile (its oscore_bind, and oscore_uri in [sp.ca])")
+        return self.compact_uri
+
+    def pinned_key(self, profile: Profile) -> bytes | None:
+        """The key of the CA that templates of a profile pin. Raises `Rejected` when there is none."""
+        if not profile.pins_key:
+            return None
+        if self.edhoc_key is None:
+            raise Rejected("the CA has no EDHOC key to pin: run `ca init` on its folder again")
+        return self.edhoc_key
+
+
 async def register_certificates(
     ca: CaClient, settings: CaClientSettings, label: UUID, certificates: Sequence[bytes]
-) -> str:
-    """Register factory certificates (DER) with the own CA, in as many calls as it takes; returns the CA-URI.
+) -> CaPlace:
+    """Register factory certificates (DER) with the own CA, in as many calls as it takes; returns where they enroll.
 
     Raises `Rejected` or `NotReady`; what was registered before that stays, and the same order again completes it. A
-    CA-URI is believed only beneath the CA's `public_uri`: a CA that was taken over sends no device elsewhere.
+    CA-URI is believed only beneath the CA's own URIs: a CA that was taken over sends no device elsewhere.
     """
-    ca_uri = ""
+    place: CaPlace | None = None
     for part in _parts(certificates):
-        ca_uri = await _register_bag(ca, settings, label, encode_x5bag(part))
-    return ca_uri.rstrip("/")
+        place = await _register_bag(ca, settings, label, encode_x5bag(part))
+    if place is None:
+        raise Rejected("no certificates to register")
+    return place
 
 
 def _parts(certificates: Sequence[bytes]) -> Iterator[list[bytes]]:
@@ -46,7 +75,7 @@ def _parts(certificates: Sequence[bytes]) -> Iterator[list[bytes]]:
         yield part
 
 
-async def _register_bag(ca: CaClient, settings: CaClientSettings, label: UUID, bag: bytes) -> str:
+async def _register_bag(ca: CaClient, settings: CaClientSettings, label: UUID, bag: bytes) -> CaPlace:
     try:
         result = await ca.put_label(label, bag)
     except CaApiError as error:
@@ -59,10 +88,17 @@ async def _register_bag(ca: CaClient, settings: CaClientSettings, label: UUID, b
             f"the CA refused {len(result.refused)} certificates; {first.fingerprint.hex()[:16]}…: {first.reason}",
             "refused_by_ca",
         )
+    compact = result.compact_ca_uri if settings.oscore_uri else None
+    if compact is not None:
+        compact = _believed(compact, settings.oscore_uri, "oscore_uri")
+    return CaPlace(_believed(result.ca_uri, settings.public_uri, "public_uri"), compact, result.edhoc_key)
+
+
+def _believed(ca_uri: str, base: str, setting: str) -> str:
     try:
-        believed = within(result.ca_uri, settings.public_uri)
+        believed = within(ca_uri, base)
     except MessageError as error:
         raise Rejected(f"the CA-URI: {error.detail}", "ca_uri") from error
     if not believed:
-        raise Rejected(f"the CA-URI is not beneath {settings.public_uri}: set [sp.ca] public_uri to the CA's", "ca_uri")
-    return result.ca_uri
+        raise Rejected(f"the CA-URI is not beneath {base}: set [sp.ca] {setting} to the CA's", "ca_uri")
+    return ca_uri.rstrip("/")

@@ -12,13 +12,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cose.keys import PrivateKey
 from cose.numbers import Algorithm
 from cose.recipients import SealedFor
+from device_pki.directory import CertificateDirectory
 from device_pki.fingerprints import fingerprint
 from device_pki.names import endpoint_name
 from device_pki.path import PathError, verify_path
 from device_pki.roles import Role
 from enrollment.ca_client import CaClient
 from lwm2m_server.clock import Clock
-from lwm2m_server.fleet.ca_registration import register_certificates
+from lwm2m_server.fleet.ca_registration import CaPlace, register_certificates
 from lwm2m_server.fleet.errors import Contradiction, Rejected, Unknown
 from lwm2m_server.fleet.factory_certificates import read_bag
 from lwm2m_server.settings import SpSettings
@@ -40,7 +41,7 @@ MAX_ADDED: Final = 20_000
 class AddedDevices:
     """What `devices add` did."""
 
-    ca_uri: str
+    place: CaPlace
     endpoints: tuple[str, ...]
 
 
@@ -70,12 +71,14 @@ class Inventory:
         *,
         ca: CaClient,
         permanent: Sequence[x509.Certificate],
+        known: CertificateDirectory,
         clock: Clock,
     ) -> None:
         self._database = database
         self._settings = settings
         self._ca = ca
         self._permanent = tuple(permanent)
+        self._known = known
         self._clock = clock
 
     async def add_devices(self, bag: bytes, group: str) -> AddedDevices:
@@ -85,17 +88,19 @@ class Inventory:
             for name, certificate in certificates.items():
                 _check_own(await store.device(connection, name), certificate)
         ders = [certificate.public_bytes(Encoding.DER) for certificate in certificates.values()]
-        ca_uri = await register_certificates(self._ca, self._settings.ca, self._settings.ca.label, ders)
+        place = await register_certificates(self._ca, self._settings.ca, self._settings.ca.label, ders)
         async with self._database.transaction() as connection:
             await store.add_group(connection, group)
             for name, certificate in certificates.items():
                 known = await store.device(connection, name)
                 _check_own(known, certificate)
                 if known is None:
-                    await store.add_device(connection, self._new(name, certificate, group, ca_uri), self._now())
+                    await store.add_device(connection, self._new(name, certificate, group, place.dtls_uri), self._now())
                 else:
                     await store.change_device(connection, name, group_name=group)
-        return AddedDevices(ca_uri, tuple(certificates))
+        for certificate in certificates.values():
+            self._known.add(certificate)
+        return AddedDevices(place, tuple(certificates))
 
     def _factory_certificates(self, bag: bytes) -> dict[str, x509.Certificate]:
         found: dict[str, x509.Certificate] = {}

@@ -55,13 +55,16 @@ class _Offering:
 
 
 class Offers:
-    """Makes, starts and takes back offers. `wake_device` hears of new work."""
+    """Makes, starts and takes back offers.
+
+    `fallback_uri` gives this server's URI as a device, by endpoint name, reaches it; `wake_device` hears of new work.
+    """
 
     def __init__(
         self,
         database: Database,
         transfer_key: PrivateKey,
-        fallback_uri: str,
+        fallback_uri: Callable[[str], str],
         *,
         clock: Clock,
         wake_device: Callable[[str], None],
@@ -110,7 +113,7 @@ class Offers:
             raise NotReady("the window has passed; prepare a new transfer")
         assert transfer.agreed_state is not None and transfer.form is not None, "every outgoing transfer has both"
         seq, form = old.next_seq(device.book), Form(transfer.form)
-        terms = terms_for(form, endpoint, info, template, seq=seq, fallback=self._fallback_uri, now=now)
+        terms = terms_for(form, endpoint, info, template, seq=seq, fallback=self._fallback_uri(endpoint), now=now)
         message = write_message(form, template, offering.raw, terms, self._key)
         window = narrowed_window(template, terms.not_before, terms.not_after)
         await change_book(connection, endpoint, _booking(seq, message, transfer, window, now), now)

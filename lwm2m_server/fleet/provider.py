@@ -10,6 +10,8 @@ from pathlib import Path
 import httpx
 from cryptography import x509
 
+from device_pki.certificates import load_certificate
+from device_pki.directory import CertificateDirectory
 from device_pki.fingerprints import fingerprint
 from device_pki.path import PathError, verify_path
 from device_pki.roles import Role
@@ -43,6 +45,7 @@ from lwm2m_server.settings import SpSettings
 from lwm2m_server.store import fleet as fleet_store
 from lwm2m_server.store import partners as partner_store
 from lwm2m_server.store.database import Database
+from secure_coap.association import Transport
 from secure_coap.numbers.parameters import TransmissionParameters
 from trust_transfer.messages.numbers import AnchorRole
 
@@ -98,6 +101,8 @@ class ServiceProvider:
         self.keys = keys
         self.database = database
         self.clock = clock
+        self.factory_certificates = CertificateDirectory()
+        """Of every device in the book: EDHOC's references to them are found here."""
         self.anchors = OwnAnchors.load(settings)
         self.named_anchors = self.anchors.named(keys.dtls, clock)
         self.partner_tls: ssl.SSLContext | None = None
@@ -158,6 +163,7 @@ class ServiceProvider:
             settings,
             ca=self.ca,
             permanent=self.anchors.permanent,
+            known=self.factory_certificates,
             clock=clock,
         )
         self.device_lists = DeviceLists(database, self.keys.document, clock, self.partner_workers.wake)
@@ -168,13 +174,14 @@ class ServiceProvider:
             ca=self.ca,
             anchors=self.named_anchors,
             permanent=self.anchors.permanent,
+            known=self.factory_certificates,
             clock=clock,
             wake_partner=self.partner_workers.wake,
         )
         self.offers = Offers(
             database,
             self.keys.transfer.private_key,
-            settings.public_uri,
+            self._uri_for,
             clock=clock,
             wake_device=self.device_workers.wake,
         )
@@ -183,6 +190,12 @@ class ServiceProvider:
     def permanent_anchor(self) -> bytes:
         """Fingerprint of the permanent CA's certificate, which every device keeps."""
         return fingerprint(self.anchors.permanent[0])
+
+    def _uri_for(self, endpoint: str) -> str:
+        """Where a device comes back to: over what it registered with last."""
+        registration = self.server.registrations.get(endpoint)
+        by_oscore = registration is not None and registration.transport is Transport.OSCORE
+        return self.settings.oscore_uri if by_oscore and self.settings.oscore_uri else self.settings.public_uri
 
     def _client_for(self, profile: PartnerProfile) -> httpx.AsyncClient:
         """One client per partner; a replaced certificate makes a new one."""
@@ -226,6 +239,9 @@ class ServiceProvider:
         """After a start: everything the store says is still to be done is taken up again."""
         await self.reload_partners()
         self.trust.load()
+        async with self.database.reading() as connection:
+            async for der in fleet_store.factory_certificates(connection):
+                self.factory_certificates.add(load_certificate(der))
         self.wake_duties()
 
     async def wake_windows(self) -> None:

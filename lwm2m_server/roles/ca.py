@@ -8,11 +8,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final, NoReturn
 
 import structlog
 from cryptography import x509
 
+from cose.keys import authority_key
+from device_pki.certificates import load_certificate
 from device_pki.identity import PeerIdentity
 from device_pki.ocsp.responder import SerialStatus
 from device_pki.path import PathError, PathReason, verify_path
@@ -22,6 +25,7 @@ from enrollment.ca.backend import CaBackend, CaBackendError
 from enrollment.ca.ocsp import OcspResponder
 from enrollment.ca.revocations import RevocationPublisher
 from enrollment.cms.signed import Signer
+from enrollment.credentials import CertificateResolver, certificate_identity, pinned_identity
 from enrollment.est.server import EstServer
 from enrollment.est.service import EstEvent
 from lwm2m_server.api.ca import CaService, create_app
@@ -37,9 +41,11 @@ from lwm2m_server.server.factory_revocation import factory_revocation
 from lwm2m_server.server.revocation import DeviceRevocation
 from lwm2m_server.settings import CaSettings
 from lwm2m_server.store.database import Database
+from lwm2m_server.store.enrollment_listing import factory_certificates
 from lwm2m_server.store.enrollment_register import SqlEnrollmentRegister
-from secure_coap.association import Association
+from secure_coap.association import Address, Association
 from secure_coap.channels.dtls import DtlsServerConfig
+from secure_coap.channels.oscore import EdhocServerConfig, OscoreServerConfig
 from secure_coap.endpoint import CoapServer
 from secure_coap.exchange import Request, Response
 from secure_coap.handlers import Handler
@@ -65,6 +71,8 @@ class RunningCa:
 
     est: tuple[str, int]
     api: tuple[str, int]
+    oscore: tuple[str, int] | None = None
+    """The EST server for the compact profile."""
     status: tuple[str, int] | None = None
     """Where anybody may fetch the revocation list and ask OCSP."""
 
@@ -97,7 +105,7 @@ async def running_ca(settings: CaSettings, clock: Now = utc_now) -> AsyncIterato
                 Clock(lambda: clock().timestamp()),
             )
         )
-        est = await stack.enter_async_context(_est(settings, directory, service, factory))
+        est, oscore = await stack.enter_async_context(_est(settings, directory, service, factory))
         api = await stack.enter_async_context(serving(create_app(service), *settings.api_bind, tls=context))
         status = None
         if settings.status_bind is not None:
@@ -105,7 +113,7 @@ async def running_ca(settings: CaSettings, clock: Now = utc_now) -> AsyncIterato
             status = await stack.enter_async_context(serving(public, *settings.status_bind))
         upkeep = asyncio.create_task(_upkeep(service, pins, context))
         try:
-            yield RunningCa(est, api, status)
+            yield RunningCa(est, api, oscore, status)
         finally:
             upkeep.cancel()
             await asyncio.gather(upkeep, return_exceptions=True)
@@ -123,7 +131,21 @@ async def _service(
         log.warning("revocation_list_not_published", reason=str(error))
     anchors = [c for path in settings.permanent_anchors for c in read_certificates(path)]
     pins = ProviderPins(directory, settings.peers)
-    service = CaService(register, backend, publisher, pins, anchors, settings.public_uri, clock)
+    static = directory.static_key()
+    service = CaService(
+        register,
+        backend,
+        publisher,
+        pins,
+        anchors,
+        settings.public_uri,
+        clock,
+        oscore_uri=settings.oscore_uri,
+        edhoc_key=None if static is None else authority_key(static.public_key()),
+    )
+    if settings.oscore_bind is not None:
+        async for der in factory_certificates(database):
+            service.known.add(load_certificate(der))
     return service, pins
 
 
@@ -145,22 +167,32 @@ def _responder(settings: CaSettings, directory: CaDirectory, service: CaService)
 @asynccontextmanager
 async def _est(
     settings: CaSettings, directory: CaDirectory, service: CaService, factory: DeviceRevocation | None
-) -> AsyncIterator[tuple[str, int]]:
+) -> AsyncIterator[tuple[Address, Address | None]]:
+    """The EST server over DTLS and, where it is set, for the compact profile over OSCORE; where they listen."""
     chain, key = directory.est_identity(service.clock())
     signer = Signer(chain[0], key)
     est = EstServer(service.register, service.ca, clock=service.clock, observe=_log_request, signer=signer)
-    server = await CoapServer.bind(
-        *settings.bind,
-        dtls=DtlsServerConfig(chain, key, DeviceVerifier(service, factory)),
-        handler=_guarded(est.handle, factory),
-        parameters=TransmissionParameters(
-            ack_timeout=settings.coap.ack_timeout, max_retransmit=settings.coap.max_retransmit
-        ),
+    parameters = TransmissionParameters(
+        ack_timeout=settings.coap.ack_timeout, max_retransmit=settings.coap.max_retransmit
     )
-    try:
-        yield server.address
-    finally:
-        await server.close()
+    bind = partial(CoapServer.bind, handler=_guarded(est.handle, factory), parameters=parameters)
+    verify = DeviceVerifier(service, factory)
+    async with AsyncExitStack() as stack:
+        dtls = await bind(*settings.bind, dtls=DtlsServerConfig(chain, key, verify))
+        stack.push_async_callback(dtls.close)
+        if settings.oscore_bind is None:
+            yield dtls.address, None
+            return
+        static = directory.static_key()
+        edhoc = EdhocServerConfig(
+            [certificate_identity(key, chain, by_reference=False)],
+            CertificateResolver(verify, service.known),
+            clock=service.clock,
+            static=None if static is None else pinned_identity(static),
+        )
+        oscore = await bind(*settings.oscore_bind, oscore=OscoreServerConfig(edhoc))
+        stack.push_async_callback(oscore.close)
+        yield dtls.address, oscore.address
 
 
 def _guarded(

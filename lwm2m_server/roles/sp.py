@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from enrollment.credentials import CertificateResolver, certificate_identity
 from lwm2m_server.api.admin import create_app as create_admin_app
 from lwm2m_server.api.mutual_tls import pinned_server_context
 from lwm2m_server.api.operator_token import renew as renew_token
@@ -27,6 +28,7 @@ from lwm2m_server.settings import SpSettings
 from lwm2m_server.store.database import Database
 from objects.firmware import PullProtocol
 from secure_coap.channels.dtls import DtlsServerConfig
+from secure_coap.channels.oscore import EdhocServerConfig, OscoreServerConfig
 
 log = structlog.get_logger()
 
@@ -70,6 +72,8 @@ async def running_sp(settings: SpSettings, clock: Clock | None = None) -> AsyncI
         await start_firmware(stack, provider.firmware, settings.firmware)
         provider.firmware.pulls.bases.setdefault(PullProtocol.COAPS, settings.public_uri)
         lwm2m = await provider.server.bind(*settings.bind, dtls=_dtls(provider))
+        if settings.oscore_bind is not None:
+            await provider.server.bind(*settings.oscore_bind, oscore=_oscore(provider))
         await provider.resume()
         partner = await stack.enter_async_context(_partner_api(provider))
         await renew_token(database, settings.data, provider.clock.seconds(), at_start=True)
@@ -85,10 +89,22 @@ async def running_sp(settings: SpSettings, clock: Clock | None = None) -> AsyncI
 
 
 def _dtls(provider: ServiceProvider) -> DtlsServerConfig:
+    return DtlsServerConfig(presented(provider.keys.dtls.chain), _server_key(provider), provider.trust.verify)
+
+
+def _oscore(provider: ServiceProvider) -> OscoreServerConfig:
+    """The same certificate and the same judgement of devices, in EDHOC."""
+    chain = presented(provider.keys.dtls.chain)
+    identity = certificate_identity(_server_key(provider), chain, by_reference=False)
+    resolver = CertificateResolver(provider.trust.verify, provider.factory_certificates)
+    return OscoreServerConfig(EdhocServerConfig([identity], resolver, clock=provider.clock.datetime))
+
+
+def _server_key(provider: ServiceProvider) -> ec.EllipticCurvePrivateKey:
     key = provider.keys.dtls.private_key
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise KeysError("the dtls key must be a P-256 key: remove it and run `lwm2m-server init` again")
-    return DtlsServerConfig(presented(provider.keys.dtls.chain), key, provider.trust.verify)
+    return key
 
 
 @asynccontextmanager

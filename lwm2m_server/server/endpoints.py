@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from secure_coap.association import Address, Association
 from secure_coap.channels.dtls import DtlsServerConfig
+from secure_coap.channels.oscore import OscoreServerConfig
 from secure_coap.edge.endpoints import Server
 from secure_coap.endpoint import CoapServer
 from secure_coap.handlers import Claim, Handler, Notify
@@ -28,12 +29,21 @@ class CoapEndpoints:
         self._all: list[Server] = []
         self._plain: list[CoapServer] = []
 
-    async def bind(self, host: str, port: int, dtls: DtlsServerConfig | None, *, nosec_anywhere: bool) -> Server:
+    async def bind(
+        self,
+        host: str,
+        port: int,
+        dtls: DtlsServerConfig | None,
+        oscore: OscoreServerConfig | None,
+        *,
+        nosec_anywhere: bool,
+    ) -> Server:
         """Listen on a UDP address. Raises OSError, or ValueError for a bad configuration."""
         coap = await CoapServer.bind(
             host,
             port,
             dtls=dtls,
+            oscore=oscore,
             handler=self._handler,
             parameters=self._parameters,
             on_close=self._on_close,
@@ -41,7 +51,7 @@ class CoapEndpoints:
             nosec_anywhere=nosec_anywhere,
         )
         self._all.append(coap)
-        if dtls is None:
+        if dtls is None and oscore is None:
             self._plain.append(coap)
         return coap
 

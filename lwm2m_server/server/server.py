@@ -45,6 +45,7 @@ from lwm2m_server.store.registrations import RegistrationStore
 from objects.model import MODEL, ObjectModel
 from secure_coap.association import Association, Transport
 from secure_coap.channels.dtls import DtlsServerConfig
+from secure_coap.channels.oscore import OscoreServerConfig
 from secure_coap.errors import NotFound
 from secure_coap.exchange import Request, Response
 from secure_coap.handlers import Handler
@@ -194,14 +195,20 @@ class Lwm2mServer:
         await self._store.flush()
 
     async def bind(
-        self, host: str, port: int, *, dtls: DtlsServerConfig | None = None, nosec_anywhere: bool = False
+        self,
+        host: str,
+        port: int,
+        *,
+        dtls: DtlsServerConfig | None = None,
+        oscore: OscoreServerConfig | None = None,
+        nosec_anywhere: bool = False,
     ) -> tuple[str, int]:
-        """Listen on a UDP address, with DTLS or without security; returns the address.
+        """Listen on a UDP address, with DTLS, with OSCORE or without security; returns the address.
 
         Without security it must be a loopback address unless `nosec_anywhere` is set. Raises OSError, or ValueError
         for a bad configuration.
         """
-        coap = await self._coap.bind(host, port, dtls, nosec_anywhere=nosec_anywhere)
+        coap = await self._coap.bind(host, port, dtls, oscore, nosec_anywhere=nosec_anywhere)
         self.sessions.add(coap)
         return coap.address
 

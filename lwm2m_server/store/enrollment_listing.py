@@ -5,7 +5,7 @@ Pages follow each other by a key of the last row, so that they cost the same at 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -88,6 +88,13 @@ async def list_labels(database: Database, *, after: str = "", limit: int = PAGE)
         )
         for row in rows
     ]
+
+
+async def factory_certificates(database: Database) -> AsyncIterator[bytes]:
+    """The factory certificate (DER) of every entry, of a device in several labels more than once."""
+    async with database.reading() as connection:
+        async for row in await connection.stream(select(entries.c.certificate)):
+            yield row.certificate
 
 
 async def list_certificates(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from dataclasses import dataclass, fields
 from typing import Any, Final, TypeVar
 
@@ -116,6 +116,12 @@ def _parts(values: list[T]) -> Iterator[list[T]]:
     """A database takes only so many parameters in one statement."""
     for start in range(0, len(values), MAX_PARAMETERS):
         yield values[start : start + MAX_PARAMETERS]
+
+
+async def factory_certificates(connection: AsyncConnection) -> AsyncIterator[bytes]:
+    """The factory certificate (DER) of every device."""
+    async for row in await connection.stream(select(devices.c.certificate)):
+        yield row.certificate
 
 
 async def endpoints_at_window(connection: AsyncConnection, after: int, until: int) -> list[str]:

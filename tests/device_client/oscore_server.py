@@ -146,8 +146,13 @@ def _first_item(data: bytes) -> tuple[bytes, bytes]:
 
 
 def client(
-    device: Identified, server: Identified, method: Method = Method.SIGNATURE_SIGNATURE, *, combined: bool = True
+    device: Identified,
+    server: Identified,
+    method: Method = Method.SIGNATURE_SIGNATURE,
+    *,
+    combined: bool = True,
+    padded_to: int = 0,
 ) -> tuple[EdhocClient, Clock]:
     clock = Clock()
-    credentials = EdhocCredentials(method, identity(device), knows(server), combined)
-    return EdhocClient(credentials, PATIENCE, clock), clock
+    credentials = EdhocCredentials(method, identity(device), knows(server), combined, padded_to)
+    return EdhocClient(credentials, PATIENCE, clock, 7), clock

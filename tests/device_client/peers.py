@@ -13,20 +13,25 @@ from pathlib import Path
 from uuid import uuid4
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from device_pki.directory import CertificateDirectory
 from device_pki.identity import PeerIdentity
 from device_pki.path import PathError, verify_path
 from device_pki.roles import Role
 from enrollment.ca.builtin import BuiltinCa
+from enrollment.credentials import CertificateResolver, certificate_identity, pinned_identity
 from enrollment.est.server import EstServer
 from enrollment.est.service import EstEvent
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.enrollment_register import SqlEnrollmentRegister
 from secure_coap.association import Association
 from secure_coap.channels.dtls import DtlsServerConfig
+from secure_coap.channels.oscore import EdhocServerConfig, OscoreServerConfig
 from secure_coap.endpoint import CoapServer
 from secure_coap.errors import CoapError, Forbidden, NotFound, TransportError
 from secure_coap.exchange import Request, Response
+from secure_coap.handlers import Handler
 from secure_coap.numbers.codes import Code
 from secure_coap.numbers.parameters import TransmissionParameters
 from tests.device_client.pki import HOST, Identified, Pki, Provider
@@ -68,6 +73,38 @@ def server_config(
     return DtlsServerConfig([identity.certificate], identity.key, verifier(*classes, now=now))
 
 
+@dataclass(frozen=True)
+class Security:
+    """What a server's socket is protected by: DTLS, or for the compact profile OSCORE."""
+
+    dtls: DtlsServerConfig | None = None
+    oscore: OscoreServerConfig | None = None
+
+    @classmethod
+    def of(
+        cls,
+        identity: Identified,
+        *classes: tuple[Role, x509.Certificate],
+        now: Now,
+        known: CertificateDirectory | None,
+        static: ec.EllipticCurvePrivateKey | None = None,
+    ) -> Security:
+        """`known`: the factory certificates devices refer to; None: DTLS."""
+        if known is None:
+            return cls(dtls=server_config(identity, *classes, now=now))
+        shown = certificate_identity(identity.key, [identity.certificate], by_reference=False)
+        resolver = CertificateResolver(verifier(*classes, now=now), known)
+        pinned = None if static is None else pinned_identity(static)
+        return cls(oscore=OscoreServerConfig(EdhocServerConfig([shown], resolver, clock=now, static=pinned)))
+
+    @property
+    def scheme(self) -> str:
+        return "coaps" if self.oscore is None else "coap"
+
+    async def bind(self, port: int, handler: Handler) -> CoapServer:
+        return await CoapServer.bind(HOST, port, dtls=self.dtls, oscore=self.oscore, handler=handler, parameters=FAST)
+
+
 @dataclass
 class EstPeer:
     """A CA with its register, as devices reach it."""
@@ -77,6 +114,9 @@ class EstPeer:
     outcomes: list[EstEvent]
     port: int
     """Where devices find it: its own port, or that of a relay before it."""
+    scheme: str = "coaps"
+    known: CertificateDirectory = field(default_factory=CertificateDirectory)
+    """The factory certificates that EDHOC's references are looked up in."""
     refuse: CoapError | None = None
     """What every request is answered with while it is set."""
     requests: int = 0
@@ -84,7 +124,9 @@ class EstPeer:
     async def label(self, certificates: Sequence[x509.Certificate]) -> str:
         """Register factory certificates; returns the CA-URI."""
         label = await self.register.add_devices("provider", uuid4(), certificates, datetime.now(UTC))
-        return f"coaps://{HOST}:{self.port}/est/{label.text}"
+        for certificate in certificates:
+            self.known.add(certificate)
+        return f"{self.scheme}://{HOST}:{self.port}/est/{label.text}"
 
     async def close_entry(self, uri: str, fingerprint: bytes) -> None:
         await self._set_entry(uri, fingerprint, open_=False)
@@ -104,6 +146,8 @@ async def est_peer(
     provider: Provider,
     certificate_lifetime: timedelta = timedelta(days=30),
     now: Now = utc_now,
+    *,
+    compact: bool = False,
 ) -> AsyncIterator[EstPeer]:
     database = await Database.open(folder / f"{provider.name}-ca.sqlite")
     register = SqlEnrollmentRegister(database)
@@ -114,11 +158,14 @@ async def est_peer(
         outcomes.append(event)
 
     est = EstServer(register, ca, clock=now, observe=observe)
-    config = server_config(
+    known = CertificateDirectory()
+    security = Security.of(
         provider.est,
         (Role.OPERATIONAL_DEVICE, provider.ca.certificate),
         (Role.FACTORY_DEVICE, pki.permanent.certificate),
         now=now,
+        known=known if compact else None,
+        static=provider.edhoc_key,
     )
 
     async def handle(request: Request, association: Association) -> Response:
@@ -127,8 +174,8 @@ async def est_peer(
             raise peer.refuse
         return await est.handle(request, association)
 
-    server = await CoapServer.bind(HOST, 0, dtls=config, handler=handle, parameters=FAST)
-    peer = EstPeer(server, register, outcomes, server.address[1])
+    server = await security.bind(0, handle)
+    peer = EstPeer(server, register, outcomes, server.address[1], security.scheme, known)
     try:
         yield peer
     finally:
@@ -165,10 +212,12 @@ class ServerPeer:
     """What devices fetch beneath `fw`."""
     port: int = 0
     """Where devices find it: its own port, or that of a relay before it."""
+    scheme: str = "coaps"
+    known: CertificateDirectory = field(default_factory=CertificateDirectory)
 
     @property
     def uri(self) -> str:
-        return f"coaps://{HOST}:{self.port}"
+        return f"{self.scheme}://{HOST}:{self.port}"
 
     async def handle(self, request: Request, association: Association) -> Response:
         if request.path[:1] == ("fw",) and request.path[1] in self.payloads:
@@ -242,16 +291,19 @@ class ServerPeer:
 
 
 @asynccontextmanager
-async def server_peer(pki: Pki, provider: Provider, port: int = 0, now: Now = utc_now) -> AsyncIterator[ServerPeer]:
+async def server_peer(
+    pki: Pki, provider: Provider, port: int = 0, now: Now = utc_now, *, compact: bool = False
+) -> AsyncIterator[ServerPeer]:
     peer = ServerPeer()
-    config = server_config(
+    security = Security.of(
         provider.server,
         (Role.OPERATIONAL_DEVICE, provider.ca.certificate),
         (Role.FACTORY_DEVICE, pki.permanent.certificate),
         now=now,
+        known=peer.known if compact else None,
     )
-    peer.server = await CoapServer.bind(HOST, port, dtls=config, handler=peer.handle, parameters=FAST)
-    peer.port = peer.server.address[1]
+    peer.server = await security.bind(port, peer.handle)
+    peer.port, peer.scheme = peer.server.address[1], security.scheme
     try:
         yield peer
     finally:

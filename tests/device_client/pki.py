@@ -50,6 +50,8 @@ class Provider:
     server: Identified
     transfer_key: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
     firmware_key: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
+    edhoc_key: ec.EllipticCurvePrivateKey = field(default_factory=new_key)
+    """The EST server's for static Diffie-Hellman, which messages may pin."""
 
     @classmethod
     def make(cls, name: str) -> Provider:

@@ -200,6 +200,17 @@ def test_a_server_may_ask_where_the_device_is(pki: Pki) -> None:
     assert channel.established
 
 
+@pytest.mark.parametrize("size", [0, 70, 90, 112, 500])
+def test_the_first_datagram_is_as_long_as_the_answer_needs(pki: Pki, size: int) -> None:
+    device, server = device_of(pki), pki.sp1.server
+    channel, _ = client(device, server, padded_to=size)
+    channel.start()
+    first = out(channel)
+    assert size <= len(first) <= max(size, 65) + 4
+    answer = Server(server, device).take(first)
+    assert answer is not None and channel.receive(answer.encode()) == [] and channel.established
+
+
 def test_silence_is_answered_by_growing_pauses_and_an_end(pki: Pki) -> None:
     channel, clock = client(device_of(pki), pki.sp1.server)
     channel.start()

@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -41,6 +41,7 @@ from suit.templates import CONFIGURATION_URI, IMAGE_URI
 from tests.device_client.peers import PATIENCE, EstPeer, ServerPeer, est_peer, server_peer
 from tests.device_client.pki import Pki, Provider
 from tests.device_client.relay import relay_to
+from trust_transfer.device.minimum import SERVER_KEYS
 from trust_transfer.messages.numbers import AnchorRole, Form
 from trust_transfer.messages.template import TransferTemplate
 from trust_transfer.messages.transfer_message import Terms, endorsed_message, plain_message
@@ -52,6 +53,7 @@ VENDOR, CLASS = bytes(range(16)), bytes(range(16, 32))
 SETTINGS = RunSettings(
     ack_timeout=0.2, max_retransmit=2, handshake_timeout=3.0, retry_min=0.05, retry_max=0.4, lifetime=20
 )
+DTLS = EnrollmentProfile(0, 0, 0)
 TRANSFER = MODEL["Trust Transfer"]
 ENROLLMENT = MODEL["Enrollment"]
 FALLBACK = MODEL["Fallback"]
@@ -101,6 +103,7 @@ class World:
     ca1_uri: str
     ca2_uri: str
     settings: RunSettings = SETTINGS
+    profile: EnrollmentProfile = DTLS
     clock: WallClock = field(default_factory=lambda: WallClock())
     running: list[Device] = field(default_factory=list)
 
@@ -140,7 +143,13 @@ class World:
         return sign(manifest, key or self.pki.sp1.firmware_key, {IMAGE_URI: image})
 
     def template(
-        self, *, update_first: bool = False, before: int = -60, after: int = 3600, agreed: bytes | None = None
+        self,
+        *,
+        update_first: bool = False,
+        before: int = -60,
+        after: int = 3600,
+        agreed: bytes | None = None,
+        pinned_key: bytes | None = None,
     ) -> TransferTemplate:
         digest = parse_envelope(agreed or self.agreed_manifest()).digest
         now = int(time.time())
@@ -158,8 +167,9 @@ class World:
                 ra_uri=None,
                 agreed_state=SuitDigest(digest.alg, digest.digest),
                 anchors=(Anchor(AnchorRole.ENROLL | AnchorRole.UPDATE, self.pki.sp2.anchor),),
-                profile=EnrollmentProfile(0, 0, 0),
+                profile=replace(self.profile, keygen=0),
                 authorities=self.pki.sp2.authorities,
+                pinned_key=pinned_key,
             ),
         )
 
@@ -247,7 +257,14 @@ class Device:
         await asyncio.wait({self.task})
 
 
-def installed(pki: Pki, certificate: x509.Certificate, ca_uri: str, server_uri: str, form: Form) -> Installed:
+def installed(
+    pki: Pki,
+    certificate: x509.Certificate,
+    ca_uri: str,
+    server_uri: str,
+    form: Form,
+    profile: EnrollmentProfile = DTLS,
+) -> Installed:
     return Installed(
         certificate=certificate,
         permanent_anchor=pki.permanent.certificate,
@@ -263,6 +280,8 @@ def installed(pki: Pki, certificate: x509.Certificate, ca_uri: str, server_uri: 
         class_id=CLASS,
         lifetime=60,
         installed_at=int(time.time()) - 86400,
+        profile=(profile.protocol, profile.request, profile.keygen),
+        protocols=1 << profile.protocol | (SERVER_KEYS if profile.keygen else 0),
     )
 
 
@@ -281,16 +300,20 @@ async def world(
     form: Form = Form.ENDORSED,
     certificate_lifetime: timedelta = timedelta(days=30),
     settings: RunSettings = SETTINGS,
+    profile: EnrollmentProfile = DTLS,
     loss: float = 0.0,
     seed: int = 1,
 ) -> AsyncIterator[World]:
     """Servers up, one device made and installed, not yet switched on; `loss`: disturbed links to all servers."""
     clock = WallClock()
     async with AsyncExitStack() as stack:
-        ca1 = await stack.enter_async_context(est_peer(folder, pki, pki.sp1, certificate_lifetime, clock))
-        ca2 = await stack.enter_async_context(est_peer(folder, pki, pki.sp2, now=clock))
-        sp1 = await stack.enter_async_context(server_peer(pki, pki.sp1, now=clock))
-        sp2 = await stack.enter_async_context(server_peer(pki, pki.sp2, now=clock))
+        compact = profile.protocol == 1
+        ca1 = await stack.enter_async_context(
+            est_peer(folder, pki, pki.sp1, certificate_lifetime, clock, compact=compact)
+        )
+        ca2 = await stack.enter_async_context(est_peer(folder, pki, pki.sp2, now=clock, compact=compact))
+        sp1 = await stack.enter_async_context(server_peer(pki, pki.sp1, now=clock, compact=compact))
+        sp2 = await stack.enter_async_context(server_peer(pki, pki.sp2, now=clock, compact=compact))
         for peer in (ca1, ca2, sp1, sp2) if loss else ():
             relay = await stack.enter_async_context(relay_to(peer.server.address, loss, seed))
             peer.port = relay.port
@@ -298,8 +321,11 @@ async def world(
         [csr] = factory.make(data, 1)
         certificate = factory_certificate(pki, csr)
         ca1_uri, ca2_uri = await ca1.label([certificate]), await ca2.label([certificate])
-        endpoint = factory.install(data, installed(pki, certificate, ca1_uri, sp1.uri, form), FIRMWARE_IMAGE)
-        scene = World(data, pki, endpoint, certificate, ca1, ca2, sp1, sp2, ca1_uri, ca2_uri, settings, clock)
+        for peer in (sp1, sp2):
+            peer.known.add(certificate)
+        birth = installed(pki, certificate, ca1_uri, sp1.uri, form, profile)
+        endpoint = factory.install(data, birth, FIRMWARE_IMAGE)
+        scene = World(data, pki, endpoint, certificate, ca1, ca2, sp1, sp2, ca1_uri, ca2_uri, settings, profile, clock)
         try:
             yield scene
         finally:

@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from cose.keys import generate_private_key
+from device_pki.directory import CertificateDirectory
 from device_pki.identity import PeerIdentity
 from device_pki.issue import est_server
 from device_pki.path import verify_path
@@ -61,6 +62,12 @@ def verifier(anchors: Sequence[x509.Certificate], role: Role) -> Verify:
     )
 
 
+def knowing(certificate: x509.Certificate) -> CertificateDirectory:
+    directory = CertificateDirectory()
+    directory.add(certificate)
+    return directory
+
+
 def est_identity(world: EstWorld) -> Device:
     key = generate_private_key()
     return Device(key, est_server(world.ca1.issuer, key.public_key(), "CA1 EST", [HOST], YEAR))
@@ -75,8 +82,8 @@ async def over_oscore(world: EstWorld, method: Method) -> AsyncIterator[Serving]
         if method is Method.STATIC_STATIC
         else certificate_identity(identity.key, [identity.certificate], by_reference=True)
     )
-    known = [world.device.certificate]
-    resolver = CertificateResolver(verifier([world.permanent.certificate], Role.FACTORY_DEVICE), lambda _: known)
+    known = knowing(world.device.certificate)
+    resolver = CertificateResolver(verifier([world.permanent.certificate], Role.FACTORY_DEVICE), known)
     edhoc = EdhocServerConfig([shown], resolver, clock=lambda: NOW)
     server = await CoapServer.bind(HOST, 0, oscore=OscoreServerConfig(edhoc), handler=world.server.handle)
     tap = await Tap.between(server.address)
@@ -100,7 +107,7 @@ async def connected(world: EstWorld, serving: Serving, method: Method) -> CoapCl
     resolver = (
         Pinned()
         if method is Method.STATIC_STATIC
-        else CertificateResolver(verifier([world.ca1.certificate], Role.EST_SERVER), lambda _: [server.certificate])
+        else CertificateResolver(verifier([world.ca1.certificate], Role.EST_SERVER), knowing(server.certificate))
     )
     own = certificate_identity(world.device.key, [world.device.certificate], by_reference=True)
     config = EdhocClientConfig(own, resolver, method, (CipherSuite.P256_CCM_8,), clock=lambda: NOW)

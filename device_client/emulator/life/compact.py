@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
 
 from device_client.emulator.life.trust import Identity, Peer, Trust
 from device_client.emulator.transport.edhoc import EdhocCredentials
@@ -10,6 +11,9 @@ from device_pki.fingerprints import fingerprint
 from device_pki.identity import PeerIdentity
 from enrollment.credentials import CertificateResolver, certificate_identity, resolve_pinned
 from secure_coap.edhoc import CredentialLookup, Method
+
+CERTIFICATE_EXPECTED: Final = 112
+"""Bytes of the first datagram to a server that shows its certificate: a third of what such an answer takes."""
 
 
 class Compact:
@@ -31,12 +35,14 @@ class Compact:
         chain = (identity.certificate, *identity.chain)
         own = certificate_identity(identity.private_key, chain, by_reference=by_reference)
         method, judge = self._judge(peer, host)
-        return EdhocCredentials(method, own, judge, unknown=lambda: self._to_bring.add(pair))
+        size = CERTIFICATE_EXPECTED if method.responder_signs else 0
+        return EdhocCredentials(method, own, judge, padded_to=size, unknown=lambda: self._to_bring.add(pair))
 
     def _judge(self, peer: Peer, host: str) -> tuple[Method, CredentialLookup]:
         pinned = peer.pinned_key
         if pinned is not None:
             return Method.STATIC_STATIC, lambda id_cred: resolve_pinned(id_cred, pinned)
         check = self._trust.server_check(peer, host)
-        resolver = CertificateResolver(lambda chain: PeerIdentity.of(check(chain)))
+        held = self._trust.directory()
+        resolver = CertificateResolver(lambda chain: PeerIdentity.of(check(chain)), held)
         return Method.SIGNATURE_SIGNATURE, lambda id_cred: resolver.resolve(id_cred, datetime.now(UTC))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -107,7 +108,7 @@ class Sessions:
             return DtlsClient(DtlsCredentials(identity.certificate, identity.private_key, check, identity.chain))
         credentials = self._compact.credentials(identity, peer, origin.host)
         patience = Patience(self._settings.ack_timeout, self._settings.max_retransmit)
-        return EdhocClient(credentials, patience, time.monotonic)
+        return EdhocClient(credentials, patience, time.monotonic, secrets.randbelow(1 << 16))
 
     def report_wire(self) -> None:
         """Log the bytes counted since the last time, one event per kind."""

@@ -15,6 +15,7 @@ from cryptography import x509
 from cose.keys import PrivateKey, thumbprint
 from device_client.emulator.storage.files import StorageError
 from device_client.emulator.storage.vault import Vault
+from device_pki.directory import CertificateDirectory
 from device_pki.keys import public_key
 from device_pki.names import endpoint_name
 from device_pki.path import MAX_PATH_CERTIFICATES, PathError, PathReason, VerifiedPath, verify_path
@@ -84,6 +85,13 @@ class Trust:
             return self._verify(chain[0], chain[1:], peer.role, options, host)
 
         return verify
+
+    def directory(self) -> CertificateDirectory:
+        """The certificates the device holds, which servers may refer to."""
+        held = CertificateDirectory()
+        for name in self._vault.certificate_names():
+            held.add(self._vault.certificate(name))
+        return held
 
     def check_own_certificate(
         self,

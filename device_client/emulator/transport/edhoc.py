@@ -18,7 +18,16 @@ from aiocoap.numbers.types import ACK, CON, RST  # type: ignore[import-untyped]
 
 from device_client.emulator.transport.channel import ChannelError, HandshakeRefused, ServerNotTrusted
 from device_client.emulator.transport.oscore import Context, Protection, Unprotected
-from secure_coap.edhoc import CipherSuite, CredentialLookup, EdhocError, EdhocIdentity, EdhocReason, Initiator, Method
+from secure_coap.edhoc import (
+    CipherSuite,
+    CredentialLookup,
+    Ead,
+    EdhocError,
+    EdhocIdentity,
+    EdhocReason,
+    Initiator,
+    Method,
+)
 from secure_coap.edhoc.curves import DhPrivateKey, DhPublicKey
 from secure_coap.edhoc.initiator import WaitMessage2
 from secure_coap.edhoc.messages import identifier, items
@@ -33,6 +42,9 @@ C_I: Final = b"\x00"
 """This side's identifier of the session; it is the only one on its socket, so one for all does."""
 MAX_TRIES: Final = 3
 """First messages sent: as it is, and again with the Echo the server asks for (RFC 9175)."""
+_NOT_THE_SERVER: Final = (EdhocReason.CREDENTIAL, EdhocReason.CREDENTIAL_KIND, EdhocReason.AUTHENTICATION)
+_PADDING: Final = 0
+"""Label of an EAD item that only takes room (RFC 9528 section 3.8.1)."""
 _MESSAGE_1: Final = b"\xf5"
 """CBOR true before message 1 (RFC 9528 appendix A.2.1)."""
 
@@ -41,14 +53,17 @@ _MESSAGE_1: Final = b"\xf5"
 class EdhocCredentials:
     """Who the device is in EDHOC, how it authenticates, and how it judges the server.
 
-    `combined`: message 3 travels with the first request (RFC 9668). `unknown` is called when the server says that it
-    does not hold the credential the device has only named: the next association has to bring it.
+    `combined`: message 3 travels with the first request (RFC 9668). `padded_to`: bytes of the first datagram; a server
+    answers an unproven address with three times as much at most, and else asks for an Echo first. `unknown` is called
+    when the server says that it does not hold the credential the device has only named: the next association has to
+    bring it.
     """
 
     method: Method
     identity: EdhocIdentity
     lookup: CredentialLookup
     combined: bool = True
+    padded_to: int = 0
     unknown: Callable[[], None] = lambda: None
 
 
@@ -61,9 +76,12 @@ class Patience:
 
 
 class EdhocClient:
-    """One association, from message 1 to its end; never reused. `clock` gives seconds that never go back."""
+    """One association, from message 1 to its end; never reused.
 
-    def __init__(self, credentials: EdhocCredentials, patience: Patience, clock: Callable[[], float]) -> None:
+    `clock` gives seconds that never go back, `mid` is the first Message ID: one that strangers cannot guess.
+    """
+
+    def __init__(self, credentials: EdhocCredentials, patience: Patience, clock: Callable[[], float], mid: int) -> None:
         self._credentials = credentials
         self._patience = patience
         self._clock = clock
@@ -71,7 +89,7 @@ class EdhocClient:
         self._waiting: WaitMessage2 | None = None
         self._payload = b""
         self._tries = 0
-        self._mid = 0
+        self._mid = mid
         self._request = b""
         """The request that waits for its answer."""
         self._repetitions = 0
@@ -85,6 +103,9 @@ class EdhocClient:
 
     def start(self) -> None:
         message_1, self._waiting = self._initiator.start()
+        missing = self._credentials.padded_to - len(self._posted(_MESSAGE_1 + message_1))
+        if missing > 0:
+            message_1, self._waiting = self._initiator.start((Ead(_PADDING, bytes(missing)),))
         self._payload = _MESSAGE_1 + message_1
         self._post(self._payload)
 
@@ -129,13 +150,16 @@ class EdhocClient:
 
     # ---- the handshake --------------------------------------------------------------------------
 
-    def _post(self, payload: bytes, echo: bytes | None = None) -> None:
+    def _posted(self, payload: bytes, echo: bytes | None = None) -> bytes:
         message = Message(code=AioCode.POST, payload=payload, _mtype=CON, _mid=self._mid, _token=b"")
         message.opt.uri_path = PATH
         message.opt.content_format = int(ContentFormat.CID_EDHOC_CBOR_SEQ)
         message.opt.echo = echo
-        self._mid += 1
-        self._request = message.encode()
+        return bytes(message.encode())
+
+    def _post(self, payload: bytes, echo: bytes | None = None) -> None:
+        self._mid = (self._mid + 1) % (1 << 16)
+        self._request = self._posted(payload, echo)
         self._repetitions = 0
         self._out.append(self._request)
         self._wait()
@@ -147,7 +171,7 @@ class EdhocClient:
         answer = _decoded(datagram)
         if answer is None or answer.code.is_request():
             return []
-        if answer.mtype in (ACK, RST) and answer.mid != self._mid - 1:
+        if answer.mtype in (ACK, RST) and answer.mid != self._mid:
             return []
         if answer.mtype is RST:
             raise HandshakeRefused("the server speaks no EDHOC here")
@@ -182,7 +206,7 @@ class EdhocClient:
             message_3, session = self._waiting.receive(message_2)
         except EdhocError as failure:
             # Nothing is said to the server: it has kept nothing that an error message could end.
-            if failure.reason is EdhocReason.CREDENTIAL:
+            if failure.reason in _NOT_THE_SERVER:
                 raise ServerNotTrusted(f"the server is not trusted: {failure.__cause__ or failure}") from failure
             raise ChannelError(f"the handshake failed: {failure}") from failure
         self._waiting = None

@@ -43,7 +43,8 @@ async def add_devices(provider: Provider, group: str, request: Request) -> View:
     """Take the factory certificates of an x5bag or c5b into the fleet."""
     await add_group(provider, group)
     added = await provider.inventory.add_devices(await bounded_body(request, MAX_UPLOAD), group)
-    return {"ca_uri": added.ca_uri, "group": group, "devices": list(added.endpoints)}
+    uris = {"ca_uri": added.place.dtls_uri, "compact_ca_uri": added.place.compact_uri}
+    return {**uris, "group": group, "devices": list(added.endpoints)}
 
 
 @router.post("/groups/{group}/execute")

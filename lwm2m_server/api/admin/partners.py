@@ -55,6 +55,7 @@ async def own_profile(
     """This provider as a partner is to see it. `uri` replaces the partner API's own address."""
     settings, keys = provider.settings, provider.keys
     host, port = settings.partner_bind
+    authorities = _given(settings.ca.public_uri, settings.ca.oscore_uri)
     profile = PartnerProfile(
         name=settings.name,
         uri=uri or f"https://{host}:{port}",
@@ -62,8 +63,8 @@ async def own_profile(
         transfer_certificate=keys.transfer.certificate,
         document_certificate=keys.document.certificate,
         firmware_certificate=keys.firmware.certificate,
-        enroll_prefixes=(f"{settings.ca.public_uri.rstrip('/')}/est",),
-        update_prefixes=(settings.public_uri,),
+        enroll_prefixes=tuple(f"{uri.rstrip('/')}/est" for uri in authorities),
+        update_prefixes=_given(settings.public_uri, settings.oscore_uri),
         agreed_states=tuple(digest(item) for item in agreed_state or ()),
         max_window_days=MAX_WINDOW_DAYS,
         anchors=provider.named_anchors,
@@ -79,3 +80,7 @@ def _view(profile: PartnerProfile) -> View:
         "update_prefixes": list(profile.update_prefixes),
         "agreed_states": [item.hex() for item in profile.agreed_states],
     }
+
+
+def _given(*uris: str) -> tuple[str, ...]:
+    return tuple(uri for uri in uris if uri)

@@ -10,6 +10,7 @@ from lwm2m_server.api.admin.common import Provider, digest, transfer_id
 from lwm2m_server.fleet.device_lists import Plan, Window
 from lwm2m_server.fleet.evidence import evidence_archive
 from lwm2m_server.fleet.factory_certificates import Carriage
+from lwm2m_server.fleet.profiles import Profile
 from lwm2m_server.fleet.views import View, transfer_summary, transfer_view
 from lwm2m_server.store import transfers as store
 from trust_transfer.messages.numbers import Form
@@ -51,6 +52,7 @@ class Acceptance(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     update_first: str | None = None
+    profile: Profile = Profile.DTLS
 
 
 class Devices(BaseModel):
@@ -98,7 +100,7 @@ async def status(provider: Provider, cti: str) -> View:
 async def accept(provider: Provider, cti: str, order: Acceptance) -> View:
     """Accept a transfer a partner has announced."""
     first = None if order.update_first is None else digest(order.update_first)
-    await provider.acceptance.accept(transfer_id(cti), update_first=first)
+    await provider.acceptance.accept(transfer_id(cti), update_first=first, profile=order.profile)
     return {"transfer": cti}
 
 

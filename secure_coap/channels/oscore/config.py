@@ -22,8 +22,9 @@ def utc_now() -> datetime:
 class EdhocServerConfig:
     """Who we are and who may come. The first identity whose key fits a method and cipher suite is used for it.
 
-    `suites` are in order of preference. `ead` goes into message 2; `understood` are the labels of critical EAD items
-    the application acts on: it finds what came in `association.ead`.
+    `static`: who we are by static Diffie-Hellman, where that is another identity. `suites` are in order of preference.
+    `ead` goes into message 2; `understood` are the labels of critical EAD items the application acts on: it finds what
+    came in `association.ead`.
     """
 
     identities: Sequence[EdhocIdentity]
@@ -33,10 +34,13 @@ class EdhocServerConfig:
     ead: tuple[Ead, ...] = ()
     understood: tuple[int, ...] = ()
     clock: Callable[[], datetime] = utc_now
+    static: EdhocIdentity | None = None
 
     def identity_for(self, method: Method, suite: Suite) -> EdhocIdentity | None:
         """Ours for a method, or None when it is not offered."""
-        return next((one for one in self.identities if _fits(one, suite, signs=method.responder_signs)), None)
+        signs = method.responder_signs
+        candidates = self.identities if signs or self.static is None else (self.static,)
+        return next((one for one in candidates if _fits(one, suite, signs=signs)), None)
 
 
 def _fits(identity: EdhocIdentity, suite: Suite, *, signs: bool) -> bool:

@@ -64,7 +64,8 @@ async def test_a_ca_uri_is_believed_beneath_the_agreed_one_only(uri: str, believ
         api="https://ca1.example", certificate=Path("ca.pem"), public_uri="coaps://ca1.example:7001", label=uuid4()
     )
     if believed:
-        assert await register_certificates(ForeignCa(uri), settings, uuid4(), [b"certificate"]) == uri
+        place = await register_certificates(ForeignCa(uri), settings, uuid4(), [b"certificate"])
+        assert place.dtls_uri == uri
         return
     with pytest.raises(Rejected):
         await register_certificates(ForeignCa(uri), settings, uuid4(), [b"certificate"])
