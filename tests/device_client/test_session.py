@@ -305,3 +305,32 @@ def test_a_bounded_dictionary_forgets_the_oldest_and_removes_twice() -> None:
         bounded[number] = "x"
     assert list(bounded) == [2, 3]
     assert bounded.pop(2) == "x" and bounded.pop(2) is None
+
+
+@pytest.mark.parametrize("kind", ["whole", "block"])
+@pytest.mark.parametrize("end", ["closed", "refused"])
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_session_may_end_in_the_moment_its_request_is_cancelled(kind: str, end: str, turns: int) -> None:
+    """A device and its server that are switched off together."""
+    silent = await CoapServer.bind(HOST, 0, dtls=None, handler=lambda *_: asyncio.Future(), parameters=FAST)
+    session = await CoapSession.open(
+        *silent.address,
+        PlainChannel(),
+        tuning=Tuning(0.2, 2),
+        meter=wire.WireMeter(),
+        handshake_timeout=1.0,
+    )
+    request = Request(Code.GET, ("never",))
+    asked = asyncio.ensure_future(session.request(request) if kind == "whole" else session.block(request, 0))
+    await asyncio.sleep(0.05)
+    asked.cancel()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    if end == "closed":
+        await session.close()
+    else:
+        session._remote.error_received(ConnectionRefusedError())
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    await session.close()
+    await silent.close()

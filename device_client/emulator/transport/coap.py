@@ -165,7 +165,7 @@ class CoapSession:
         try:
             # Not `wait_for`: until Python 3.12 that loses a cancellation which comes together with the answer.
             async with asyncio.timeout(RESPONSE_TIMEOUT):
-                answer = await self._context.request(message, handle_blockwise=whole).response
+                answer = await _uncancelled(self._context.request(message, handle_blockwise=whole).response)
         except (error.Error, ChannelError, TimeoutError) as failure:
             self._lose(failure)
             if isinstance(self._end, HandshakeRefused):
@@ -229,6 +229,13 @@ class CoapSession:
             self._end = failure
             self.closed.set()
             self._remote.end(failure)
+
+
+def _uncancelled(response: asyncio.Future[Message]) -> asyncio.Future[Message]:
+    """aiocoap's answer, to be waited for without ever cancelling it: one that is cancelled still hears, for some turns
+    of the loop, that the session has ended, and cannot bear that. It ends with its session at the latest."""
+    response.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return asyncio.shield(response)
 
 
 def _reason(end: BaseException | None) -> str:
