@@ -62,15 +62,22 @@ class PeerIdentity:
 
 @dataclass(frozen=True, slots=True)
 class PskIdentity:
-    """A peer that holds a pre-shared key with us: for TLS (RFC 4279), or an OSCORE master secret (RFC 8613).
-
-    The key itself is never kept here.
-    """
+    """A peer that holds a pre-shared key with us (RFC 4279). The key itself is never kept here."""
 
     identity: str
-    """What the key is found by: the PSK identity both sides named in the handshake, or the context's name."""
+    """The PSK identity both sides named in the handshake."""
     endpoint: str | None
     """The endpoint name the key was given to, for devices; never what the peer calls itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class OscoreIdentity:
+    """A peer that shares an OSCORE context with us which both were given (RFC 8613)."""
+
+    context: str
+    """The context's name in the store."""
+    endpoint: str | None
+    """The endpoint name the context was given to, for devices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,5 +90,5 @@ class RawKeyIdentity:
     """The endpoint name the key was given to, for devices."""
 
 
-Peer = PeerIdentity | PskIdentity | RawKeyIdentity
+Peer = PeerIdentity | PskIdentity | OscoreIdentity | RawKeyIdentity
 """The authenticated peer of one session. What only a certificate may do asks for a `PeerIdentity`."""

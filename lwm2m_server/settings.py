@@ -314,6 +314,8 @@ class DmSettings(_Section):
     """Allow any address for `nosec_bind` and `tcp_bind`. Who reaches it may be any device without a key."""
     dtls_bind: BindAddress | None = Address("127.0.0.1", 5684)
     """UDP address with DTLS."""
+    oscore_bind: BindAddress | None = None
+    """UDP address with OSCORE, for devices with an OSCORE context in the store."""
     tcp_bind: BindAddress | None = None
     """TCP address without security (RFC 8323); a loopback address."""
     tls_bind: BindAddress | None = None
@@ -353,8 +355,8 @@ class DmSettings(_Section):
         if (self.device_crls or self.device_ocsp) and not self.device_anchors:
             raise ValueError("device_crls and device_ocsp need the CAs they are of: name those in device_anchors")
         open_to_all = {"nosec_bind": self.nosec_bind, "tcp_bind": self.tcp_bind}
-        if not any((*open_to_all.values(), self.dtls_bind, self.tls_bind)):
-            raise ValueError("devices need an address: nosec_bind, dtls_bind, tcp_bind or tls_bind")
+        if not any((*open_to_all.values(), self.dtls_bind, self.oscore_bind, self.tls_bind)):
+            raise ValueError("devices need an address: nosec_bind, dtls_bind, oscore_bind, tcp_bind or tls_bind")
         for name, address in open_to_all.items():
             if address is not None and address.host not in LOOPBACK and not self.nosec_anywhere:
                 raise ValueError(f"{name} must be a loopback address, or set nosec_anywhere = true")

@@ -57,6 +57,7 @@ def _add_subcommands() -> None:
         "images",
         "transfer",
         "credentials",
+        "oscore",
         "bootstrap",
     ):
         if find_spec(f"lwm2m_server.cli.{name}") is not None:

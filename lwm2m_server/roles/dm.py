@@ -39,6 +39,7 @@ from lwm2m_server.store.database import Database
 from objects.firmware import PullProtocol
 from objects.model import MODEL, ObjectModel
 from secure_coap.channels.dtls import DtlsServerConfig
+from secure_coap.channels.oscore import OscoreServerConfig
 from secure_coap.numbers.parameters import TransmissionParameters
 
 log = structlog.get_logger()
@@ -59,6 +60,7 @@ class RunningDm:
 
     nosec: tuple[str, int] | None
     dtls: tuple[str, int] | None
+    oscore: tuple[str, int] | None
     tcp: tuple[str, int] | None
     tls: tuple[str, int] | None
     admin: tuple[str, int]
@@ -70,7 +72,7 @@ async def run_dm(settings: DmSettings, announce: Callable[[RunningDm], None] | N
     """Run until cancelled. Raises `KeysError` when a key or certificate is wrong, OSError when a port is taken."""
     async with running_dm(settings) as running:
         settle()
-        listening = {name: getattr(running, name) for name in ("nosec", "dtls", "tcp", "tls", "admin")}
+        listening = {name: getattr(running, name) for name in ("nosec", "dtls", "oscore", "tcp", "tls", "admin")}
         log.info("dm_ready", **listening)
         if announce is not None:
             announce(running)
@@ -110,7 +112,7 @@ async def running_dm(settings: DmSettings, clock: Clock | None = None) -> AsyncI
         await start_firmware(stack, firmware, settings.firmware)
         for endpoint in await reports.missing():
             firmware.look_after(endpoint)
-        nosec, dtls, tcp, tls = await _bind(settings, server, DeviceVerifier(anchors, clock, revocation))
+        nosec, dtls, oscore, tcp, tls = await _bind(settings, server, DeviceVerifier(anchors, clock, revocation))
         announce(firmware, PullProtocol.COAP, nosec)
         announce(firmware, PullProtocol.COAPS, dtls)
         announce(firmware, PullProtocol.COAP_TCP, tcp)
@@ -122,7 +124,7 @@ async def running_dm(settings: DmSettings, clock: Clock | None = None) -> AsyncI
             admin = await stack.enter_async_context(serving(app, *settings.admin_bind))
         upkeep = asyncio.create_task(_upkeep(settings, server, firmware))
         try:
-            yield RunningDm(nosec, dtls, tcp, tls, admin, server, firmware)
+            yield RunningDm(nosec, dtls, oscore, tcp, tls, admin, server, firmware)
         finally:
             upkeep.cancel()
             await asyncio.gather(upkeep, return_exceptions=True)
@@ -146,9 +148,9 @@ _Bound = tuple[str, int] | None
 
 async def _bind(
     settings: DmSettings, server: Lwm2mServer, verifier: DeviceVerifier
-) -> tuple[_Bound, _Bound, _Bound, _Bound]:
-    """Listen where the settings say; UDP without and with security, TCP without and with security."""
-    nosec = dtls = tcp = tls = None
+) -> tuple[_Bound, _Bound, _Bound, _Bound, _Bound]:
+    """Listen where the settings say: UDP without security, with DTLS, with OSCORE; TCP without security, with TLS."""
+    nosec = dtls = oscore = tcp = tls = None
     if settings.nosec_bind is not None:
         with _listening("nosec_bind", settings.nosec_bind):
             nosec = await server.bind(*settings.nosec_bind, nosec_anywhere=settings.nosec_anywhere)
@@ -156,6 +158,11 @@ async def _bind(
         secured = _secured(settings, server, verifier)
         with _listening("dtls_bind", settings.dtls_bind):
             dtls = await server.bind(*settings.dtls_bind, dtls=secured)
+    if settings.oscore_bind is not None:
+        with _listening("oscore_bind", settings.oscore_bind):
+            oscore = await server.bind(
+                *settings.oscore_bind, oscore=OscoreServerConfig(contexts=server.oscore_contexts)
+            )
     if settings.tcp_bind is not None:
         with _listening("tcp_bind", settings.tcp_bind):
             tcp = await server.bind_tcp(*settings.tcp_bind, nosec_anywhere=settings.nosec_anywhere)
@@ -165,7 +172,7 @@ async def _bind(
             raise KeysError("tls_bind needs a certificate of the server: there are no pre-shared keys over TLS")
         with _listening("tls_bind", settings.tls_bind):
             tls = await server.bind_tcp(*settings.tls_bind, tls=secured)
-    return nosec, dtls, tcp, tls
+    return nosec, dtls, oscore, tcp, tls
 
 
 @contextmanager

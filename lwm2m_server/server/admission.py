@@ -5,15 +5,14 @@ The identity belongs to the session: a verified certificate, a pre-shared key, o
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, Protocol
 
-from device_pki.identity import PeerIdentity, RawKeyIdentity
+from device_pki.identity import OscoreIdentity, PeerIdentity, RawKeyIdentity
 from lwm2m_server.protocol.registration import Register
 from lwm2m_server.protocol.registrations import Registration
-from lwm2m_server.server.credentials import Credentials
 from lwm2m_server.server.revocation import DeviceRevocation
 from lwm2m_server.settings import EndpointRule
 from secure_coap.association import Association
@@ -33,6 +32,8 @@ class Identity:
     """Digest of what proved it."""
 
 
+_OSCORE: Final = b"oscore\0"
+"""What no PSK identity begins with: a context and a key of the same name are two credentials."""
 _ANONYMOUS: Final = Identity(NOBODY, b"")
 
 
@@ -45,6 +46,8 @@ def identity_of(association: Association) -> Identity:
         credential = peer.fingerprint
     elif isinstance(peer, RawKeyIdentity):
         credential = peer.key_thumbprint
+    elif isinstance(peer, OscoreIdentity):
+        credential = sha256(_OSCORE + peer.context.encode()).digest()
     else:
         credential = sha256(peer.identity.encode()).digest()
     return Identity(peer.endpoint or credential.hex(), credential)
@@ -73,16 +76,16 @@ class EndpointAdmission:
     """The plain rule: every verified peer may register, under its own name.
 
     Whoever may choose a name, without security or by the rule, may choose any that is no other identity's: none that is
-    registered under one, and none that a pre-shared key was stored for.
+    registered under one, and none that a key is stored for (`protects`).
     """
 
     def __init__(
         self,
-        credentials: Credentials,
+        protects: Callable[[str], bool],
         rule: EndpointRule = EndpointRule.CERTIFICATE,
         revocation: DeviceRevocation | None = None,
     ) -> None:
-        self._credentials = credentials
+        self._protects = protects
         self._rule = rule
         self._revocation = revocation
 
@@ -113,7 +116,7 @@ class EndpointAdmission:
         name = asked or own
         if name is None:
             raise BadRequest("ep is missing")
-        if name != own and self._credentials.protects(name):
+        if name != own and self._protects(name):
             raise Forbidden("this name is for a device with a key")
         return name
 

@@ -15,7 +15,7 @@ from lwm2m_server.protocol.bootstrap import interface
 from lwm2m_server.protocol.bootstrap.instances import SERVER
 from lwm2m_server.protocol.bootstrap.interface import BootstrapRequest
 from lwm2m_server.protocol.bootstrap.pack import pack
-from lwm2m_server.protocol.bootstrap.profile import Profile
+from lwm2m_server.protocol.bootstrap.profile import Oscore, Profile
 from lwm2m_server.protocol.bootstrap.session import MAX_SECONDS, BootstrapSession, Outcome
 from lwm2m_server.protocol.errors import DeviceRefused
 from lwm2m_server.protocol.object_links import links_of
@@ -68,7 +68,7 @@ class Bootstrapper:
         revocation: DeviceRevocation | None = None,
     ) -> None:
         self._server = server
-        self._admission = EndpointAdmission(server.credentials, rule, revocation)
+        self._admission = EndpointAdmission(server.protects, rule, revocation)
         self._rate = PerMinute(REQUESTS_PER_MINUTE)
         self._conversing: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -121,13 +121,26 @@ class Bootstrapper:
             log.warning("bootstrap_refused", endpoint=endpoint, reason="no profile")
             raise NoProfile("no bootstrap profile for this device; assign one to it, its group or everyone")
         name, profile = found
-        if not profile.needs_credential:
-            return found
-        own = self._server.credentials.of(endpoint)
-        if not own:
-            log.warning("bootstrap_refused", endpoint=endpoint, profile=name, reason="no credential in the store")
-            raise NoProfile("its profile gives every device its own key, and this one has none; add a credential")
-        return name, profile.with_credential(own[-1].identity, own[-1].key)
+        if profile.needs_credential:
+            own = self._server.credentials.of(endpoint)
+            if not own:
+                log.warning("bootstrap_refused", endpoint=endpoint, profile=name, reason="no credential in the store")
+                raise NoProfile("its profile gives every device its own key, and this one has none; add a credential")
+            profile = profile.with_credential(own[-1].identity, own[-1].key)
+        if profile.needs_context:
+            profile = profile.with_context(await self._context(endpoint))
+        return name, profile
+
+    async def _context(self, endpoint: str) -> Oscore:
+        """A new OSCORE context for each bootstrap: a device that begins again has forgotten what it had used."""
+        made = await self._server.oscore_contexts.make(endpoint)
+        return Oscore(
+            master_secret=made.master_secret,
+            master_salt=made.master_salt,
+            sender_id=made.recipient_id,
+            recipient_id=made.sender_id,
+            aead=int(made.algorithm),
+        )
 
     def _start(
         self, endpoint: str, name: str, profile: Profile, association: Association, preferred: Format | None

@@ -1,4 +1,4 @@
-"""The CoAP endpoints of one LwM2M server, whatever carries the messages: UDP, DTLS, TCP, TLS."""
+"""The CoAP endpoints of one LwM2M server, whatever carries the messages: UDP, DTLS, OSCORE, TCP, TLS."""
 
 from __future__ import annotations
 

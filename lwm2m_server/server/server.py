@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 
 import structlog
 
-from device_pki.identity import Peer, PeerIdentity, PskIdentity
+from device_pki.identity import OscoreIdentity, Peer, PeerIdentity, PskIdentity
 from lwm2m_server.clock import Clock
 from lwm2m_server.protocol import registration, send
 from lwm2m_server.protocol.registration_limits import RegistrationLimits
@@ -32,6 +32,7 @@ from lwm2m_server.server.endpoints import CoapEndpoints
 from lwm2m_server.server.events import Events
 from lwm2m_server.server.latest import LatestValues
 from lwm2m_server.server.observing import Observing
+from lwm2m_server.server.oscore_contexts import OscoreContexts
 from lwm2m_server.server.queueing import Presence, Queues
 from lwm2m_server.server.registrar import Registrar
 from lwm2m_server.server.revocation import DeviceRevocation, SessionRefusal
@@ -105,13 +106,14 @@ class Lwm2mServer:
             lambda name: self.wakefulness.asleep(name, self.clock.now()), self._heard, self._recall
         )
         self.credentials = Credentials(database, self.clock)
+        self.oscore_contexts = OscoreContexts(database, self.clock)
         self._store = RegistrationStore(database)
         self._routes: dict[str, Handler] = {}
         self._ready = ready if revocation is None else revocation.ready
         self.requests: Counter[str] = Counter()
         """Requests by interface; those to none as `UNKNOWN`."""
         self._upkeep: asyncio.Task[None] | None = None
-        self._admission = admission or EndpointAdmission(self.credentials, endpoint_rule, revocation)
+        self._admission = admission or EndpointAdmission(self.protects, endpoint_rule, revocation)
         self._registrar = Registrar(
             self.registrations,
             self._store,
@@ -175,6 +177,7 @@ class Lwm2mServer:
 
     async def __aenter__(self) -> Self:
         await self.credentials.load()
+        await self.oscore_contexts.load()
         await self._registrar.restore()
         await self.latest.resume()
         await self.observing.resume()
@@ -246,6 +249,19 @@ class Lwm2mServer:
     def drop(self, association: Association) -> None:
         """Close an association."""
         self._coap.drop(association)
+
+    def protects(self, name: str) -> bool:
+        """Whether a key is stored for a device of this name."""
+        return self.credentials.protects(name) or self.oscore_contexts.protects(name)
+
+    async def withdraw_context(self, name: str) -> bool:
+        """Forget an OSCORE context and end its association; False when there is none."""
+        if not await self.oscore_contexts.remove(name):
+            return False
+        for association in self.associations:
+            if isinstance(association.peer, OscoreIdentity) and association.peer.context == name:
+                self.drop(association)
+        return True
 
     async def withdraw_key(self, identity: str) -> bool:
         """Forget a pre-shared key and end the sessions it opened; False when there is none."""

@@ -4,7 +4,7 @@ Bodies of signed messages are kept byte for byte. Times are seconds since 1970. 
 are kept raw, not as text.
 """
 
-from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 
 from lwm2m_server.store.metadata import metadata
 
@@ -78,6 +78,24 @@ credentials = Table(
     sqlite_with_rowid=False,
 )
 """Pre-shared keys. `server.credentials.Credentials` answers every question; read once, at the start."""
+
+oscore_contexts = Table(
+    "oscore_contexts",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("endpoint", String(255), nullable=False),
+    Column("master_secret", LargeBinary(64), nullable=False),
+    Column("master_salt", LargeBinary(64), nullable=False),
+    Column("sender_id", LargeBinary(7), nullable=False),
+    Column("recipient_id", LargeBinary(7), nullable=False),
+    Column("id_context", LargeBinary(64)),
+    Column("algorithm", Integer, nullable=False),
+    Column("reserved", BigInteger, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""OSCORE contexts devices were given; `sender_id` is ours, and numbers below `reserved` may have been used.
+`server.oscore_contexts.OscoreContexts` answers every question; read once, at the start."""
 
 partners = Table(
     "partners",

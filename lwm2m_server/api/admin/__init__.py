@@ -16,6 +16,7 @@ from lwm2m_server.api.admin import (
     metrics,
     observations,
     operations,
+    oscore_contexts,
     partners,
     pushes,
     queue,
@@ -36,7 +37,7 @@ EVERYWHERE = tuple(
     module.router for module in (credentials, operations, observations, queue, images, pushes, firmware, agreement_keys)
 )
 """Routes of every LwM2M server."""
-DEVICE_MANAGEMENT = tuple(module.router for module in (bootstrap, groups, registered, report_keys))
+DEVICE_MANAGEMENT = tuple(module.router for module in (bootstrap, groups, registered, report_keys, oscore_contexts))
 """Routes of role dm only."""
 SERVICE_PROVIDER = tuple(module.router for module in (devices, partners, transfers))
 """Routes of role sp only."""

@@ -163,6 +163,8 @@ def _server(number: int, account: Account) -> ObjectInstance:
 
 
 def _oscore(number: int, oscore: Oscore) -> ObjectInstance:
+    if oscore.master_secret is None or oscore.sender_id is None or oscore.recipient_id is None:
+        raise ValueError("the device's context is put in before its profile is written")
     values: dict[str, Value | Mapping[int, Value]] = {
         "OSCORE Master Secret": oscore.master_secret,
         "OSCORE Sender ID": oscore.sender_id,

@@ -81,12 +81,16 @@ class CertificateByEst(_Part):
 
 
 class Oscore(_Part):
-    """OSCORE with a master secret both sides know (RFC 8613; object 21). Algorithms are COSE's numbers."""
+    """OSCORE with a master secret both sides know (RFC 8613; object 21). Algorithms are COSE's numbers.
+
+    `sender_id` is the device's. Without secret and identifiers the device's own context in the store is used, as it
+    must be where the profile is for more than one device: what two devices share would be encrypted under one nonce.
+    """
 
     mode: Literal["oscore"] = "oscore"
-    master_secret: HexBytes = Field(min_length=SHORTEST_PSK, max_length=64, repr=False)
-    sender_id: Identifier
-    recipient_id: Identifier
+    master_secret: HexBytes | None = Field(default=None, min_length=SHORTEST_PSK, max_length=64, repr=False)
+    sender_id: Identifier | None = None
+    recipient_id: Identifier | None = None
     aead: int = 10
     hmac: int = 5
     master_salt: HexBytes = b""
@@ -94,7 +98,10 @@ class Oscore(_Part):
 
     @model_validator(mode="after")
     def _two_identifiers(self) -> Self:
-        if self.sender_id == self.recipient_id:
+        given = [value is not None for value in (self.master_secret, self.sender_id, self.recipient_id)]
+        if any(given) and not all(given):
+            raise ValueError("give master_secret, sender_id and recipient_id, or none to use the device's own context")
+        if all(given) and self.sender_id == self.recipient_id:
             raise ValueError("sender_id and recipient_id must differ (RFC 8613 section 3.3)")
         return self
 
@@ -180,11 +187,22 @@ class Profile(_Part):
         """Whether an account uses the device's own pre-shared key."""
         return any(isinstance(one.security, PreSharedKey) and one.security.key is None for one in self.accounts)
 
+    @property
+    def needs_context(self) -> bool:
+        """Whether an account uses the device's own OSCORE context."""
+        return any(isinstance(one.security, Oscore) and one.security.master_secret is None for one in self.accounts)
+
     def with_credential(self, identity: str, key: bytes) -> Profile:
         """With the device's own pre-shared key in every account that uses it."""
-        own = PreSharedKey(identity=identity, key=key)
+        return self._with(PreSharedKey(), PreSharedKey(identity=identity, key=key))
+
+    def with_context(self, context: Oscore) -> Profile:
+        """With the device's own OSCORE context in every account that uses it."""
+        return self._with(Oscore(), context)
+
+    def _with(self, placeholder: PreSharedKey | Oscore, own: PreSharedKey | Oscore) -> Profile:
         accounts = tuple(
-            account.model_copy(update={"security": own}) if account.security == PreSharedKey() else account
+            account.model_copy(update={"security": own}) if account.security == placeholder else account
             for account in self.accounts
         )
         return self.model_copy(update={"accounts": accounts})

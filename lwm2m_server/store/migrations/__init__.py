@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection, inspect, text
 
-HEAD: Final = "0012"
+HEAD: Final = "0013"
 """The newest migration. Known here so that an up-to-date database is opened without importing Alembic."""
 _FOLDER: Final = Path(__file__).parent
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from device_pki.identity import Peer, PskIdentity
+from device_pki.identity import OscoreIdentity, Peer, PskIdentity
 from secure_coap.association import Address
 from secure_coap.channels.dtls.session import DtlsSession
 from secure_coap.limits import Limits
@@ -52,4 +52,5 @@ class OpenSessions:
 
 def _name(peer: Peer | None) -> str | bytes:
     assert peer is not None, "an open session has a verified peer"
+    assert not isinstance(peer, OscoreIdentity), "it belongs to OSCORE"
     return peer.identity if isinstance(peer, PskIdentity) else peer.key_thumbprint

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from device_pki.identity import PskIdentity
+from device_pki.identity import OscoreIdentity
 from secure_coap.oscore import OscoreAlgorithm, SecurityContext
 
 RESERVED_AT_ONCE: Final = 256
@@ -50,9 +50,9 @@ class PresharedContext:
         return context
 
     @property
-    def peer(self) -> PskIdentity:
+    def peer(self) -> OscoreIdentity:
         """Who shares it."""
-        return PskIdentity(self.name, self.endpoint)
+        return OscoreIdentity(self.name, self.endpoint)
 
 
 class ContextStore(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from device_pki.identity import Peer, PskIdentity
+from device_pki.identity import OscoreIdentity, Peer, PskIdentity
 from secure_coap.association import Address
 from secure_coap.channels.oscore.association import OscoreAssociation
 from secure_coap.limits import Limits
@@ -87,7 +87,9 @@ class AssociationTable:
 
 
 def _name(peer: Peer) -> str | bytes:
-    return peer.identity if isinstance(peer, PskIdentity) else peer.key_thumbprint
+    """DTLS alone knows pre-shared keys by an identity."""
+    assert not isinstance(peer, PskIdentity)
+    return peer.context if isinstance(peer, OscoreIdentity) else peer.key_thumbprint
 
 
 def _append(table: dict[_K, tuple[OscoreAssociation, ...]], key: _K, association: OscoreAssociation) -> None:
