@@ -130,6 +130,12 @@ class CaDirectory:
         """The register."""
         return self.root / "ca.db"
 
+    def missing(self) -> list[Path]:
+        """The files of a complete folder that are not there; those above a root are nobody's."""
+        identities = (self.https, self.est)
+        files = [self.key, self.certificate, *(one.key for one in identities), *(one.certificate for one in identities)]
+        return [path for path in files if not path.exists()]
+
     def chain(self) -> tuple[x509.Certificate, ...]:
         """Read the CA's certificate and those above it; raise `CaDirectoryError`."""
         if not self.certificate.exists():

@@ -44,11 +44,8 @@ def issue(
     Repeating it changes nothing while the certificate in `out` is for that key and role and far from its end. A server
     is certified for `hosts`, or for those its request names. Raises `CaDirectoryError`.
     """
-    csr = _read(request)
-    issuer, above = directory.issuer(), directory.chain()
-    hosts = hosts or _requested_hosts(csr)
-    if role is IssueRole.SERVER and not hosts:
-        raise CaDirectoryError("a server's certificate needs the host of its URI: give --host")
+    _, hosts = wanted(directory, role, request, hosts)
+    csr, issuer, above = _read(request), directory.issuer(), directory.chain()
     present = _present(out, csr, role, issuer=issuer, hosts=hosts, now=now)
     if present is not None:
         return present
@@ -57,6 +54,16 @@ def issue(
     rest = above if role is IssueRole.CA else without_roots(above)
     write_certificates(out, [certificate, *rest])
     return certificate
+
+
+def wanted(directory: CaDirectory, role: IssueRole, request: Path, hosts: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """Return the name and the hosts a request would be certified for; raise `CaDirectoryError` where it would not."""
+    directory.chain()
+    csr = _read(request)
+    hosts = hosts or _requested_hosts(csr)
+    if role is IssueRole.SERVER and not hosts:
+        raise CaDirectoryError("a server's certificate needs the host of its URI: give --host")
+    return _common_name(csr), hosts
 
 
 def _certify(

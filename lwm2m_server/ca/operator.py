@@ -5,9 +5,10 @@ The database serialises the writers; a running CA notices within a second, its A
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -17,13 +18,23 @@ from cryptography import x509
 from device_pki.fingerprints import fingerprint
 from enrollment.ca.backend import CaBackendError
 from enrollment.ca.revocations import RevocationPublisher
-from enrollment.register import ALL, DeviceEntry, EnrollmentRefused, Label, UnknownEntry
+from enrollment.register import ALL, DeviceEntry, EnrollmentRefused, Label, LabelPolicy, UnknownEntry
 from lwm2m_server.ca.backends import opened_backend
 from lwm2m_server.ca.directory import CaDirectory, CaDirectoryError, read_certificates
 from lwm2m_server.settings import CaSettings
 from lwm2m_server.store.database import Database
+from lwm2m_server.store.enrollment_listing import (
+    CertificateFilter,
+    LabelSummary,
+    ListedCertificate,
+    list_certificates,
+    list_labels,
+)
 from lwm2m_server.store.enrollment_register import SqlEnrollmentRegister
 
+_FINGERPRINT: Final = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
+MAX_LABELS: Final = 100_000
+"""Labels that are looked through for one."""
 LIST_INTERVAL: Final = timedelta(hours=12)
 """When nothing was revoked, a command signs a new list only after this time."""
 
@@ -34,34 +45,53 @@ class CaOperator:
 
     directory: CaDirectory
     register: SqlEnrollmentRegister
+    database: Database
     settings: CaSettings | None = None
     """Where the authority is, unless the folder has its key."""
 
     async def find_label(self, wanted: str) -> Label:
         """Return a label by its text, the six characters logs show, or its UUID; raise `CaDirectoryError`."""
-        labels = [label for label, _, _ in await self.register.all_labels()]
+        labels = [one.label for one in await self.labels(MAX_LABELS)]
         found = [label for label in labels if wanted in {label.text, label.log_name, str(label.uuid)}]
         if len(found) != 1:
             problem = "no label is" if not found else "more than one label is"
             raise CaDirectoryError(f"{problem} {wanted!r}; `lwm2m-server ca labels list` shows every label")
         return found[0]
 
+    async def labels(self, limit: int) -> list[LabelSummary]:
+        """Return up to `limit` labels."""
+        return await list_labels(self.database, limit=limit)
+
+    async def certificates(self, wanted: CertificateFilter, limit: int) -> list[ListedCertificate]:
+        """Return up to `limit` operational certificates, the oldest first."""
+        return await list_certificates(self.database, wanted, limit=limit)
+
+    async def change_policy(
+        self, wanted: str, changes: Mapping[str, object], *, dry_run: bool
+    ) -> tuple[Label, LabelPolicy]:
+        """Change fields of what a label allows, or only see what that would be. Raises ValueError for bad ones."""
+        label = await self.find_label(wanted)
+        policy = replace(await self.register.policy(label.text), **changes)  # type: ignore[arg-type]
+        if changes and not dry_run:
+            await self.register.set_policy(label.provider, label.uuid, policy, datetime.now(UTC))
+        return label, policy
+
     async def close_entry(self, wanted: str, device: str, *, revoke: bool) -> DeviceEntry:
         """Close a device's entry, given by fingerprint (or its beginning) or endpoint name; return it as it is now."""
-        label = await self.find_label(wanted)
-        entry = await self._find_entry(label, device)
-        now = datetime.now(UTC)
+        entry, now = await self.find_entry(wanted, device), datetime.now(UTC)
         try:
             await self.register.set_entry(
-                label.text, entry.fingerprint, open_=False, revoke=ALL if revoke else None, now=now
+                entry.label, entry.fingerprint, open_=False, revoke=ALL if revoke else None, now=now
             )
         except UnknownEntry as error:
             raise CaDirectoryError("the entry is gone") from error
         if revoke:
             await self.crl()
-        return await self.register.entry(label.text, entry.fingerprint)
+        return await self.register.entry(entry.label, entry.fingerprint)
 
-    async def _find_entry(self, label: Label, device: str) -> DeviceEntry:
+    async def find_entry(self, wanted: str, device: str) -> DeviceEntry:
+        """Return a device's entry, found as for `close_entry`; raise `CaDirectoryError`."""
+        label = await self.find_label(wanted)
         found = [
             entry
             for entry in await self.register.entries(label.text)
@@ -74,17 +104,25 @@ class CaOperator:
             )
         return found[0]
 
-    async def revoke(self, path: Path) -> x509.Certificate:
-        """Revoke a certificate of this CA, whatever it is for; return it."""
-        certificate = read_certificates(path)[0]
+    async def find_certificate(self, wanted: str) -> x509.Certificate:
+        """Return a certificate of this CA by its file (PEM) or fingerprint (hex); raise `CaDirectoryError`."""
+        if _FINGERPRINT.fullmatch(wanted):
+            try:
+                return x509.load_der_x509_certificate((await self.register.issued(bytes.fromhex(wanted))).certificate)
+            except EnrollmentRefused as error:
+                raise CaDirectoryError(f"no device has the certificate {wanted}: `ca list` shows them") from error
+        certificate = read_certificates(Path(wanted))[0]
         try:
             certificate.verify_directly_issued_by(self.directory.chain()[0])
         except Exception as error:
-            raise CaDirectoryError(f"{path} was not issued by this CA: its issuer must revoke it") from error
+            raise CaDirectoryError(f"{wanted} was not issued by this CA: its issuer must revoke it") from error
+        return certificate
+
+    async def revoke(self, certificate: x509.Certificate) -> None:
+        """Revoke a certificate of this CA, whatever it is for, and publish the list that says so."""
         await self._close_key(certificate)
         await self.register.revoke_serial(certificate.serial_number, certificate.not_valid_after_utc, datetime.now(UTC))
         await self.crl()
-        return certificate
 
     async def _close_key(self, certificate: x509.Certificate) -> None:
         """A revoked operational certificate takes its key with it: a repeated request must not return it."""
@@ -116,6 +154,6 @@ async def opened(directory: CaDirectory, settings: CaSettings | None = None) -> 
     directory.chain()
     database = await Database.open(directory.database)
     try:
-        yield CaOperator(directory, SqlEnrollmentRegister(database), settings)
+        yield CaOperator(directory, SqlEnrollmentRegister(database), database, settings)
     finally:
         await database.close()

@@ -59,6 +59,16 @@ def add_provider(directory: CaDirectory, name: str, certificate: Path) -> x509.C
 
     A provider keeps its labels when its certificate is replaced by another under the same name.
     """
+    pinned = check_provider(directory, name, certificate)
+    path = directory.providers / f"{name}.pem"
+    if not path.exists() or read_certificates(path)[0] != pinned:
+        write_certificates(path, [pinned])
+    return pinned
+
+
+def check_provider(directory: CaDirectory, name: str, certificate: Path) -> x509.Certificate:
+    """Return the certificate that `add_provider` would pin; raise `CaDirectoryError` where it would."""
+    directory.chain()
     if _NAME.fullmatch(name) is None:
         raise CaDirectoryError("a provider's name is 1 to 64 characters of A-Z a-z 0-9 . _ -")
     pinned = read_certificates(certificate)[0]
@@ -66,7 +76,4 @@ def add_provider(directory: CaDirectory, name: str, certificate: Path) -> x509.C
         pin(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), pinned)
     except PinError as error:
         raise CaDirectoryError(str(error)) from error
-    path = directory.providers / f"{name}.pem"
-    if not path.exists() or read_certificates(path)[0] != pinned:
-        write_certificates(path, [pinned])
     return pinned

@@ -1,4 +1,4 @@
-"""`lwm2m-server ca`: make a CA, certify keys, look into its register, close entries, revoke, pin providers.
+"""`lwm2m-server ca`: make a CA, certify keys, list what it issued, revoke.
 
 Each command works on the CA's data folder and may be repeated. Errors name what helps.
 """
@@ -7,29 +7,33 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lwm2m_server.cli.common import Exit, Format, Output, fail, show
+from lwm2m_server.cli import ca_labels, ca_providers
+from lwm2m_server.cli.ca_common import (
+    Config,
+    Data,
+    DryRun,
+    Limit,
+    Row,
+    certificate_row,
+    directory_of,
+    guarded,
+    now,
+    time_text,
+    with_register,
+)
+from lwm2m_server.cli.common import Format, Output, show
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from datetime import datetime
-
-    from cryptography import x509
-
     from lwm2m_server.ca.directory import CaDirectory
     from lwm2m_server.ca.operator import CaOperator
 
-T = TypeVar("T")
-Row = dict[str, Any]
-
 app = typer.Typer(no_args_is_help=True, help="A certification authority and its register.", rich_markup_mode=None)
-labels = typer.Typer(no_args_is_help=True, help="Labels: which devices may enroll under which CA-URI.")
-provider = typer.Typer(no_args_is_help=True, help="Service providers that may call the CA API.")
-app.add_typer(labels, name="labels")
-app.add_typer(provider, name="provider")
+app.add_typer(ca_labels.app, name="labels")
+app.add_typer(ca_providers.app, name="provider")
 
 
 class Kind(StrEnum):
@@ -50,10 +54,6 @@ class IssuedRole(StrEnum):
     CA = "ca"
 
 
-Data = Annotated[Path | None, typer.Option("--data", help="The CA's data folder.", envvar="LWM2M_CA_DATA")]
-Config = Annotated[Path | None, typer.Option("--config", help="Settings file whose [ca] section names the folder.")]
-
-
 @app.command("init")
 def init(  # noqa: PLR0917 - one parameter per option
     data: Annotated[Path, typer.Option("--data", help="The CA's data folder.", envvar="LWM2M_CA_DATA")],
@@ -66,6 +66,7 @@ def init(  # noqa: PLR0917 - one parameter per option
     ] = None,
     path_length: Annotated[int | None, typer.Option("--path-length", min=0, help="CAs that may follow below.")] = None,
     key: Annotated[str | None, typer.Option("--key", help="pkcs11: URI of the CA's key in a token.")] = None,
+    dry_run: DryRun = False,
     output: Format = Output.TABLE,
 ) -> None:
     """Make a CA: key, certificate, TLS identity of its API, certificate of its EST server. Also renews the latter two.
@@ -79,6 +80,9 @@ def init(  # noqa: PLR0917 - one parameter per option
     from lwm2m_server.ca.upstream_setup import set_up_upstream
 
     directory = CaDirectory(data)
+    if dry_run:
+        show(output, {"data": str(data), "missing": [path.name for path in directory.missing()]})
+        return
     setup = Setup(
         directory=directory,
         name=name,
@@ -90,7 +94,7 @@ def init(  # noqa: PLR0917 - one parameter per option
         key_uri=key,
     )
     make = set_up_upstream if kind is Kind.UPSTREAM else set_up
-    complete = _guarded(lambda: make(setup, _now()))
+    complete = guarded(lambda: make(setup, now()))
     requests = ", ".join(str(path) for path in sorted(data.glob("*.csr")))
     show(output, _ca_row(directory) if complete else {"data": str(data), "request": requests})
 
@@ -99,91 +103,79 @@ def init(  # noqa: PLR0917 - one parameter per option
 def issue_certificate(  # noqa: PLR0917 - one parameter per option
     role: Annotated[IssuedRole, typer.Option("--role", help="What the key is for.")],
     csr: Annotated[Path, typer.Option("--csr", help="PKCS#10 request, PEM or DER.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="File for the certificate and the CAs above it (PEM).")],
+    out: Annotated[Path, typer.Option("--out", help="File for the certificate and the CAs above it (PEM).")],
     host: Annotated[list[str] | None, typer.Option("--host", help="A server's host, else the request's.")] = None,
     data: Data = None,
     config: Config = None,
-    output: Annotated[Output, typer.Option("--output", help="How to print the result.")] = Output.TABLE,
+    dry_run: DryRun = False,
+    output: Format = Output.TABLE,
 ) -> None:
     """Certify the key of a request for one role."""
-    from lwm2m_server.ca.issuing import IssueRole, issue
+    from lwm2m_server.ca.issuing import IssueRole, issue, wanted
 
-    directory = _directory(data, config)
-    made = _guarded(lambda: issue(directory, IssueRole(role.value), csr, hosts=host or [], out=out, now=_now()))
-    show(output, {"file": str(out), "role": role.value, **_certificate_row(made)})
+    directory = directory_of(data, config)
+    if dry_run:
+        name, hosts = guarded(lambda: wanted(directory, IssueRole(role.value), csr, host or []))
+        show(output, {"file": str(out), "role": role.value, "subject": f"CN={name}", "hosts": hosts})
+        return
+    made = guarded(lambda: issue(directory, IssueRole(role.value), csr, hosts=host or [], out=out, now=now()))
+    show(output, {"file": str(out), "role": role.value, **certificate_row(made)})
 
 
-@labels.command("list")
-def list_labels(data: Data = None, config: Config = None, output: Format = Output.TABLE) -> None:
-    """List every label with its provider and the number of its devices."""
+@app.command("list")
+def list_certificates(  # noqa: PLR0917 - one parameter per option
+    label: Annotated[str | None, typer.Option(help="Only under this label (or its UUID).")] = None,
+    endpoint: Annotated[str | None, typer.Option(help="Only of this device.")] = None,
+    serial: Annotated[str | None, typer.Option(help="Only the one with this serial number (hex).")] = None,
+    data: Data = None,
+    config: Config = None,
+    limit: Limit = 100,
+    output: Format = Output.TABLE,
+) -> None:
+    """List the certificates issued to devices, the oldest first."""
+    from lwm2m_server.ca.directory import CaDirectoryError
+    from lwm2m_server.store.enrollment_listing import CertificateFilter
 
     async def rows(ca: CaOperator) -> list[Row]:
+        text = None if label is None else (await ca.find_label(label)).text
+        try:
+            number = None if serial is None else int(serial, 16)
+        except ValueError as error:
+            raise CaDirectoryError(f"{serial!r} is no serial number: give its hex digits") from error
+        wanted = CertificateFilter(label=text, endpoint=endpoint, serial_number=number)
         return [
             {
-                "uuid": str(label.uuid),
-                "provider": label.provider,
-                "label": label.log_name,
-                "devices": devices,
-                "open": opened,
+                "endpoint": one.endpoint,
+                "serial": f"{one.issued.serial_number:x}",
+                "issued": time_text(one.issued_at),
+                "not_after": time_text(one.issued.not_after),
+                "revoked": time_text(one.issued.revoked_at),
+                "label": one.issued.label[:6],
+                "fingerprint": one.issued.fingerprint.hex(),
             }
-            for label, devices, opened in await ca.register.all_labels()
+            for one in await ca.certificates(wanted, limit)
         ]
 
-    show(output, _run(data, config, rows))
-
-
-@labels.command("show")
-def show_label(
-    label: Annotated[str, typer.Argument(help="Label or UUID.")],
-    data: Data = None,
-    config: Config = None,
-    output: Format = Output.TABLE,
-) -> None:
-    """List the devices of a label with what was issued to them."""
-
-    async def rows(ca: CaOperator) -> list[Row]:
-        found = await ca.find_label(label)
-        entries = await ca.register.entries(found.text)
-        result = []
-        for entry in entries:
-            issued = await ca.register.certificates(entry.label, entry.fingerprint)
-            revoked = sum(certificate.revoked_at is not None for certificate in issued)
-            result.append(_entry_row(entry) | {"certificates": len(issued), "revoked": revoked})
-        return result
-
-    show(output, _run(data, config, rows))
-
-
-@labels.command("close")
-def close_entry(  # noqa: PLR0917 - one parameter per option
-    label: Annotated[str, typer.Argument(help="Label or UUID.")],
-    device: Annotated[str, typer.Argument(help="Fingerprint of the factory certificate, or the endpoint name.")],
-    revoke: Annotated[bool, typer.Option("--revoke", help="Also revoke what was issued under the label.")] = False,
-    data: Data = None,
-    config: Config = None,
-    output: Format = Output.TABLE,
-) -> None:
-    """Remove one device's entry: it may not enroll under this label any more."""
-
-    async def row(ca: CaOperator) -> Row:
-        return _entry_row(await ca.close_entry(label, device, revoke=revoke))
-
-    show(output, _run(data, config, row))
+    show(output, with_register(data, config, rows))
 
 
 @app.command("revoke")
 def revoke(
-    certificate: Annotated[Path, typer.Argument(help="Certificate of this CA (PEM).")],
+    certificate: Annotated[str, typer.Argument(help="Certificate of this CA (PEM), or a fingerprint of `ca list`.")],
     data: Data = None,
     config: Config = None,
+    dry_run: DryRun = False,
     output: Format = Output.TABLE,
 ) -> None:
     """Revoke a certificate, and publish the list that says so."""
 
     async def row(ca: CaOperator) -> Row:
-        return _certificate_row(await ca.revoke(certificate)) | {"revoked": True}
+        found = await ca.find_certificate(certificate)
+        if not dry_run:
+            await ca.revoke(found)
+        return certificate_row(found) | {"revoked": not dry_run}
 
-    show(output, _run(data, config, row))
+    show(output, with_register(data, config, row))
 
 
 @app.command("crl")
@@ -206,90 +198,11 @@ def show_crl(
         return {
             "number": crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number,
             "revoked": len(crl),
-            "this_update": _time(crl.last_update_utc),
-            "next_update": "" if crl.next_update_utc is None else _time(crl.next_update_utc),
+            "this_update": time_text(crl.last_update_utc),
+            "next_update": time_text(crl.next_update_utc),
         }
 
-    show(output, _run(data, config, row))
-
-
-@provider.command("add")
-def add(
-    name: Annotated[str, typer.Argument(help="The provider's name in this CA.")],
-    certificate: Annotated[Path, typer.Argument(help="Its TLS certificate (PEM), which is pinned.")],
-    data: Data = None,
-    config: Config = None,
-    output: Format = Output.TABLE,
-) -> None:
-    """Let a provider call the CA API with this very certificate."""
-    from lwm2m_server.ca.providers import add_provider
-
-    directory = _directory(data, config)
-    pinned = _guarded(lambda: add_provider(directory, name, certificate))
-    show(output, {"provider": name, **_certificate_row(pinned)})
-
-
-@provider.command("list")
-def list_providers(data: Data = None, config: Config = None, output: Format = Output.TABLE) -> None:
-    """List the providers pinned in the data folder."""
-    from lwm2m_server.ca.directory import read_certificates
-
-    directory = _directory(data, config)
-    paths = sorted(directory.providers.glob("*.pem"))
-    rows = _guarded(lambda: [{"provider": p.stem, **_certificate_row(read_certificates(p)[0])} for p in paths])
-    show(output, rows)
-
-
-def _directory(data: Path | None, config: Path | None) -> CaDirectory:
-    from lwm2m_server.ca.directory import CaDirectory
-    from lwm2m_server.settings import SettingsError, load_settings
-
-    if data is not None:
-        return CaDirectory(data)
-    if config is None:
-        fail(Exit.USAGE, "name the CA: --data FOLDER, or --config FILE with a section [ca]")
-    try:
-        settings = load_settings(config)
-    except SettingsError as error:
-        fail(Exit.SETTINGS, str(error))
-    if settings.ca is None:
-        fail(Exit.SETTINGS, f"{config} has no section [ca]: this command is for CAs")
-    return CaDirectory(settings.ca.data)
-
-
-def _run(data: Path | None, config: Path | None, action: Callable[[CaOperator], Awaitable[T]]) -> T:
-    import asyncio
-
-    from lwm2m_server.ca.operator import opened
-    from lwm2m_server.settings import load_settings
-
-    directory = _directory(data, config)
-    settings = None if config is None else load_settings(config).ca
-
-    async def run() -> T:
-        async with opened(directory, settings) as ca:
-            return await action(ca)
-
-    return _guarded(lambda: asyncio.run(run()))
-
-
-def _guarded(action: Callable[[], T]) -> T:
-    from lwm2m_server.ca.directory import CaDirectoryError
-
-    try:
-        return action()
-    except (CaDirectoryError, OSError) as error:
-        fail(Exit.REFUSED, str(error))
-
-
-def _now() -> datetime:
-    from datetime import UTC, datetime
-
-    return datetime.now(UTC)
-
-
-def _time(time: datetime) -> str:
-    return f"{time:%Y-%m-%dT%H:%M:%SZ}"
+    show(output, with_register(data, config, row))
 
 
 def _ca_row(directory: CaDirectory) -> Row:
@@ -303,23 +216,5 @@ def _ca_row(directory: CaDirectory) -> Row:
         "certificate": str(directory.certificate),
         "https_certificate": str(directory.https.certificate),
         "https_fingerprint": fingerprint(https).hex(),
-        **_certificate_row(certificate),
-    }
-
-
-def _certificate_row(certificate: x509.Certificate) -> Row:
-    from device_pki.fingerprints import fingerprint
-
-    return {
-        "subject": certificate.subject.rfc4514_string(),
-        "fingerprint": fingerprint(certificate).hex(),
-        "not_after": _time(certificate.not_valid_after_utc),
-    }
-
-
-def _entry_row(entry: Any) -> Row:
-    return {
-        "endpoint": entry.endpoint,
-        "fingerprint": entry.fingerprint.hex(),
-        "enroll": "open" if entry.open else "closed",
+        **certificate_row(certificate),
     }

@@ -78,7 +78,7 @@ class World:
         chain = self.layout.exchange / f"{provider}-{key}.pem"
         shutil.copyfile(data / "requests" / f"{key}.pem", request)
         argv = [SERVER, "ca", "issue", "--data", str(self.layout.organisation(authority)), "--role", role]
-        await run([*argv, "--csr", str(request), "-o", str(chain)])
+        await run([*argv, "--csr", str(request), "--out", str(chain)])
         await run([SERVER, "install-certificate", key, str(chain), "--data", str(data)])
 
     # ---- settings -------------------------------------------------------------------------------

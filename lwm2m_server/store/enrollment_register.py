@@ -90,19 +90,6 @@ class SqlEnrollmentRegister:
         async with self._database.reading() as connection:
             return list((await connection.execute(statement)).scalars())
 
-    async def all_labels(self) -> list[tuple[Label, int, int]]:
-        """Return every label with the number of its entries and of the open ones among them."""
-        opened = func.count().filter(entries.c.open)
-        statement = (
-            select(labels, func.count(entries.c.fingerprint).label("devices"), opened.label("opened"))
-            .join_from(labels, entries, isouter=True)
-            .group_by(labels.c.label)
-            .order_by(labels.c.created_at, labels.c.label)
-        )
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(statement)).all()
-        return [(Label(row.label, row.provider, UUID(row.uuid)), int(row.devices), int(row.opened)) for row in rows]
-
     async def entries(self, label: str) -> list[DeviceEntry]:
         """Return the entries of a label, by endpoint name."""
         async with self._database.reading() as connection:

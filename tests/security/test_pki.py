@@ -193,7 +193,7 @@ async def test_27_a_revoked_certificate_is_refused_in_open_sessions_and_new_ones
         async with operational.session(running, [anchor]) as session:
             write_certificates(tmp_path / "revoked.pem", [certificate])
             async with opened(ca) as operator:
-                await operator.revoke(tmp_path / "revoked.pem")
+                await operator.revoke(await operator.find_certificate(str(tmp_path / "revoked.pem")))
             request = reenroll_request(uri, csr_for(session, generate_private_key(), "dev-1"))
             with pytest.raises(Forbidden):
                 (await session.request(request)).raise_for_code()

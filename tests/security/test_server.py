@@ -115,7 +115,7 @@ class TestRevocation:
         certificate = tmp_path / "dev-1.pem"
         certificate.write_bytes(session.peer.certificate.public_bytes(Encoding.PEM))
         async with opened(provider.ca) as operator:
-            await operator.revoke(certificate)
+            await operator.revoke(await operator.find_certificate(str(certificate)))
         await until(lambda: not provider.running.provider.server.sessions.is_online("dev-1"), seconds=20)
         with pytest.raises((AssociationLost, RequestTimeout)):
             await device.update()

@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from typer.testing import CliRunner
 
-from cose.keys import generate_private_key, save_private_key
+from cose.keys import generate_private_key, save_private_key, thumbprint
 from device_pki.fingerprints import fingerprint
 from device_pki.issue import common_name
 from device_pki.keys import signature_hash
@@ -79,7 +79,7 @@ def test_an_intermediate_is_certified_by_request(root: CaDirectory, tmp_path: Pa
     waiting = run(*words)
     assert waiting == run(*words)
     out = tmp_path / "ca2.pem"
-    run("issue", "--data", root.root, "--role", "ca", "--csr", waiting["request"], "-o", out, "--output", "json")
+    run("issue", "--data", root.root, "--role", "ca", "--csr", waiting["request"], "--out", out, "-o", "json")
     assert run(*words, "--certificate", out)["subject"] == "CN=CA2"
     assert [c.subject.rfc4514_string() for c in CaDirectory(tmp_path / "ca").chain()] == ["CN=CA2", "CN=Root"]
 
@@ -93,7 +93,7 @@ def test_a_certificate_for_another_key_is_refused(root: CaDirectory, tmp_path: P
 def test_keys_are_certified_for_their_role(root: CaDirectory, tmp_path: Path, role: str) -> None:
     ca = make_ca(tmp_path / "ca1", "CA1", root)
     csr, out = request(tmp_path / "sp.csr", "SP1", "sp1.example"), tmp_path / "sp.pem"
-    words = ("issue", "--data", ca.root, "--role", role, "--csr", csr, "-o", out, "--output", "json")
+    words = ("issue", "--data", ca.root, "--role", role, "--csr", csr, "--out", out, "-o", "json")
     first = run(*words)
     assert run(*words) == first, "repeating it changes nothing"
     leaf, *above = read_certificates(out)
@@ -104,7 +104,7 @@ def test_keys_are_certified_for_their_role(root: CaDirectory, tmp_path: Path, ro
 
 def test_a_changed_order_is_carried_out(root: CaDirectory, tmp_path: Path) -> None:
     csr, out = request(tmp_path / "sp.csr", "SP1"), tmp_path / "sp.pem"
-    words = ("issue", "--data", root.root, "--csr", csr, "-o", out, "--output", "json")
+    words = ("issue", "--data", root.root, "--csr", csr, "--out", out, "-o", "json")
     first = run(*words, "--role", "document")
     second = run(*words, "--role", "server", "--host", "192.0.2.1")
     third = run(*words, "--role", "server", "--host", "192.0.2.2")
@@ -113,12 +113,14 @@ def test_a_changed_order_is_carried_out(root: CaDirectory, tmp_path: Path) -> No
 
 def test_a_server_needs_a_host(root: CaDirectory, tmp_path: Path) -> None:
     csr = request(tmp_path / "sp.csr", "SP1")
-    assert "--host" in run("issue", "--data", root.root, "--role", "server", "--csr", csr, "-o", tmp_path / "x", code=1)
+    assert "--host" in run(
+        "issue", "--data", root.root, "--role", "server", "--csr", csr, "--out", tmp_path / "x", code=1
+    )
 
 
 def test_what_is_no_request_is_refused(root: CaDirectory, tmp_path: Path) -> None:
     (tmp_path / "bad.csr").write_bytes(b"nonsense")
-    words = ("issue", "--data", root.root, "--role", "document", "--csr", tmp_path / "bad.csr", "-o", tmp_path / "x")
+    words = ("issue", "--data", root.root, "--role", "document", "--csr", tmp_path / "bad.csr", "--out", tmp_path / "x")
     assert "no PKCS#10 request" in run(*words, code=1)
 
 
@@ -169,6 +171,51 @@ class TestRegister:
         serial = read_certificates(ca.est.certificate)[0].serial_number
         assert [entry.serial_number for entry in x509.load_der_x509_crl(out.read_bytes())] == [serial]
 
+    def test_what_was_issued_is_listed_and_revoked_by_its_fingerprint(self, ca: CaDirectory) -> None:
+        async def issue() -> x509.Certificate:
+            async with opened(ca) as operator:
+                label = await operator.find_label(str(self.LABEL))
+                (entry, _) = await operator.register.entries(label.text)
+                authority = Authority(ca.issuer())
+                made = authority.operational(authority.device(entry.endpoint))
+                key = thumbprint(made.key.public_key())
+                await operator.register.record(entry, key, made.certificate, datetime.now(UTC))
+                return made.certificate
+
+        certificate, data = asyncio.run(issue()), ("--data", ca.root, "-o", "json")
+        [row] = run("list", *data, "--label", self.LABEL)
+        assert (row["endpoint"], row["fingerprint"], row["revoked"]) == ("dev-1", fingerprint(certificate).hex(), "")
+        assert run("list", *data, "--endpoint", "dev-1", "--serial", f"{certificate.serial_number:X}") == [row]
+        assert run("list", *data, "--endpoint", "dev-2") == []
+        assert not run("revoke", row["fingerprint"], *data, "--dry-run")["revoked"]
+        assert run("list", *data) == [row]
+        assert run("revoke", row["fingerprint"], *data)["revoked"]
+        assert run("list", *data)[0]["revoked"]
+        assert "ca list" in run("revoke", "00" * 32, "--data", ca.root, code=1)
+        assert "hex digits" in run("list", "--serial", "xyz", "--data", ca.root, code=1)
+
+    def test_a_policy_is_shown_and_changed(self, ca: CaDirectory) -> None:
+        words = ("labels", "policy", self.LABEL, "--data", ca.root, "-o", "json")
+        before = run(*words)
+        assert (before["max_devices"], before["not_after"], before["server_keys"]) == (None, "", False)
+        changes = ("--max-devices", "2", "--not-after", "2030-01-31T12:00Z", "--server-keys", "--label-rate", "9")
+        planned = run(*words, *changes, "--dry-run")
+        assert run(*words) == before
+        changed = run(*words, *changes)
+        assert changed == planned == run(*words)
+        wanted = (2, "2030-01-31T12:00:00Z", True, 9)
+        assert tuple(changed[name] for name in ("max_devices", "not_after", "server_keys", "label_rate")) == wanted
+        assert (
+            run(*words, "--max-devices", "-1", "--not-after", "never", "--no-server-keys", "--label-rate", "0")
+            == before
+        )
+        assert "keys per device" in run("labels", "policy", self.LABEL, "--max-keys", "99", "--data", ca.root, code=1)
+
+    def test_a_dry_run_closes_nothing(self, ca: CaDirectory) -> None:
+        closed = run("labels", "close", self.LABEL, "dev-1", "--data", ca.root, "-o", "json", "--dry-run")
+        assert (closed["endpoint"], closed["enroll"]) == ("dev-1", "open")
+        assert run("labels", "show", self.LABEL, "--data", ca.root, "-o", "json")[0]["enroll"] == "open"
+
     def test_a_foreign_certificate_cannot_be_revoked(self, ca: CaDirectory, root: CaDirectory) -> None:
         assert "not issued by this CA" in run("revoke", root.est.certificate, "--data", ca.root, code=1)
 
@@ -185,6 +232,24 @@ def test_providers_are_pinned(root: CaDirectory, tmp_path: Path) -> None:
     [row] = run("provider", "list", "--data", root.root, "-o", "json")
     assert row["provider"] == "sp1"
     assert row["fingerprint"] == fingerprint(read_certificates(provider.certificate)[0]).hex()
+
+
+def test_a_dry_run_makes_nothing(root: CaDirectory, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    planned = run("init", "--data", empty, "--dry-run", "-o", "json")
+    assert planned["missing"] == ["ca.key", "ca.pem", "https.key", "est.key", "https.pem", "est.pem"]
+    assert not empty.exists()
+    assert run("init", "--data", root.root, "--dry-run", "-o", "json")["missing"] == []
+
+    csr, out = request(tmp_path / "sp.csr", "SP1", "sp1.example"), tmp_path / "sp.pem"
+    words = ("issue", "--data", root.root, "--role", "server", "--csr", csr, "--out", out, "-o", "json", "--dry-run")
+    assert run(*words) == {"file": str(out), "role": "server", "subject": "CN=SP1", "hosts": ["sp1.example"]}
+    assert not out.exists()
+
+    provider = Provider.make(tmp_path, "sp1")
+    run("provider", "add", "sp1", provider.certificate, "--data", root.root, "-o", "json", "--dry-run")
+    assert run("provider", "list", "--data", root.root, "-o", "json") == []
+    assert "name" in run("provider", "add", "../x", provider.certificate, "--data", root.root, "--dry-run", code=1)
 
 
 @pytest.mark.parametrize("name", ["../sp1", "", "sp 1", "x" * 65])

@@ -46,7 +46,7 @@ class World:
         file = self.folder / "revoked.pem"
         file.write_bytes(device.certificate.public_bytes(Encoding.PEM))
         async with opened(self.permanent) as operator:
-            await operator.revoke(file)
+            await operator.revoke(await operator.find_certificate(str(file)))
 
     async def list(self) -> Path:
         """The permanent CA's list, in its file."""

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from device_pki.fingerprints import fingerprint
 from lwm2m_server.store.database import Database
+from lwm2m_server.store.enrollment_listing import list_labels
 from lwm2m_server.store.enrollment_register import SqlEnrollmentRegister
 from lwm2m_server.testing.register_contract import DEVICE, NOW, OTHER, UUIDS, EnrollmentRegisterContract
 
@@ -29,7 +30,8 @@ async def test_two_processes_see_each_others_writes(tmp_path: Path) -> None:
     assert await register.label("sp1", UUIDS[0]) == label
     await register.set_entry(label.text, fingerprint(DEVICE), open_=False, revoke=None, now=NOW)
     assert not (await SqlEnrollmentRegister(first).entry(label.text, fingerprint(DEVICE))).open
-    assert await register.all_labels() == [(label, 2, 1)]
+    [listed] = await list_labels(second)
+    assert (listed.label, listed.devices, listed.open_devices) == (label, 2, 1)
     assert [entry.endpoint for entry in await register.entries(label.text)] == ["dev-1", "dev-2"]
     for database in (first, second):
         await database.close()
@@ -52,5 +54,6 @@ async def test_a_label_without_devices_is_listed(tmp_path: Path) -> None:
     database = await Database.open(tmp_path / "ca.db")
     register = SqlEnrollmentRegister(database)
     label = await register.add_devices("sp1", UUIDS[0], [], NOW)
-    assert await register.all_labels() == [(label, 0, 0)]
+    [listed] = await list_labels(database)
+    assert (listed.label, listed.devices, listed.open_devices) == (label, 0, 0)
     await database.close()

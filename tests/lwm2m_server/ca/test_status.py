@@ -62,7 +62,7 @@ async def test_openssl_asks(world: World, words: tuple[str, ...]) -> None:
     answered = await openssl(world, *words, "-cert", certificate)
     assert "Response verify OK" in answered and f"{certificate}: good" in answered
     async with opened(world.ca) as operator:
-        await operator.revoke(world.ca.est.certificate)
+        await operator.revoke(await operator.find_certificate(str(world.ca.est.certificate)))
     for _ in range(50):
         answered = await openssl(world, *words, "-cert", certificate)
         if f"{certificate}: revoked" in answered:
@@ -119,7 +119,7 @@ async def test_what_is_no_ocsp_is_denied(world: World) -> None:
 async def test_what_an_operator_certified_is_known(world: World, tmp_path: Path) -> None:
     """Servers, signers and CAs, too; not only devices."""
     out = tmp_path / "signer.pem"
-    words = ("--role", "document", "--csr", request(tmp_path / "signer.csr", "SP1"), "-o", out, "--output", "json")
+    words = ("--role", "document", "--csr", request(tmp_path / "signer.csr", "SP1"), "--out", out, "-o", "json")
     await asyncio.to_thread(run, "issue", "--data", world.ca.root, *words)
     assert f"{out}: good" in await openssl(world, "-cert", str(out))
     below = make_ca(tmp_path / "below", "CA below", world.ca)

@@ -139,7 +139,7 @@ async def test_27_a_revoked_certificate_is_refused_in_open_sessions_and_new_ones
             file = tmp_path / "revoked.pem"
             file.write_bytes(revoked.certificate_chain[0].public_bytes(Encoding.PEM))
             async with opened(authority.ca) as operator:
-                await operator.revoke(file)
+                await operator.revoke(await operator.find_certificate(str(file)))
             await until(lambda: not running.server.sessions.is_online("revoked"), seconds=20)
             with pytest.raises(HandshakeFailed):
                 async with connected(running, "dtls", revoked):
