@@ -16,6 +16,7 @@ from cryptography import x509
 
 from cose.keys import authority_key
 from device_pki.certificates import load_certificate
+from device_pki.encodings import Certificate
 from device_pki.identity import PeerIdentity
 from device_pki.ocsp.responder import SerialStatus
 from device_pki.path import PathError, PathReason, verify_path
@@ -241,7 +242,7 @@ class DeviceVerifier:
     factory: DeviceRevocation | None = None
     """What is known about factory certificates; None: none is revoked."""
 
-    def __call__(self, presented: Sequence[x509.Certificate]) -> PeerIdentity:
+    def __call__(self, presented: Sequence[Certificate]) -> PeerIdentity:
         """Return the identity a presented chain (leaf first) proves; raise `PathError`."""
         if not presented:
             raise PathError(PathReason.NO_CERTIFICATE)
@@ -259,7 +260,7 @@ class DeviceVerifier:
 
     def _identity(
         self,
-        presented: Sequence[x509.Certificate],
+        presented: Sequence[Certificate],
         anchors: Sequence[x509.Certificate],
         role: Role,
         revocation: RevocationSource | None,

@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from device_pki.directory import CertificateDirectory
+from device_pki.encodings import Certificate
 from device_pki.identity import PeerIdentity
 from device_pki.path import PathError, verify_path
 from device_pki.roles import Role
@@ -52,10 +53,10 @@ def utc_now() -> datetime:
 
 def verifier(
     *classes: tuple[Role, x509.Certificate], now: Now = utc_now
-) -> Callable[[Sequence[x509.Certificate]], PeerIdentity]:
+) -> Callable[[Sequence[Certificate]], PeerIdentity]:
     """Accepts a peer of any of these classes; the last refusal counts."""
 
-    def verify(chain: Sequence[x509.Certificate]) -> PeerIdentity:
+    def verify(chain: Sequence[Certificate]) -> PeerIdentity:
         refusal: PathError | None = None
         for role, anchor in classes:
             try:
