@@ -61,10 +61,10 @@ def describe_x509(certificate: x509.Certificate) -> Description:
     sizes = [
         _size(tbs.serial_number),
         _size(tbs.signature),
-        _size(tbs.issuer),
+        _name_size(tbs.issuer),
         _size(tbs.validity.not_before),
         _size(tbs.validity.not_after),
-        _size(tbs.subject),
+        _name_size(tbs.subject),
         _size(info.algorithm),
         _size(info.subject_public_key),
         *map(_size, tbs.extensions or ()),
@@ -92,7 +92,7 @@ def describe_pkcs10(request: x509.CertificateSigningRequest) -> Description:
     info, key = parsed.certification_request_info, parsed.certification_request_info.subject_public_key_info
     attributes = info.attributes.as_list()
     fields = [
-        Field("subject", _name(request.subject), _size(info.subject)),
+        Field("subject", _name(request.subject), _name_size(info.subject)),
         *_sized(_key_texts(request), [_size(key.algorithm), _size(key.subject_public_key)]),
         *_sized(_attribute_texts(request, [one.type for one in attributes]), list(map(_size, attributes))),
         Field("signature algorithm", _algorithm(request), _size(parsed.signature_algorithm)),
@@ -129,6 +129,10 @@ def _sized(texts: Iterator[tuple[str, str]], sizes: list[int]) -> list[Field]:
 
 def _size(element: Any) -> int:
     return len(asn1.encode_der(element))
+
+
+def _name_size(name: shapes.RdnSequence) -> int:
+    return len(shapes.write_inside(shapes.Name(relative_names=name)))
 
 
 def _pair_size(pair: tuple[Any, Any]) -> int:

@@ -31,7 +31,7 @@ from device_pki.c509.keys import (
     signature_item,
     signature_octets,
 )
-from device_pki.c509.names import name_der, name_item
+from device_pki.c509.names import name_item, name_of
 from device_pki.c509.registry import CertificateType
 from device_pki.c509.signing import sign, verify_signature
 from device_pki.certificates import load_certificate
@@ -157,16 +157,16 @@ def certificate_items(encoded: bytes, kind: CertificateType, *, compressed: bool
         raise unsupported("the serial number")
     algorithm = algorithm_item(asn1.encode_der(tbs.signature), SignatureAlgorithm)
     key_algorithm = algorithm_item(asn1.encode_der(info.algorithm), PublicKeyAlgorithm)
-    issuer, subject = asn1.encode_der(tbs.issuer), asn1.encode_der(tbs.subject)
+    issuer, subject = name_item(tbs.issuer, native=native), name_item(tbs.subject, native=native)
     not_after = tbs.validity.not_after.as_datetime().replace(tzinfo=UTC)
     return [
         int(kind),
         number_octets(tbs.serial_number),
         algorithm,
-        None if issuer == subject else name_item(issuer, native=native),
+        None if issuer == subject else issuer,
         _seconds(tbs.validity.not_before.as_datetime()),
         None if not_after == _UNLIMITED else _seconds(not_after),
-        name_item(subject, native=native),
+        subject,
         key_algorithm,
         key_item(key_algorithm, whole_octets(info.subject_public_key), native=native, compressed=compressed),
         extensions_item(tbs.extensions or (), native=native),
@@ -177,19 +177,19 @@ def certificate_items(encoded: bytes, kind: CertificateType, *, compressed: bool
 def certificate_der(items: list[Any]) -> bytes:
     """Return the DER of the certificate that items stand for."""
     kind, serial, algorithm, issuer, not_before, not_after, subject, key_algorithm, key, extensions, signature = items
-    subject_name = name_der(subject)
+    subject_name = name_of(subject)
     signature_algorithm = der.element(algorithm_der(algorithm, SignatureAlgorithm))
     native = kind == CertificateType.NATIVE
     tbs = der.TbsCertificate(
         version=_VERSION_3,
         serial_number=octets_number(serial),
         signature=signature_algorithm,
-        issuer=der.element(subject_name if issuer is None else name_der(issuer)),
+        issuer=subject_name if issuer is None else name_of(issuer),
         validity=der.Validity(
             not_before=_time(unsigned(not_before)),
             not_after=asn1.GeneralizedTime(_UNLIMITED) if not_after is None else _time(unsigned(not_after)),
         ),
-        subject=der.element(subject_name),
+        subject=subject_name,
         subject_public_key_info=public_key_info(key_algorithm, key, native=native),
         extensions=extensions_of(extensions) or None,
     )

@@ -5,7 +5,7 @@ What is nested inside of an OCTET STRING or ANY is read where it is needed; algo
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat import asn1
@@ -20,12 +20,17 @@ Shape = TypeVar("Shape")
 @asn1.sequence
 class AttributeTypeAndValue:
     type: x509.ObjectIdentifier
-    value: asn1.TLV
+    value: str | asn1.TLV
+    """A UTF8String as text; PrintableString is not, because names of devices bend its alphabet."""
+
+
+RdnSequence: TypeAlias = list[asn1.SetOf[AttributeTypeAndValue]]
+"""A distinguished name."""
 
 
 @asn1.sequence
 class Name:
-    relative_names: list[asn1.SetOf[AttributeTypeAndValue]]
+    relative_names: RdnSequence
 
 
 @asn1.sequence
@@ -63,9 +68,9 @@ class TbsCertificate:
     version: Annotated[int, asn1.Explicit(0), asn1.Default(0)]
     serial_number: int
     signature: asn1.TLV
-    issuer: asn1.TLV
+    issuer: RdnSequence
     validity: Validity
-    subject: asn1.TLV
+    subject: RdnSequence
     subject_public_key_info: SubjectPublicKeyInfo
     extensions: Annotated[list[Extension] | None, asn1.Explicit(3)]
 
@@ -80,7 +85,7 @@ class Certificate:
 @asn1.sequence
 class CertificationRequestInfo:
     version: int
-    subject: asn1.TLV
+    subject: RdnSequence
     subject_public_key_info: SubjectPublicKeyInfo
     attributes: Annotated[asn1.SetOf[Attribute], asn1.Implicit(0)]
 

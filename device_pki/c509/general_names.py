@@ -11,7 +11,7 @@ from cryptography.hazmat import asn1
 from device_pki.c509 import der
 from device_pki.c509.errors import malformed, unsupported
 from device_pki.c509.items import array, integer, octets, pairs, text
-from device_pki.c509.names import name_der, name_item
+from device_pki.c509.names import directory_name, directory_name_item
 from device_pki.c509.registry import GeneralNameType, OtherName
 from device_pki.hardware import HardwareModuleName
 
@@ -63,7 +63,7 @@ def _pair(name: GeneralName, *, native: bool) -> tuple[int, Any]:
     if isinstance(value, asn1.IA5String):
         return kind, value.as_str()
     if isinstance(value, asn1.TLV):
-        return kind, name_item(asn1.encode_der(value), native=native)
+        return kind, directory_name_item(value, native=native)
     return kind, value if isinstance(value, bytes) else der.octets_of_oid(value)
 
 
@@ -93,7 +93,7 @@ def _general_name(kind: int, value: Any) -> GeneralName:
         case GeneralNameType.DNS_NAME:
             name = asn1.Variant(asn1.IA5String(text(value)), "DNS_NAME")
         case GeneralNameType.DIRECTORY_NAME:
-            name = asn1.Variant(der.element(name_der(value)), "DIRECTORY_NAME")
+            name = asn1.Variant(directory_name(value), "DIRECTORY_NAME")
         case GeneralNameType.URI:
             name = asn1.Variant(asn1.IA5String(text(value)), "URI")
         case GeneralNameType.IP_ADDRESS:

@@ -8,6 +8,7 @@ holds UTF8Strings.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 from cryptography import x509
@@ -53,56 +54,73 @@ def plain_text(item: Any) -> str:
     raise malformed("neither text, bytes nor a MAC address")
 
 
-def name_item(name: bytes, *, native: bool) -> Any:
-    """Return the item of the Name in DER: one commonName alone as its text, else an array of pairs."""
+def name_item(name: der.RdnSequence, *, native: bool) -> Any:
+    """Return the item of a Name: one commonName alone as its text, else an array of pairs."""
     items: list[Any] = []
-    for relative_name in der.read_inside(der.Name, name).relative_names:
+    for relative_name in name:
         attributes = relative_name.as_list()
         if len(attributes) != 1:
             raise unsupported("a relative distinguished name of several attributes")
-        kind, value = attribute_item(attributes[0].type, [asn1.encode_der(attributes[0].value)], native=native)
+        kind, value = attribute_item(attributes[0].type, [attributes[0].value], native=native)
         items += (kind, value[0])
     if len(items) == 2 and items[0] == Attribute.COMMON_NAME and not isinstance(items[0], bytes):
         return items[1]
     return items
 
 
-def name_der(item: Any) -> bytes:
-    """Return the DER of the Name that an item stands for."""
+def name_of(item: Any) -> der.RdnSequence:
+    """Return the Name that an item stands for."""
     attributes = pairs(item if isinstance(item, list) else [int(Attribute.COMMON_NAME), item])
-    return der.write_inside(der.Name(relative_names=[asn1.SetOf([_attribute(*pair)]) for pair in attributes]))
+    return [asn1.SetOf([_attribute(*pair)]) for pair in attributes]
+
+
+def directory_name_item(name: asn1.TLV, *, native: bool) -> Any:
+    """Return the item of a Name that stands alone as an element."""
+    return name_item(der.read_inside(der.Name, asn1.encode_der(name)).relative_names, native=native)
+
+
+def directory_name(item: Any) -> asn1.TLV:
+    """Return the Name that an item stands for as an element."""
+    return der.element(der.write_inside(der.Name(relative_names=name_of(item))))
 
 
 def _attribute(kind: Any, value: Any) -> der.AttributeTypeAndValue:
     oid, values = attribute_values(kind, [value])
-    return der.AttributeTypeAndValue(type=oid, value=der.element(values[0]))
+    return der.AttributeTypeAndValue(type=oid, value=values[0])
 
 
-def attribute_item(oid: x509.ObjectIdentifier, values: list[bytes], *, native: bool) -> tuple[int | bytes, list[Any]]:
-    """Return type and values of an attribute as items; `values` are DER, strings of one kind."""
+def attribute_item(
+    oid: x509.ObjectIdentifier, values: Sequence[str | asn1.TLV], *, native: bool
+) -> tuple[int | bytes, list[Any]]:
+    """Return type and values of an attribute as items; strings of one kind."""
     registered = Attribute.of(oid)
     if registered is None:
-        return der.octets_of_oid(oid), list(values)
-    texts = [der.element(value) for value in values]
-    kinds = {bytes(value.tag_bytes) for value in texts}
-    if registered in _IA5_ONLY:
-        sign = 1 if kinds == {_IA5} else 0
-    else:
-        sign = {_UTF8: 1, _PRINTABLE: 1 if native else -1}.get(kinds.pop(), 0) if len(kinds) == 1 else 0
-    if sign == 0:
-        raise unsupported(f"the string type of {registered.name}")
-    plain = [bytes(value.data).decode() for value in texts]
-    if registered in _COUNTRIES and any(len(code) != _COUNTRY_SIZE for code in plain):
+        return der.octets_of_oid(oid), [asn1.encode_der(value) for value in values]
+    kinds = {_UTF8 if isinstance(value, str) else bytes(value.tag_bytes) for value in values}
+    sign = _sign(registered, kinds.pop() if len(kinds) == 1 else b"", native=native)
+    texts = [value if isinstance(value, str) else bytes(value.data).decode() for value in values]
+    if registered in _COUNTRIES and any(len(code) != _COUNTRY_SIZE for code in texts):
         raise unsupported("a country code that has not two letters")
-    return sign * registered, [special_text(value) for value in plain]
+    return sign * registered, [special_text(text) for text in texts]
 
 
-def attribute_values(kind: Any, values: Any) -> tuple[x509.ObjectIdentifier, list[bytes]]:
-    """Return the object identifier and the DER values of an attribute."""
+def _sign(attribute: Attribute, tag: bytes, *, native: bool) -> int:
+    if attribute in _IA5_ONLY and tag == _IA5:
+        return 1
+    if attribute not in _IA5_ONLY and tag in {_UTF8, _PRINTABLE}:
+        return 1 if native or tag == _UTF8 else -1
+    raise unsupported(f"the string type of {attribute.name}")
+
+
+def attribute_values(kind: Any, values: Any) -> tuple[x509.ObjectIdentifier, list[str | asn1.TLV]]:
+    """Return the object identifier and the values of an attribute."""
     if isinstance(kind, bytes):
-        return der.oid_of_octets(kind), [asn1.encode_der(der.element(octets(value))) for value in array(values)]
+        return der.oid_of_octets(kind), [der.element(octets(value)) for value in array(values)]
     registered = Attribute.numbered(abs(integer(kind)))
     if registered is None:
         raise malformed(f"{kind} is no registered attribute")
-    tag = _IA5 if registered in _IA5_ONLY else _UTF8 if kind > 0 else _PRINTABLE
-    return registered.oid, [der.tlv(tag[0], plain_text(value).encode()) for value in array(values)]
+    texts = [plain_text(value) for value in array(values)]
+    if registered not in _IA5_ONLY and kind > 0:
+        return registered.oid, list(texts)
+    tag = _IA5 if registered in _IA5_ONLY else _PRINTABLE
+    return registered.oid, [der.element(der.tlv(tag[0], text.encode())) for text in texts]

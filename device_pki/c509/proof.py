@@ -9,10 +9,9 @@ from typing import Any
 
 from cryptography.hazmat import asn1
 
-from device_pki.c509 import der
 from device_pki.c509.items import array, octets
 from device_pki.c509.keys import number_octets, octets_number
-from device_pki.c509.names import name_der, name_item
+from device_pki.c509.names import name_item, name_of
 from device_pki.c509.request_attributes import IssuerAndSerialNumber
 
 
@@ -28,7 +27,7 @@ def proof_item(proof: bytes, *, native: bool) -> Any:
     certificate = static.issuer_and_serial
     if certificate is None:
         return static.hash_value
-    issuer = name_item(asn1.encode_der(certificate.issuer), native=native)
+    issuer = name_item(certificate.issuer, native=native)
     return [issuer, number_octets(certificate.serial_number), static.hash_value]
 
 
@@ -37,5 +36,5 @@ def proof_octets(item: Any) -> bytes:
     if isinstance(item, bytes):
         return asn1.encode_der(_DhSigStatic(issuer_and_serial=None, hash_value=item))
     issuer, serial, mac = array(item, 3)
-    certificate = IssuerAndSerialNumber(issuer=der.element(name_der(issuer)), serial_number=octets_number(serial))
+    certificate = IssuerAndSerialNumber(issuer=name_of(issuer), serial_number=octets_number(serial))
     return asn1.encode_der(_DhSigStatic(issuer_and_serial=certificate, hash_value=octets(mac)))

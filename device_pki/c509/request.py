@@ -28,7 +28,7 @@ from device_pki.c509.certificate import MAX_DEPTH, MAX_SIZE, bounded, encode_seq
 from device_pki.c509.errors import C509Error, C509Reason, malformed, reading, writing
 from device_pki.c509.items import array, integer
 from device_pki.c509.keys import is_compressed, key_item, signature_item, signature_octets
-from device_pki.c509.names import name_der, name_item
+from device_pki.c509.names import name_item, name_of
 from device_pki.c509.proof import proof_item, proof_octets
 from device_pki.c509.registry import RequestType
 from device_pki.c509.request_attributes import attributes_item, attributes_of, in_order_of
@@ -200,7 +200,7 @@ def _items(encoded: bytes, kind: RequestType, *, compressed: bool | None = None)
     return [
         int(kind),
         algorithm,
-        name_item(asn1.encode_der(info.subject), native=native),
+        name_item(info.subject, native=native),
         key_algorithm,
         key_item(key_algorithm, whole_octets(key_info.subject_public_key), native=native, compressed=compressed),
         attributes_item(info.attributes.as_list(), native=native),
@@ -214,7 +214,7 @@ def _der(items: list[Any]) -> bytes:
     proof = proof_octets(signature) if _is_mac(algorithm) else signature_octets(algorithm, signature)
     info = der.CertificationRequestInfo(
         version=_VERSION_1,
-        subject=der.element(name_der(subject)),
+        subject=name_of(subject),
         subject_public_key_info=public_key_info(key_algorithm, key, native=kind == RequestType.NATIVE),
         attributes=asn1.SetOf(attributes_of(attributes)),
     )

@@ -17,7 +17,7 @@ from device_pki.c509.errors import malformed, unsupported
 from device_pki.c509.extensions import extensions_item, extensions_of
 from device_pki.c509.items import array, integer, octets, pairs, text
 from device_pki.c509.keys import number_octets, octets_number
-from device_pki.c509.names import name_der, name_item
+from device_pki.c509.names import name_item, name_of
 from device_pki.c509.registry import CertificateType, RequestAttribute
 
 _PRINTABLE_TAG: Final = 121
@@ -28,7 +28,7 @@ _PRINTABLE_TAG: Final = 121
 class IssuerAndSerialNumber:
     """The name of a certificate (RFC 5652 10.2.4)."""
 
-    issuer: asn1.TLV
+    issuer: der.RdnSequence
     serial_number: int
 
 
@@ -77,7 +77,7 @@ def _statement_item(value: bytes, *, native: bool) -> list[Any]:
     if statement.certificate is not None:
         certificate = certificate_items(asn1.encode_der(statement.certificate), CertificateType.RE_ENCODED)
     return [
-        name_item(asn1.encode_der(statement.signer.issuer), native=native),
+        name_item(statement.signer.issuer, native=native),
         number_octets(statement.signer.serial_number),
         certificate,
     ]
@@ -115,7 +115,7 @@ def _password_der(item: Any) -> bytes:
 
 def _statement_der(item: Any) -> bytes:
     issuer, serial, certificate = array(item, 3)
-    signer = IssuerAndSerialNumber(issuer=der.element(name_der(issuer)), serial_number=octets_number(serial))
+    signer = IssuerAndSerialNumber(issuer=name_of(issuer), serial_number=octets_number(serial))
     shape = None
     if certificate is not None:
         if array(certificate)[:1] != [CertificateType.RE_ENCODED]:

@@ -14,7 +14,7 @@ from device_pki.c509.errors import malformed, unsupported
 from device_pki.c509.general_names import GeneralName, GeneralNames, general_name_pairs, general_names
 from device_pki.c509.items import array, octets, pairs, text, unsigned
 from device_pki.c509.keys import number_octets, octets_number
-from device_pki.c509.names import attribute_item, attribute_values, name_der, name_item
+from device_pki.c509.names import attribute_item, attribute_values, directory_name, directory_name_item
 from device_pki.c509.oids import item_oid, oid_item
 from device_pki.c509.registry import AccessMethod, GeneralNameType
 from device_pki.c509.values.basic import bits_number, number_bits
@@ -70,8 +70,14 @@ class _NameConstraints:
 
 
 @asn1.sequence
+class _Attribute:
+    type: x509.ObjectIdentifier
+    values: asn1.SetOf[str | asn1.TLV]
+
+
+@asn1.sequence
 class _Attributes:
-    attributes: list[der.Attribute]
+    attributes: list[_Attribute]
 
 
 def alternative_names_item(value: bytes, *, native: bool) -> Any:
@@ -162,7 +168,7 @@ def _location(item: Any) -> GeneralName:
 
 
 def _directory(item: Any) -> GeneralName:
-    return asn1.Variant(der.element(name_der(item)), "DIRECTORY_NAME")
+    return asn1.Variant(directory_name(item), "DIRECTORY_NAME")
 
 
 def _uri(name: GeneralName) -> str:
@@ -173,7 +179,7 @@ def _uri(name: GeneralName) -> str:
 
 def _directory_name(name: GeneralName, *, native: bool) -> Any:
     if isinstance(name.value, asn1.TLV):
-        return name_item(asn1.encode_der(name.value), native=native)
+        return directory_name_item(name.value, native=native)
     raise unsupported("a CRL issuer without a directory name")
 
 
@@ -260,7 +266,7 @@ def directory_attributes_item(value: bytes, *, native: bool) -> list[Any]:
     """SubjectDirectoryAttributes: types and arrays of values by turns."""
     items: list[Any] = []
     for attribute in der.read_inside(_Attributes, value).attributes:
-        values = [asn1.encode_der(single) for single in attribute.values.as_list()]
+        values = attribute.values.as_list()
         if not values:
             raise unsupported("an attribute without a value")
         items += attribute_item(attribute.type, values, native=native)
@@ -275,6 +281,6 @@ def directory_attributes_der(item: Any) -> bytes:
     return der.write_inside(_Attributes(attributes=attributes))
 
 
-def _directory_attribute(kind: Any, values: Any) -> der.Attribute:
-    oid, encoded = attribute_values(kind, values)
-    return der.Attribute(type=oid, values=asn1.SetOf([der.element(single) for single in encoded]))
+def _directory_attribute(kind: Any, values: Any) -> _Attribute:
+    oid, texts = attribute_values(kind, values)
+    return _Attribute(type=oid, values=asn1.SetOf(texts))
