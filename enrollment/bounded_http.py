@@ -33,4 +33,9 @@ async def bounded_request(
                     raise AnswerTooLarge(f"the answer exceeds {limit} octets")
     except TimeoutError as error:
         raise httpx.ReadTimeout(f"no whole answer within {ANSWER_TIME:.0f} s") from error
-    return httpx.Response(response.status_code, content=bytes(content))
+    return httpx.Response(response.status_code, headers=_said(response), content=bytes(content))
+
+
+def _said(response: httpx.Response) -> dict[str, str]:
+    """What callers may want to know of the head; nothing of it changes how the content is read."""
+    return {name: response.headers[name] for name in ("content-type", "retry-after") if name in response.headers}

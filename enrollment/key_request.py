@@ -91,13 +91,15 @@ def key_identifier(key: ec.EllipticCurvePublicKey) -> bytes:
 
 
 def build_key_request(
-    key: ec.EllipticCurvePrivateKey, endpoint: str, channel_binding: bytes, *, encrypted: bool = False
+    key: ec.EllipticCurvePrivateKey, endpoint: str, channel_binding: bytes | None, *, encrypted: bool = False
 ) -> bytes:
     """Return the DER of a request; with `encrypted` the private key comes encrypted for `key`, a P-256 key of ours.
 
-    `key` also signs the request, because PKCS#10 has a signature.
+    `key` also signs the request, because PKCS#10 has a signature. `channel_binding`: None where a client has none.
     """
-    attributes = {AttributeOID.CHALLENGE_PASSWORD: asn1.encode_der(base64.b64encode(channel_binding).decode())}
+    attributes = {}
+    if channel_binding is not None:
+        attributes[AttributeOID.CHALLENGE_PASSWORD] = asn1.encode_der(base64.b64encode(channel_binding).decode())
     if encrypted:
         identifier = key_identifier(key.public_key())
         attributes[SMIME_CAPABILITIES] = asn1.encode_der(_Capabilities(first=Algorithm(algorithm=AES128_CBC)))

@@ -203,6 +203,8 @@ class CaSettings(_Section):
     """What devices of that profile are told: `coap://host:port`."""
     api_bind: BindAddress = Address("127.0.0.1", 8444)
     """TCP address of the CA API."""
+    est_https_bind: BindAddress | None = None
+    """TCP address of EST over HTTPS (RFC 7030), for clients with TLS; without one there is none."""
     status_bind: BindAddress | None = None
     """TCP address of plain HTTP where anybody may fetch the revocation list and ask OCSP: `/crl`, `/ocsp`."""
     ocsp_lifetime: float = Field(default=300, ge=60, le=7 * 86400)

@@ -58,7 +58,8 @@ class EstServer:
         signer: Signer | None = None,
         c509: C509Formats = EXPERIMENTAL_C509,
     ) -> None:
-        self._service = EstService(register, ca, clock, signer)
+        self.service = EstService(register, ca, clock, signer)
+        """What decides; other fronts, for other protocols, may share it."""
         self._c509 = c509
         self._routes = routes(c509)
         self._observe = observe
@@ -90,7 +91,7 @@ class EstServer:
             raise NotAcceptable
         formats = {name: " ".join(str(int(f)) for f in route.answers) for name, route in self._routes.items()}
         osc = association.transport is Transport.OSCORE
-        found = links(await self._service.labels(_authenticated(association)), formats, osc=osc)
+        found = links(await self.service.labels(_authenticated(association)), formats, osc=osc)
         return Response(Code.CONTENT, matching(found, request.query), ContentFormat.LINK_FORMAT)
 
     async def _serve(
@@ -102,15 +103,15 @@ class EstServer:
         label: str | None,
         operation: EstOperation,
     ) -> tuple[Response, str]:
-        entry = await self._service.entry(peer, label, operation)
+        entry = await self.service.entry(peer, label, operation)
         if operation is EstOperation.CSR_ATTRIBUTES:
             return Response(Code.CONTENT, WANTED, ContentFormat.CSRATTRS), "attributes sent"
         if operation is EstOperation.CA_CERTIFICATES:
-            content_format, payload = answers.authorities(self._service.ca.chain, request.accept, self._c509)
+            content_format, payload = answers.authorities(self.service.ca.chain, request.accept, self._c509)
             return Response(Code.CONTENT, payload, content_format), "certificates sent"
         if operation in SERVER_KEY_OPERATIONS:
             return await self._make_key(request, association, peer, entry=entry, operation=operation)
-        issued = await self._service.enroll(entry, self._checked(request, association, entry))
+        issued = await self.service.enroll(entry, self._checked(request, association, entry))
         asked = request.accept
         if asked is None and request.content_format == self._c509.request:
             asked = ContentFormat.MULTIPART
@@ -140,7 +141,7 @@ class EstServer:
             asked = ContentFormat.PKIX_CERT if bare else ContentFormat.PKCS7_CERTS_ONLY
             binding = association.channel_binding
             wanted = check_key_request(request.payload, endpoint=entry.endpoint, channel_binding=binding)
-        made = await self._service.make_key(entry, wanted, peer)
+        made = await self.service.make_key(entry, wanted, peer)
         payload = answers.server_made_key(made, asked, self._c509)
         return Response(Code.CHANGED, payload, ContentFormat.MULTIPART), "key made"
 

@@ -38,10 +38,11 @@ class MutualTlsProtocol(H11Protocol):
         super().connection_made(transport)
         tls = transport.get_extra_info("ssl_object")
         certificate = None if tls is None else tls.getpeercert(binary_form=True)
+        unique = b"" if tls is None or tls.version() != "TLSv1.2" else tls.get_channel_binding("tls-unique") or b""
         inner = self.app
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
-            scope.setdefault("extensions", {})["tls"] = {"client_cert_der": certificate}
+            scope.setdefault("extensions", {})["tls"] = {"client_cert_der": certificate, "tls_unique": unique}
             await inner(scope, receive, send)
 
         self.app = app
@@ -61,6 +62,28 @@ def peer_certificate(connection: HTTPConnection) -> bytes:
 def peer_fingerprint(connection: HTTPConnection) -> bytes:
     """Return the SHA-256 of the authenticated client's certificate, 32 octets; raises like `peer_certificate`."""
     return hashlib.sha256(peer_certificate(connection)).digest()
+
+
+def tls_unique(connection: HTTPConnection) -> bytes:
+    """Return what ties a request to its TLS 1.2 session (RFC 5929); empty with TLS 1.3, which has no such value."""
+    value: bytes = connection.scope.get("extensions", {}).get("tls", {}).get("tls_unique", b"")
+    return value
+
+
+def verifying_server_context(own_cert: Path, own_key: Path, anchors: Iterable[x509.Certificate]) -> ssl.SSLContext:
+    """Return a server's context for clients with certificates of any of `anchors`.
+
+    It lets in who may be somebody; who it is, and whether that one may, is for the application to find out. `own_cert`
+    is sent with the CAs above it that are among `anchors`.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_TICKET
+    context.load_cert_chain(own_cert, own_key)
+    context.load_verify_locations(cadata=b"".join(one.public_bytes(Encoding.DER) for one in anchors))
+    return context
 
 
 def pinned_server_context(own_cert: Path, own_key: Path, clients: Iterable[x509.Certificate]) -> ssl.SSLContext:

@@ -4,31 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import Final, NoReturn
+from typing import Final
 
 import structlog
-from cryptography import x509
 
 from cose.keys import authority_key
 from device_pki.certificates import load_certificate
-from device_pki.encodings import Certificate
-from device_pki.identity import PeerIdentity
 from device_pki.ocsp.responder import SerialStatus
-from device_pki.path import PathError, PathReason, verify_path
-from device_pki.revocation import RevocationSource
-from device_pki.roles import Role
 from enrollment.ca.backend import CaBackend, CaBackendError
 from enrollment.ca.ocsp import OcspResponder
 from enrollment.ca.revocations import RevocationPublisher
-from enrollment.cms.signed import Signer
-from enrollment.credentials import CertificateResolver, certificate_identity, pinned_identity
-from enrollment.est.server import EstServer
-from enrollment.est.service import EstEvent
 from lwm2m_server.api.ca import CaService, create_app
 from lwm2m_server.api.mutual_tls import pinned_server_context
 from lwm2m_server.api.serving import serving
@@ -37,24 +26,17 @@ from lwm2m_server.ca.backends import opened_backend
 from lwm2m_server.ca.directory import CaDirectory, read_certificates
 from lwm2m_server.ca.providers import ProviderPins
 from lwm2m_server.clock import Clock
+from lwm2m_server.roles.ca_est import serving_est
 from lwm2m_server.roles.garbage import settle
 from lwm2m_server.server.factory_revocation import factory_revocation
-from lwm2m_server.server.revocation import DeviceRevocation
 from lwm2m_server.settings import CaSettings
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.enrollment_listing import factory_certificates
 from lwm2m_server.store.enrollment_register import SqlEnrollmentRegister
-from secure_coap.association import Address, Association
-from secure_coap.channels.dtls import DtlsServerConfig
-from secure_coap.channels.oscore import EdhocServerConfig, OscoreServerConfig
-from secure_coap.endpoint import CoapServer
-from secure_coap.exchange import Request, Response
-from secure_coap.handlers import Handler
-from secure_coap.numbers import TransmissionParameters
 
 REFRESH: Final = 1.0
 """Seconds between two looks for what the operator's commands changed."""
-_OTHER_CLASS: Final = frozenset({PathReason.NO_PATH, PathReason.NOT_DIRECT})
+
 
 Now = Callable[[], datetime]
 
@@ -74,6 +56,8 @@ class RunningCa:
     api: tuple[str, int]
     oscore: tuple[str, int] | None = None
     """The EST server for the compact profile."""
+    est_https: tuple[str, int] | None = None
+    """The EST server for clients with TLS."""
     status: tuple[str, int] | None = None
     """Where anybody may fetch the revocation list and ask OCSP."""
 
@@ -106,7 +90,7 @@ async def running_ca(settings: CaSettings, clock: Now = utc_now) -> AsyncIterato
                 Clock(lambda: clock().timestamp()),
             )
         )
-        est, oscore = await stack.enter_async_context(_est(settings, directory, service, factory))
+        est = await stack.enter_async_context(serving_est(settings, directory, service, factory))
         api = await stack.enter_async_context(serving(create_app(service), *settings.api_bind, tls=context))
         status = None
         if settings.status_bind is not None:
@@ -114,7 +98,7 @@ async def running_ca(settings: CaSettings, clock: Now = utc_now) -> AsyncIterato
             status = await stack.enter_async_context(serving(public, *settings.status_bind))
         upkeep = asyncio.create_task(_upkeep(service, pins, context))
         try:
-            yield RunningCa(est, api, oscore, status)
+            yield RunningCa(est.dtls, api, est.oscore, est.https, status)
         finally:
             upkeep.cancel()
             await asyncio.gather(upkeep, return_exceptions=True)
@@ -165,58 +149,6 @@ def _responder(settings: CaSettings, directory: CaDirectory, service: CaService)
     return OcspResponder(service.ca, status_of, mark=mark, lifetime=lifetime, clock=service.clock)
 
 
-@asynccontextmanager
-async def _est(
-    settings: CaSettings, directory: CaDirectory, service: CaService, factory: DeviceRevocation | None
-) -> AsyncIterator[tuple[Address, Address | None]]:
-    """The EST server over DTLS and, where it is set, for the compact profile over OSCORE; where they listen."""
-    chain, key = directory.est_identity(service.clock())
-    signer = Signer(chain[0], key)
-    est = EstServer(service.register, service.ca, clock=service.clock, observe=_log_request, signer=signer)
-    parameters = TransmissionParameters(
-        ack_timeout=settings.coap.ack_timeout, max_retransmit=settings.coap.max_retransmit
-    )
-    bind = partial(CoapServer.bind, handler=_guarded(est.handle, factory), parameters=parameters)
-    verify = DeviceVerifier(service, factory)
-    async with AsyncExitStack() as stack:
-        dtls = await bind(*settings.bind, dtls=DtlsServerConfig(chain, key, verify))
-        stack.push_async_callback(dtls.close)
-        if settings.oscore_bind is None:
-            yield dtls.address, None
-            return
-        static = directory.static_key()
-        edhoc = EdhocServerConfig(
-            [certificate_identity(key, chain, by_reference=False)],
-            CertificateResolver(verify, service.known),
-            clock=service.clock,
-            static=None if static is None else pinned_identity(static),
-        )
-        oscore = await bind(*settings.oscore_bind, oscore=OscoreServerConfig(edhoc))
-        stack.push_async_callback(oscore.close)
-        yield dtls.address, oscore.address
-
-
-def _guarded(
-    handle: Callable[[Request, Association], Awaitable[Response]], factory: DeviceRevocation | None
-) -> Handler:
-    """Whoever is here with a factory certificate may ask only while it is known to be good."""
-    if factory is None:
-        return handle
-
-    async def guarded(request: Request, association: Association) -> Response:
-        peer = association.peer
-        if isinstance(peer, PeerIdentity) and peer.role is Role.FACTORY_DEVICE:
-            waiting = factory.ready(peer)
-            if waiting is not None:
-                await waiting
-            refusal = factory.refusal(peer)
-            if refusal is not None:
-                refusal.answer(peer)
-        return await handle(request, association)
-
-    return guarded
-
-
 async def _upkeep(service: CaService, pins: ProviderPins, context: ssl.SSLContext) -> None:
     """Keep the revocation list fresh, and act on what operator commands changed beside this process.
 
@@ -232,60 +164,3 @@ async def _upkeep(service: CaService, pins: ProviderPins, context: ssl.SSLContex
             pins.refresh(context)
         except Exception:
             log.exception("providers_not_pinned")
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceVerifier:
-    """Lets in factory certificates of the permanent CA, and this CA's own operational ones unless revoked."""
-
-    service: CaService
-    factory: DeviceRevocation | None = None
-    """What is known about factory certificates; None: none is revoked."""
-
-    def __call__(self, presented: Sequence[Certificate]) -> PeerIdentity:
-        """Return the identity a presented chain (leaf first) proves; raise `PathError`."""
-        if not presented:
-            raise PathError(PathReason.NO_CERTIFICATE)
-        try:
-            return self._identity(presented, self.service.permanent_anchors, Role.FACTORY_DEVICE, self.factory)
-        except PathError as error:
-            if error.reason not in _OTHER_CLASS:
-                return _refuse(error)
-        try:
-            return self._identity(
-                presented, self.service.ca.chain[:1], Role.OPERATIONAL_DEVICE, self.service.publisher.index
-            )
-        except PathError as error:
-            return _refuse(error)
-
-    def _identity(
-        self,
-        presented: Sequence[Certificate],
-        anchors: Sequence[x509.Certificate],
-        role: Role,
-        revocation: RevocationSource | None,
-    ) -> PeerIdentity:
-        path = verify_path(
-            presented[0],
-            presented[1:],
-            anchors=anchors,
-            role=role,
-            now=self.service.clock(),
-            revocation=revocation,
-        )
-        return PeerIdentity.of(path)
-
-
-def _refuse(error: PathError) -> NoReturn:
-    log.warning("handshake_refused", reason=error.reason.value)
-    raise error
-
-
-def _log_request(event: EstEvent) -> None:
-    log.info(
-        "est_request",
-        operation=event.operation.value,
-        label=event.label,
-        endpoint=event.endpoint,
-        outcome=event.outcome,
-    )

@@ -17,7 +17,8 @@ from device_pki.roles import Role
 from lwm2m_server.ca.directory import CaDirectory, CaDirectoryError
 from lwm2m_server.ca.operator import opened
 from lwm2m_server.ca.providers import ProviderPins, add_provider
-from lwm2m_server.roles.ca import DeviceVerifier, run_ca
+from lwm2m_server.roles.ca import run_ca
+from lwm2m_server.roles.ca_est import DeviceVerifier
 from lwm2m_server.settings import CaSettings
 from tests.device_pki.builders import Authority, Device
 from tests.enrollment.world import CountingCa
