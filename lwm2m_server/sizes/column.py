@@ -47,6 +47,8 @@ class Column:
     endorser: Operation
     """The endorser's certificate, written once to devices that lack it: in no sum."""
     device_list: int
+    by_reference: Operation | None = None
+    """The handshake when both sides hold each other's certificate already: in no sum."""
 
     @property
     def total(self) -> int:
@@ -55,12 +57,13 @@ class Column:
 
     def operations(self) -> dict[str, Operation]:
         """What was run, by name."""
-        return {
+        operations = {
             "delivery": self.delivery,
             "handshake": self.handshake,
             "enrollment": self.enrollment,
             "endorser's certificate": self.endorser,
         }
+        return operations if self.by_reference is None else operations | {"handshake by reference": self.by_reference}
 
     def figures(self) -> dict[str, int]:
         """Bytes by row. A device's share of the list is rounded up."""

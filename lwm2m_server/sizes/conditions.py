@@ -11,8 +11,8 @@ from typing import Final
 
 ENDPOINT: Final = "0123456789ab"
 """A device's 48-bit address in hex, as its factory certificate and everything about it names it."""
-SP1: Final = "northern"
-SP2: Final = "southern"
+SP1: Final = "sp1"
+SP2: Final = "sp2"
 """The providers' names: `iss` and `aud` of a template."""
 CA_HOST: Final = "ca2.example.com"
 SP1_HOST: Final = "sp1.lwm2m.example"

@@ -7,26 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
+from uuid import uuid4
 
 from cryptography import x509
 
-from device_pki.identity import PeerIdentity
-from device_pki.path import verify_path
 from device_pki.roles import Role
 from enrollment.csr import build_csr
 from enrollment.est.client import enroll_request, parse_certificate
 from lwm2m_server.fleet.factory_certificates import Carriage
+from lwm2m_server.fleet.profiles import Profile
+from lwm2m_server.sizes.checks import device_check, server_check
 from lwm2m_server.sizes.column import Column, Message, Operation
 from lwm2m_server.sizes.conditions import CA_HOST, ENDPOINT, SP1_HOST
 from lwm2m_server.sizes.messages import device_list, transfer_messages
 from lwm2m_server.sizes.nominal import SIGNATURE, is_nominal, until_nominal
 from lwm2m_server.sizes.parties import Parties, new_key
-from lwm2m_server.sizes.servers import delivering, exchange, new_label, serving_ca, take_anything
+from lwm2m_server.sizes.servers import delivering, exchange, label, serving_ca, take_anything
 from lwm2m_server.sizes.tap import Datagram, Tap
 from secure_coap.channels.dtls import DtlsClientConfig, DtlsServerConfig
-from secure_coap.channels.dtls.config import Verify
 from secure_coap.channels.dtls.records import (
     HANDSHAKE_HEADER,
     RECORD_HEADER,
@@ -36,7 +35,6 @@ from secure_coap.channels.dtls.records import (
     split_records,
 )
 from secure_coap.endpoint import CoapClient
-from trust_transfer.messages.values import EnrollmentProfile
 
 OPTIONS: Final = (
     "DTLS 1.2, TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8, P-256, extended master secret, no tickets, no resumption",
@@ -47,7 +45,6 @@ OPTIONS: Final = (
     "device list: certificates in it (kind 0)",
 )
 
-_PROFILE: Final = EnrollmentProfile(protocol=0, request=0, keygen=0)
 _FLIGHTS: Final = 6
 _SIGNED: Final = {
     HandshakeType.SERVER_KEY_EXCHANGE: HANDSHAKE_HEADER + 4 + 65 + 4 + SIGNATURE,
@@ -58,14 +55,14 @@ _SIGNED: Final = {
 
 async def measure(parties: Parties) -> Column:
     """Run every operation, and count."""
-    messages = transfer_messages(parties, _PROFILE, "coaps", None)
-    async with serving_ca(parties) as tap:
-        device = _Device(parties, tap)
+    messages = transfer_messages(parties, Profile.DTLS)
+    async with serving_ca(parties) as taps:
+        device = _Device(parties, taps.dtls)
         flights = await until_nominal(device.shake_hands, _is_nominal)
         enrolled = await until_nominal(device.enroll, lambda one: one.is_nominal)
     delivery, endorser = await _deliver(parties, messages.endorsed)
     return Column(
-        name="dtls",
+        name=Profile.DTLS,
         title="DTLS 1.2, X.509",
         options=OPTIONS,
         factory_certificate=len(parties.device.der),
@@ -102,7 +99,7 @@ class _Device:
     def __init__(self, parties: Parties, tap: Tap) -> None:
         self._parties = parties
         self._tap = tap
-        check = _server_check(parties.ca2.chain()[:1], Role.EST_SERVER, CA_HOST)
+        check = server_check(parties.ca2.chain()[:1], Role.EST_SERVER, CA_HOST)
         self._config = DtlsClientConfig([parties.device.certificate], parties.device.key, check)
 
     async def shake_hands(self) -> Sequence[Datagram]:
@@ -116,7 +113,7 @@ class _Device:
     async def enroll(self) -> _Enrolled:
         """Enroll with a fresh key."""
         client = await CoapClient.connect(*self._tap.address, dtls=self._config)
-        key, uri = new_key(), await new_label(self._parties)
+        key, uri = new_key(), await label(self._parties, uuid4())
         request = build_csr(key, ENDPOINT, client.association.channel_binding)
         await self._tap.take()
         certificate = parse_certificate(await client.request(enroll_request(uri, request)), key.public_key())
@@ -155,23 +152,13 @@ def _name(kind: HandshakeType) -> str:
 
 async def _deliver(parties: Parties, message: bytes) -> tuple[Operation, Operation]:
     anchors, server, device = parties.ca1.chain()[:1], parties.sp1_server, parties.operational
-    async with delivering(DtlsServerConfig([server.certificate], server.key, _device_check(anchors))) as sp1:
-        check = _server_check(anchors, Role.SERVER, SP1_HOST)
+    async with delivering(
+        DtlsServerConfig([server.certificate], server.key, device_check(anchors, Role.OPERATIONAL_DEVICE))
+    ) as sp1:
+        check = server_check(anchors, Role.SERVER, SP1_HOST)
         config = DtlsClientConfig([device.certificate], device.key, check)
         client = await CoapClient.connect(*sp1.tap.address, dtls=config, handler=take_anything)
         try:
             return await sp1.write(client, message, parties.endorser.der)
         finally:
             await client.close()
-
-
-def _server_check(anchors: Sequence[x509.Certificate], role: Role, host: str) -> Verify:
-    return lambda chain: PeerIdentity.of(
-        verify_path(chain[0], chain[1:], anchors=anchors, role=role, now=datetime.now(UTC), host=host)
-    )
-
-
-def _device_check(anchors: Sequence[x509.Certificate]) -> Verify:
-    return lambda chain: PeerIdentity.of(
-        verify_path(chain[0], chain[1:], anchors=anchors, role=Role.OPERATIONAL_DEVICE, now=datetime.now(UTC))
-    )

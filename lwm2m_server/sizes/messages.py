@@ -11,13 +11,14 @@ from device_pki.fingerprints import fingerprint
 from lwm2m_server.fleet.device_lists import list_chunks
 from lwm2m_server.fleet.factory_certificates import Carriage, list_entry
 from lwm2m_server.fleet.offers import terms_for, write_message
+from lwm2m_server.fleet.profiles import Profile
 from lwm2m_server.sizes.conditions import ADDRESSES, ENDPOINT, FLEET, NOW, SP1, SP2, WINDOW
 from lwm2m_server.sizes.parties import Parties
 from trust_transfer.messages.device_update_info import DeviceInfo, SoftwareState
 from trust_transfer.messages.jws import sign_detached
 from trust_transfer.messages.numbers import AnchorRole, Form, JwsTyp
 from trust_transfer.messages.template import TransferTemplate
-from trust_transfer.messages.values import Anchor, Authorities, Destination, EnrollmentProfile, SuitDigest, seq_value
+from trust_transfer.messages.values import Anchor, Authorities, Destination, SuitDigest, seq_value
 
 AGREED_STATE = SuitDigest(Algorithm.SHA_256, sha256(b"agreed state").digest())
 
@@ -30,9 +31,9 @@ class Messages:
     endorsed: bytes
 
 
-def transfer_messages(parties: Parties, profile: EnrollmentProfile, scheme: str, pinned: bytes | None) -> Messages:
-    """Have SP2 sign a template and SP1 make the device's message of it. `pinned` is CA2's EDHOC key where one is."""
-    info, addresses = DeviceInfo(NOW, NOW + WINDOW), ADDRESSES[scheme]
+def transfer_messages(parties: Parties, profile: Profile) -> Messages:
+    """Have SP2 sign a template and SP1 make the device's message of it."""
+    info, addresses = DeviceInfo(NOW, NOW + WINDOW), ADDRESSES[profile.enrollment.scheme]
     anchor = fingerprint(parties.ca2.chain()[0])
     template = TransferTemplate(
         issuer=SP2,
@@ -48,11 +49,11 @@ def transfer_messages(parties: Parties, profile: EnrollmentProfile, scheme: str,
             ra_uri=None,
             agreed_state=AGREED_STATE,
             anchors=(Anchor(AnchorRole.ENROLL | AnchorRole.UPDATE, anchor),),
-            profile=profile,
+            profile=profile.enrollment,
             authorities=Authorities(
                 authority_key(parties.endorser.key.public_key()), authority_key(parties.sp2_firmware.public_key())
             ),
-            pinned_key=pinned,
+            pinned_key=parties.pinned_key if profile.pins_key else None,
         ),
     )
     signed = template.sign(parties.endorser.key)

@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from cose.keys import PrivateKey, generate_private_key
+from cose.keys import PrivateKey, authority_key, generate_private_key
 from device_pki.issue import Validity, server, signer
 from device_pki.names import device_subject
 from device_pki.roles import Role
@@ -67,6 +67,13 @@ class Parties:
     sp1_transfer: PrivateKey
     """The key that signs the device's message."""
     sp2_firmware: PrivateKey
+
+    @property
+    def pinned_key(self) -> bytes:
+        """CA2's key for static Diffie-Hellman, as a message pins it."""
+        key = self.ca2.static_key()
+        assert key is not None, "every new CA has one"
+        return authority_key(key.public_key())
 
     @classmethod
     async def make(cls, folder: Path) -> Parties:

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
+from typing import Final
+from uuid import UUID
 
 from enrollment.est.paths import EST_ROOT, CaUri
 from enrollment.factory_bags import register_bag
@@ -25,43 +26,58 @@ from lwm2m_server.sizes.tap import Datagram, Tap
 from objects.definition import ResourceDefinition
 from secure_coap.association import Association
 from secure_coap.channels.dtls import DtlsServerConfig
+from secure_coap.channels.oscore import OscoreServerConfig
 from secure_coap.endpoint import CoapClient
 from secure_coap.exchange import Request, Response
 from secure_coap.numbers import Code, ContentFormat
 
 _LOOPBACK = "127.0.0.1"
+LABEL: Final = UUID(int=1)
 _MESSAGE = TRANSFER["Transfer Message"]
 _ENDORSER = TRANSFER["Endorser"]
 
 
+@dataclass(frozen=True, slots=True)
+class Taps:
+    """In front of a CA's EST server."""
+
+    dtls: Tap
+    oscore: Tap
+
+
 @asynccontextmanager
-async def serving_ca(parties: Parties) -> AsyncIterator[Tap]:
-    """CA2 with its EST server."""
+async def serving_ca(parties: Parties) -> AsyncIterator[Taps]:
+    """CA2 with its EST server, for both profiles; the device is registered with it, under `LABEL`."""
+    await label(parties)
     settings = CaSettings(
         name="ca2",
         data=parties.ca2.root,
         bind=Address(_LOOPBACK, 0),
         public_uri=f"coaps://{CA_HOST}",
+        oscore_bind=Address(_LOOPBACK, 0),
+        oscore_uri=f"coap://{CA_HOST}",
         api_bind=Address(_LOOPBACK, 0),
         permanent_anchors=(parties.permanent.certificate,),
     )
     async with running_ca(settings) as running:
-        tap = await Tap.between(running.est)
+        assert running.oscore is not None, "it was asked for"
+        taps = Taps(await Tap.between(running.est), await Tap.between(running.oscore))
         try:
-            yield tap
+            yield taps
         finally:
-            await tap.close()
+            await taps.dtls.close()
+            await taps.oscore.close()
 
 
-async def new_label(parties: Parties) -> CaUri:
-    """A fresh label at CA2 under which the device may enroll."""
+async def label(parties: Parties, uuid: UUID = LABEL) -> CaUri:
+    """A label at CA2 under which the device may enroll."""
     now = datetime.now(UTC)
     async with opened(parties.ca2) as ca:
         bag = await register_bag(
             ca.register,
             [parties.device.certificate],
             provider="sp2",
-            uuid=uuid4(),
+            uuid=uuid,
             anchors=parties.permanent.chain(),
             now=now,
         )
@@ -97,11 +113,13 @@ def _answered_at_once(operation: Operation) -> bool:
 
 
 @asynccontextmanager
-async def delivering(dtls: DtlsServerConfig) -> AsyncIterator[Delivering]:
+async def delivering(
+    dtls: DtlsServerConfig | None = None, oscore: OscoreServerConfig | None = None
+) -> AsyncIterator[Delivering]:
     """SP1's LwM2M server on an empty store."""
     with tempfile.TemporaryDirectory() as folder:
         async with Lwm2mServer.open(Path(folder)) as server:
-            tap = await Tap.between(await server.bind(_LOOPBACK, 0, dtls=dtls))
+            tap = await Tap.between(await server.bind(_LOOPBACK, 0, dtls=dtls, oscore=oscore))
             try:
                 yield Delivering(server, tap)
             finally:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final
 
 from device_client.emulator.life.trust import Identity, Peer, Trust
 from device_client.emulator.transport.edhoc import EdhocCredentials
 from device_pki.fingerprints import fingerprint
 from device_pki.identity import PeerIdentity
-from enrollment.credentials import CertificateResolver, certificate_identity, resolve_pinned
+from enrollment.credentials import (
+    CERTIFICATE_EXPECTED,
+    CertificateResolver,
+    certificate_identity,
+    resolve_pinned,
+)
 from secure_coap.edhoc import CredentialLookup, Method
-
-CERTIFICATE_EXPECTED: Final = 112
-"""Bytes of the first datagram to a server that shows its certificate: a third of what such an answer takes."""
 
 
 class Compact:

@@ -23,7 +23,16 @@ LIMITS = {
         "delivery": 640,
         "enrollment": 1100,
         "total": 3400,
-    }
+    },
+    "compact": {
+        "transfer_message_plain": 415,
+        "transfer_message": 550,
+        "delivery": 600,
+    },
+    "lean": {
+        "handshake": 146,
+        "device_update_info": 60,
+    },
 }
 """Bytes by column and row."""
 
@@ -42,6 +51,11 @@ def test_every_size_is_within_its_limit(columns: list[Column]) -> None:
         if counted[column][row] > limit
     ]
     assert not over
+
+
+def test_a_handshake_by_references_is_small(columns: list[Column]) -> None:
+    (by_reference,) = [column.by_reference for column in columns if column.by_reference is not None]
+    assert by_reference.size <= 280
 
 
 def test_the_page_is_as_counted(columns: list[Column]) -> None:

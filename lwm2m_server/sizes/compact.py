@@ -1,0 +1,207 @@
+"""The profiles "EDHOC, C509": OSCORE with keys from EDHOC, EST over it with C509 requests, LwM2M over OSCORE.
+
+*compact* uses what standards and drafts say and nothing else: both sides sign (method 0), the device names its factory
+certificate, CA2 shows its own. In *lean* both sides use static Diffie-Hellman (method 3), and CA2's key is the one the
+device's TransferMessage has pinned. The device is our own CoAP client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from cryptography import x509
+
+from device_pki.c509 import encode_certificate
+from device_pki.directory import CertificateDirectory
+from device_pki.roles import Role
+from enrollment.c509_csr import Possession, build_c509_csr
+from enrollment.credentials import CERTIFICATE_EXPECTED, CertificateResolver, certificate_identity, resolve_pinned
+from enrollment.est.client import c509_enroll_request, parse_certificate
+from enrollment.est.paths import CaUri
+from lwm2m_server.fleet.factory_certificates import Carriage
+from lwm2m_server.fleet.profiles import Profile
+from lwm2m_server.sizes.checks import device_check, server_check
+from lwm2m_server.sizes.column import Column, Message, Operation
+from lwm2m_server.sizes.conditions import CA_HOST, ENDPOINT, SP1_HOST
+from lwm2m_server.sizes.messages import device_list, transfer_messages
+from lwm2m_server.sizes.nominal import SERIAL, until_nominal
+from lwm2m_server.sizes.parties import Holder, Parties, new_key
+from lwm2m_server.sizes.servers import delivering, exchange, label, serving_ca, take_anything
+from lwm2m_server.sizes.tap import Datagram, Tap
+from secure_coap.channels.oscore import EdhocClientConfig, EdhocServerConfig, OscoreClientConfig, OscoreServerConfig
+from secure_coap.edhoc import CredentialResolver, EdhocIdentity, IdCred, Method, ResolvedCredential
+from secure_coap.endpoint import CoapClient, CoapServer
+from secure_coap.exchange import Request
+from secure_coap.numbers import Code
+
+_CARRIAGE: Final = {Profile.COMPACT: Carriage.C509, Profile.LEAN: Carriage.C5B}
+_TITLES: Final = {Profile.COMPACT: "EDHOC, C509, standards only", Profile.LEAN: "EDHOC, C509, leanest"}
+_COMMON: Final = (
+    "EDHOC cipher suite 2, OSCORE with AES-CCM-16-64-128; message 3 with the first request (RFC 9668)",
+    "the device's factory certificate by c5t",
+    "EST over OSCORE: C509 requests with a MAC under the responder's ephemeral key, C509 certificates (type 3)",
+    "LwM2M Write of an opaque resource over the association that registered",
+)
+_OPTIONS: Final = {
+    Profile.COMPACT: (
+        *_COMMON,
+        "method 0; CA2's EST certificate by value, message 1 padded to a third of the answer instead of an Echo round",
+        "device list: C509 certificates in it (kind 1)",
+    ),
+    Profile.LEAN: (
+        *_COMMON,
+        "method 3; CA2's key pinned by the TransferMessage (36 bytes of it)",
+        "neither label nor name in the request: the device is registered under one label, and authenticated",
+        "device list: fingerprints (kind 2), the bag sent apart",
+    ),
+}
+
+
+async def measure(parties: Parties, profile: Profile) -> Column:
+    """Run every operation of `COMPACT` or `LEAN`, and count."""
+    messages = transfer_messages(parties, profile)
+    async with serving_ca(parties) as taps:
+        device = _Device(parties, profile, taps.oscore)
+        counted = await until_nominal(device.enroll_twice, lambda one: one.is_nominal)
+    delivery, endorser = await _deliver(parties, messages.endorsed)
+    return Column(
+        name=profile,
+        title=_TITLES[profile],
+        options=_OPTIONS[profile],
+        factory_certificate=len(encode_certificate(parties.device.certificate)),
+        transfer_message_plain=len(messages.plain),
+        transfer_message=len(messages.endorsed),
+        delivery=delivery,
+        handshake=_handshake(counted.opening, counted.first, counted.second),
+        enrollment=exchange(counted.second, "POST /sen", "2.04 Changed"),
+        endorser=endorser,
+        device_list=device_list(parties, _CARRIAGE[profile]),
+        by_reference=None if profile.pins_key else await _by_reference(parties),
+    )
+
+
+# ---- handshake and enrollment with CA2 --------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Enrolled:
+    """Two enrollments in one association, and the datagrams they took. The first request brought message 3."""
+
+    opening: Sequence[Datagram]
+    first: Sequence[Datagram]
+    second: Sequence[Datagram]
+    certificates: Sequence[x509.Certificate]
+
+    @property
+    def is_nominal(self) -> bool:
+        """Whether both certificates have their most common size, and the CA answered at once."""
+        whole = all(one.serial_number.bit_length() // 8 + 1 == SERIAL for one in self.certificates)
+        return whole and len(self.opening) == 2 and len(self.first) == len(self.second) == 2
+
+
+def _handshake(opening: Sequence[Datagram], first: Sequence[Datagram], second: Sequence[Datagram]) -> Operation:
+    """Messages 1 and 2, and what message 3 adds to the request it travels with (RFC 9668)."""
+    names = ("message 2", "message 1")
+    messages = [Message(names[one.sent], len(one.data), one.sent) for one in opening]
+    added = len(first[0].data) - len(second[0].data)
+    return Operation([*messages, Message("message 3, in the first request", added, True)])
+
+
+class _Device:
+    """The device towards CA2."""
+
+    def __init__(self, parties: Parties, profile: Profile, tap: Tap) -> None:
+        self._parties = parties
+        self._tap = tap
+        self._config = OscoreClientConfig(edhoc=_edhoc(parties, profile))
+        self._lean = profile is Profile.LEAN
+
+    async def enroll_twice(self) -> _Enrolled:
+        """Enroll with two fresh keys, one after the other."""
+        uri = await label(self._parties)
+        if self._lean:
+            uri = replace(uri, path=uri.path[:1])
+        await self._tap.take()
+        client = await CoapClient.connect(*self._tap.address, oscore=self._config)
+        opening = await self._tap.take()
+        first = await self._enroll(client, uri)
+        passed = await self._tap.take()
+        second = await self._enroll(client, uri)
+        counted = _Enrolled(opening, passed, await self._tap.take(), (first, second))
+        await client.close()
+        return counted
+
+    async def _enroll(self, client: CoapClient, uri: CaUri) -> x509.Certificate:
+        key = new_key()
+        request = build_c509_csr(key, Possession.of(client.association), None if self._lean else ENDPOINT)
+        return parse_certificate(await client.request(c509_enroll_request(uri, request)), key.public_key())
+
+
+def _edhoc(parties: Parties, profile: Profile) -> EdhocClientConfig:
+    own = certificate_identity(parties.device.key, [parties.device.certificate], by_reference=True)
+    if profile.pins_key:
+        return EdhocClientConfig(own, _Pinned(parties.pinned_key), Method.STATIC_STATIC)
+    check = server_check(parties.ca2.chain()[:1], Role.EST_SERVER, CA_HOST)
+    return EdhocClientConfig(own, CertificateResolver(check, CertificateDirectory()), padded_to=CERTIFICATE_EXPECTED)
+
+
+async def _by_reference(parties: Parties) -> Operation:
+    """The handshake with a server that names its certificate too."""
+    directory = CertificateDirectory()
+    (certificate, *_), key = parties.ca2.est_identity(datetime.now(UTC))
+    for held in (certificate, parties.device.certificate):
+        directory.add(held)
+    verify = device_check(parties.permanent.chain()[:1], Role.FACTORY_DEVICE)
+    own = certificate_identity(key, [certificate], by_reference=True)
+    config = OscoreServerConfig(EdhocServerConfig([own], CertificateResolver(verify, directory)))
+    check = server_check(parties.ca2.chain()[:1], Role.EST_SERVER, CA_HOST)
+    device = certificate_identity(parties.device.key, [parties.device.certificate], by_reference=True)
+    edhoc = OscoreClientConfig(edhoc=EdhocClientConfig(device, CertificateResolver(check, directory)))
+    server = await CoapServer.bind("127.0.0.1", 0, oscore=config, handler=take_anything)
+    tap = await Tap.between(server.address)
+    try:
+        client = await CoapClient.connect(*tap.address, oscore=edhoc)
+        passed = [await tap.take()]
+        for _ in range(2):
+            await client.request(Request(Code.POST, ("x",)))
+            passed.append(await tap.take())
+        await client.close()
+        return _handshake(*passed)
+    finally:
+        await tap.close()
+        await server.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Pinned(CredentialResolver):
+    """Knows one server by its key."""
+
+    key: bytes
+
+    def resolve(self, id_cred: IdCred, now: datetime) -> ResolvedCredential:
+        """Raises `UnknownCredential` for any other server."""
+        return resolve_pinned(id_cred, self.key)
+
+
+# ---- delivery by SP1 -----------------------------------------------------------------------------------
+
+
+async def _deliver(parties: Parties, message: bytes) -> tuple[Operation, Operation]:
+    anchors, known = parties.ca1.chain()[:1], CertificateDirectory()
+    verify = CertificateResolver(device_check(anchors, Role.OPERATIONAL_DEVICE), known)
+    server = EdhocServerConfig([_by_value(parties.sp1_server)], verify)
+    async with delivering(oscore=OscoreServerConfig(server)) as sp1:
+        check = CertificateResolver(server_check(anchors, Role.SERVER, SP1_HOST), known)
+        device = OscoreClientConfig(edhoc=EdhocClientConfig(_by_value(parties.operational), check))
+        client = await CoapClient.connect(*sp1.tap.address, oscore=device, handler=take_anything)
+        try:
+            return await sp1.write(client, message, parties.endorser.der)
+        finally:
+            await client.close()
+
+
+def _by_value(holder: Holder) -> EdhocIdentity:
+    return certificate_identity(holder.key, [holder.certificate], by_reference=False)
