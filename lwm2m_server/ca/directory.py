@@ -6,6 +6,7 @@ chain.pem             the certificates above it, unless it is a root
 ca.csr                the request to be certified by another CA, while there is no ca.pem
 https.key, https.pem  TLS identity of the CA API, self-signed: providers pin the very certificate
 est.key, est.pem      the EST server's, issued by this CA
+profile               how much its certificates say, `full` or `minimal`; full without this file
 edhoc.key             its key for static Diffie-Hellman in EDHOC, which TransferMessages may pin
 ra.key, ra.pem        instead of ca.key, when the CA is elsewhere: the registration authority that orders there
 issued/SERIAL.pem     what this CA issued to servers, message signers and CAs; devices are in the database
@@ -28,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cose.files import write_durably
 from cose.keys import PrivateKey, UnusableKey, load_private_key, same_key
 from cose.token_keys import load_token_key
-from device_pki.issue import Issuer
+from device_pki.issue import Issuer, Profile
 from device_pki.keys import KeyKindError, public_key
 from device_pki.roles import TRANSFER_SIGNING
 from enrollment.ca.builtin import BuiltinCa
@@ -72,6 +73,20 @@ class CaDirectory:
     def certificate(self) -> Path:
         """The CA's own certificate, and no other: whoever makes it an anchor trusts nothing above it."""
         return self.root / "ca.pem"
+
+    @property
+    def profile_file(self) -> Path:
+        """How much the certificates say that this CA issues."""
+        return self.root / "profile"
+
+    def profile(self) -> Profile:
+        """Read how much the certificates say; raise `CaDirectoryError`."""
+        if not self.profile_file.exists():
+            return Profile.FULL
+        try:
+            return Profile(self.profile_file.read_text(encoding="utf-8").strip())
+        except (OSError, ValueError) as error:
+            raise CaDirectoryError(f"{self.profile_file} must say `full` or `minimal`: {error}") from error
 
     @property
     def above(self) -> Path:
@@ -154,7 +169,7 @@ class CaDirectory:
         key = self.ca_key()
         if not same_key(key.public_key(), public_key(certificate)):
             raise CaDirectoryError(f"the CA's key is not the key of {self.certificate}: restore both from one backup")
-        return Issuer(certificate, key)
+        return Issuer(certificate, key, self.profile())
 
     def ca_key(self) -> PrivateKey:
         """Read the CA's key, or find it in its token; raise `CaDirectoryError`."""

@@ -15,7 +15,16 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cose.files import write_durably
 from cose.keys import PrivateKey, UnusableKey, generate_private_key, load_private_key, same_key, save_private_key
 from cose.token_keys import load_token_key
-from device_pki.issue import Issuer, Validity, common_name, est_server, intermediate_ca, root_ca, self_signed_tls
+from device_pki.issue import (
+    Issuer,
+    Profile,
+    Validity,
+    common_name,
+    est_server,
+    intermediate_ca,
+    root_ca,
+    self_signed_tls,
+)
 from device_pki.keys import public_key, signature_hash
 from device_pki.path import PathError, verify_path
 from device_pki.roles import Role
@@ -53,6 +62,8 @@ class Setup:
     """CAs that may follow beneath this one."""
     key_uri: str | None = None
     """The `pkcs11:` URI of the CA's key, when a token has it; else a key is made in a file."""
+    profile: Profile | None = None
+    """How much its certificates shall say from now on; None: as before."""
 
 
 def set_up(setup: Setup, now: datetime) -> bool:
@@ -61,6 +72,8 @@ def set_up(setup: Setup, now: datetime) -> bool:
     for folder in (directory.root, directory.providers):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = _ca_key(directory, setup.key_uri)
+    if setup.profile is not None:
+        write_durably(directory.profile_file, f"{setup.profile.value}\n".encode(), 0o644)
     if not directory.certificate.exists() and not _make_certificate(setup, key, now):
         return False
     own_key(directory.edhoc_key)

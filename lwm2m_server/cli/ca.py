@@ -44,6 +44,13 @@ class Kind(StrEnum):
     UPSTREAM = "upstream"
 
 
+class CertificateProfile(StrEnum):
+    """How much certificates say (docs/reference/certificates.md)."""
+
+    FULL = "full"
+    MINIMAL = "minimal"
+
+
 class IssuedRole(StrEnum):
     """What a key may be certified for."""
 
@@ -66,6 +73,9 @@ def init(  # noqa: PLR0917 - one parameter per option
     ] = None,
     path_length: Annotated[int | None, typer.Option("--path-length", min=0, help="CAs that may follow below.")] = None,
     key: Annotated[str | None, typer.Option("--key", help="pkcs11: URI of the CA's key in a token.")] = None,
+    profile: Annotated[
+        CertificateProfile | None, typer.Option("--profile", help="How much its certificates say from now on.")
+    ] = None,
     dry_run: DryRun = False,
     output: Format = Output.TABLE,
 ) -> None:
@@ -75,6 +85,7 @@ def init(  # noqa: PLR0917 - one parameter per option
     run this again with --certificate. For a CA elsewhere --certificate is its certificate with those above it; have
     est.csr and ra.csr certified there.
     """
+    from device_pki.issue import Profile
     from lwm2m_server.ca.directory import CaDirectory
     from lwm2m_server.ca.setup import CaKind, Setup, set_up
     from lwm2m_server.ca.upstream_setup import set_up_upstream
@@ -92,6 +103,7 @@ def init(  # noqa: PLR0917 - one parameter per option
         certificate=certificate,
         path_length=path_length,
         key_uri=key,
+        profile=None if profile is None else Profile(profile.value),
     )
     make = set_up_upstream if kind is Kind.UPSTREAM else set_up
     complete = guarded(lambda: make(setup, now()))
