@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
-
-from cryptography import x509
+from typing import Any, TypeAlias
 
 from device_pki.c509 import C509Certificate, C509Error, encode_certificate
+from device_pki.encodings import Certificate, as_signed
 from device_pki.fingerprints import der
 from device_pki.references import SHORT, CertificateHash, short_hash
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A certificate with the bytes that references to it may hash."""
+    """A certificate, and the bytes of it that the reference is the hash of: DER for x5t, a CBOR sequence for c5t."""
 
-    certificate: x509.Certificate | C509Certificate
-    der: bytes | None
-    """None for a natively signed C509 certificate."""
-    c509: bytes | None
-    """None for an X.509 certificate that cannot be written as C509."""
+    certificate: Certificate
+    encoded: bytes
+
+
+_Index: TypeAlias = defaultdict[bytes, list[Entry]]
 
 
 class CertificateDirectory:
@@ -32,47 +32,43 @@ class CertificateDirectory:
     """
 
     def __init__(self) -> None:
-        self._by_der: defaultdict[bytes, list[Entry]] = defaultdict(list)
-        self._by_c509: defaultdict[bytes, list[Entry]] = defaultdict(list)
+        self._by_x5t: _Index = defaultdict(list)
+        self._by_c5t: _Index = defaultdict(list)
 
-    def add(self, certificate: x509.Certificate | C509Certificate) -> None:
+    def add(self, certificate: Certificate) -> None:
         """Take a certificate in; one that is here already stays once."""
-        entry = _entry(certificate)
-        for index, encoded in self._places(entry):
-            entries = index[short_hash(encoded)]
+        for index, entry in self._entries(as_signed(certificate)):
+            entries = index[short_hash(entry.encoded)]
             if entry not in entries:
                 entries.append(entry)
 
-    def discard(self, certificate: x509.Certificate | C509Certificate) -> None:
+    def discard(self, certificate: Certificate) -> None:
         """Forget a certificate, if it is here."""
-        entry = _entry(certificate)
-        for index, encoded in self._places(entry):
-            key = short_hash(encoded)
+        for index, entry in self._entries(as_signed(certificate)):
+            key = short_hash(entry.encoded)
             left = [other for other in index.pop(key, []) if other != entry]
             if left:
                 index[key] = left
 
     def find_x5t(self, reference: Any) -> tuple[Entry, ...]:
         """Return what an x5t refers to. Raises `UnusableReference` for an item that is none."""
-        wanted = CertificateHash.read(reference)
-        entries = self._by_der.get(wanted.value[:SHORT], ())
-        return tuple(entry for entry in entries if entry.der is not None and wanted.matches(entry.der))
+        return _find(self._by_x5t, reference)
 
     def find_c5t(self, reference: Any) -> tuple[Entry, ...]:
         """Return what a c5t refers to. Raises `UnusableReference` for an item that is none."""
-        wanted = CertificateHash.read(reference)
-        entries = self._by_c509.get(wanted.value[:SHORT], ())
-        return tuple(entry for entry in entries if entry.c509 is not None and wanted.matches(entry.c509))
+        return _find(self._by_c5t, reference)
 
-    def _places(self, entry: Entry) -> list[tuple[defaultdict[bytes, list[Entry]], bytes]]:
-        places = ((self._by_der, entry.der), (self._by_c509, entry.c509))
-        return [(index, encoded) for index, encoded in places if encoded is not None]
+    def _entries(self, certificate: Certificate) -> Iterator[tuple[_Index, Entry]]:
+        if isinstance(certificate, C509Certificate):
+            yield self._by_c5t, Entry(certificate, certificate.encoded)
+            return
+        yield self._by_x5t, Entry(certificate, der(certificate))
+        try:
+            yield self._by_c5t, Entry(certificate, encode_certificate(certificate))
+        except C509Error:  # it has no such form
+            return
 
 
-def _entry(certificate: x509.Certificate | C509Certificate) -> Entry:
-    if isinstance(certificate, C509Certificate):
-        return Entry(certificate, None if certificate.native else der(certificate.view), certificate.encoded)
-    try:
-        return Entry(certificate, der(certificate), encode_certificate(certificate))
-    except C509Error:
-        return Entry(certificate, der(certificate), None)
+def _find(index: _Index, reference: Any) -> tuple[Entry, ...]:
+    wanted = CertificateHash.read(reference)
+    return tuple(entry for entry in index.get(wanted.value[:SHORT], ()) if wanted.matches(entry.encoded))

@@ -11,23 +11,22 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final, TypeAlias
 
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from cose.keys import PrivateKey, public_key_of, thumbprint
-from device_pki.c509 import C509Error, decode_certificate, encode_certificate
+from device_pki.c509 import C509Certificate, C509Error, decode_certificate, encode_certificate
 from device_pki.certificates import CertificateError, load_certificate
 from device_pki.directory import CertificateDirectory, Entry
+from device_pki.encodings import Certificate, as_signed, fields, signed_bytes
 from device_pki.identity import PeerIdentity, RawKeyIdentity
 from device_pki.keys import public_key
 from device_pki.path import MAX_PATH_CERTIFICATES
 from device_pki.references import UnusableReference
 from secure_coap.edhoc import EdhocIdentity, IdCred, ResolvedCredential, UnknownCredential
-from secure_coap.edhoc.credentials import ccs, x509_credential
+from secure_coap.edhoc.credentials import c509_credential, ccs, x509_credential
 from secure_coap.edhoc.numbers import CredentialHeader
 
-Verify: TypeAlias = Callable[[Sequence[x509.Certificate]], PeerIdentity]
+Verify: TypeAlias = Callable[[Sequence[Certificate]], PeerIdentity]
 """The identity that a chain, leaf first, proves; raises PathError."""
 PINNED_KID: Final = b"\x00"
 """How a CA names the key that a TransferMessage pins (key 12): the only one of its kind, so the shortest name does."""
@@ -36,18 +35,17 @@ CERTIFICATE_EXPECTED: Final = 112
 """Bytes of a device's first datagram to a server that shows its certificate: a third of what such an answer takes."""
 
 
-def certificate_identity(
-    private_key: PrivateKey, chain: Sequence[x509.Certificate], *, by_reference: bool
-) -> EdhocIdentity:
+def certificate_identity(private_key: PrivateKey, chain: Sequence[Certificate], *, by_reference: bool) -> EdhocIdentity:
     """How we show ourselves: the certificate of `private_key` is the first of `chain`, the CAs above it follow."""
-    ders = [one.public_bytes(Encoding.DER) for one in chain]
+    shown = chain[:1] if by_reference else chain
     try:
-        encoded = [encode_certificate(one) for one in (chain[:1] if by_reference else chain)]
+        encoded = [_sequence(one) for one in shown]
     except C509Error:
+        ders = [signed_bytes(one) for one in shown]
         id_cred = IdCred.of_x5t(ders[0]) if by_reference else IdCred.of_x5chain(ders)
         return EdhocIdentity(private_key, x509_credential(ders[0]), id_cred)
     id_cred = IdCred.of_c5t(encoded[0]) if by_reference else IdCred.of_c5c(encoded)
-    return EdhocIdentity(private_key, encoded[0], id_cred)
+    return EdhocIdentity(private_key, c509_credential(encoded[0]), id_cred)
 
 
 def pinned_identity(private_key: ec.EllipticCurvePrivateKey) -> EdhocIdentity:
@@ -74,27 +72,27 @@ class CertificateResolver:
         """Raises `UnknownCredential` for what is not found, and PathError. `verify` has its own clock."""
         credential, chain = self._found(id_cred)
         peer = self._verify(chain)
-        return ResolvedCredential(credential, public_key(chain[0]), peer)
+        return ResolvedCredential(credential, public_key(fields(chain[0])), peer)
 
-    def _found(self, id_cred: IdCred) -> tuple[bytes, list[x509.Certificate]]:
+    def _found(self, id_cred: IdCred) -> tuple[bytes, list[Certificate]]:
         """CRED_x, and the certificates to verify, leaf first."""
         try:
             if presented := id_cred.presented(CredentialHeader.C5C):
-                return presented[0], [decode_certificate(one).to_x509() for one in _few(presented)]
+                return c509_credential(presented[0]), [as_signed(decode_certificate(one)) for one in _few(presented)]
             if presented := id_cred.presented(CredentialHeader.X5CHAIN):
                 return x509_credential(presented[0]), [load_certificate(one) for one in _few(presented)]
             return self._referenced(id_cred)
         except (C509Error, CertificateError, UnusableReference) as error:
             raise UnknownCredential(f"what names the certificate cannot be used: {error}") from error
 
-    def _referenced(self, id_cred: IdCred) -> tuple[bytes, list[x509.Certificate]]:
+    def _referenced(self, id_cred: IdCred) -> tuple[bytes, list[Certificate]]:
         headers = id_cred.headers
         if (reference := headers.get(CredentialHeader.C5T)) is not None:
             entry = _only(self._known.find_c5t(reference))
-            return entry.c509 or b"", [_x509(entry)]
+            return c509_credential(entry.encoded), [entry.certificate]
         if (reference := headers.get(CredentialHeader.X5T)) is not None:
             entry = _only(self._known.find_x5t(reference))
-            return x509_credential(entry.der or b""), [_x509(entry)]
+            return x509_credential(entry.encoded), [entry.certificate]
         raise UnknownCredential("neither a certificate nor a reference to one")
 
 
@@ -104,10 +102,8 @@ def _only(found: Sequence[Entry]) -> Entry:
     return found[0]
 
 
-def _x509(entry: Entry) -> x509.Certificate:
-    if not isinstance(entry.certificate, x509.Certificate):
-        raise UnknownCredential("a natively signed C509 certificate")
-    return entry.certificate
+def _sequence(certificate: Certificate) -> bytes:
+    return certificate.encoded if isinstance(certificate, C509Certificate) else encode_certificate(certificate)
 
 
 def _pinned(key: ec.EllipticCurvePublicKey) -> bytes:

@@ -68,12 +68,16 @@ def build(  # noqa: PLR0917 - one parameter per option
     cipher: Annotated[
         str, typer.Option(help="ctr, which devices decrypt in place, or gcm, which authenticates too.")
     ] = "ctr",
+    fetched: Annotated[
+        bool,
+        typer.Option("--fetched", help="Leave the image, or what it is encrypted to, here: devices fetch it."),
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Also write the envelope to this file.")] = None,
     output: Format = Output.TABLE,
 ) -> None:
     """Build a manifest, sign it with the firmware key, and add it; prints its digest."""
     from cose.numbers import Algorithm
-    from lwm2m_server.fleet.inventory import Build, build_envelope
+    from lwm2m_server.fleet.inventory import Build, build_envelope, build_fetched
     from lwm2m_server.provider_keys import KeyRole, KeysError, load_credential
     from suit.errors import SuitError
 
@@ -81,6 +85,8 @@ def build(  # noqa: PLR0917 - one parameter per option
     if cipher not in ciphers:
         fail(Exit.USAGE, f"--cipher is {' or '.join(ciphers)}, not {cipher}")
     configuration = None if agreed_configuration is None else read_file(agreed_configuration)
+    if fetched and configuration is not None:
+        fail(Exit.USAGE, "an agreed state is complete in its envelope: its next provider must be able to read it")
     sealed_for: list[Any] = []
     if encrypt_for_group is not None or encrypt_for_device is not None:
         if configuration is not None:
@@ -95,16 +101,22 @@ def build(  # noqa: PLR0917 - one parameter per option
         tuple(sealed_for),
         ciphers[cipher],
     )
+    settings, payload = load_sp_settings(config), None
     try:
-        key = load_credential(load_sp_settings(config).data, KeyRole.FIRMWARE).private_key
+        key = load_credential(settings.data, KeyRole.FIRMWARE).private_key
     except KeysError as error:
         fail(Exit.SETTINGS, str(error))
     try:
-        envelope = build_envelope(wanted, key)
+        if fetched:
+            envelope, payload = build_fetched(wanted, key, settings.public_uri)
+        else:
+            envelope = build_envelope(wanted, key)
     except SuitError as error:
         fail(Exit.USAGE, f"no manifest can be made of this: {error}")
     if out is not None:
         out.write_bytes(envelope)
+    if payload is not None:
+        Server(config).post("images", content=payload)
     show(output, Server(config).post("firmware", content=envelope))
 
 

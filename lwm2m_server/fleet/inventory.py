@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final
 
 from cryptography import x509
@@ -22,6 +23,7 @@ from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.ca_registration import CaPlace, register_certificates
 from lwm2m_server.fleet.errors import Contradiction, Rejected, Unknown
 from lwm2m_server.fleet.factory_certificates import read_bag
+from lwm2m_server.server.firmware.pulls import PATH
 from lwm2m_server.settings import SpSettings
 from lwm2m_server.store import fleet as store
 from lwm2m_server.store.database import Database
@@ -148,7 +150,10 @@ def _check_own(known: Device | None, certificate: x509.Certificate) -> None:
 
 
 def build_envelope(build: Build, key: PrivateKey) -> bytes:
-    """Build and sign a manifest: a firmware update, encrypted or not, or with a configuration an agreed state."""
+    """Build and sign a manifest: a firmware update, encrypted or not, or with a configuration an agreed state.
+
+    What it installs is in the envelope.
+    """
     if build.sealed_for:
         return _encrypted(build, key)
     if build.configuration is None:
@@ -170,11 +175,25 @@ def build_envelope(build: Build, key: PrivateKey) -> bytes:
     return sign(manifest, key, {IMAGE_URI: build.image, CONFIGURATION_URI: build.configuration})
 
 
+def build_fetched(build: Build, key: PrivateKey, server: str) -> tuple[bytes, bytes]:
+    """A signed firmware update, encrypted or not, and its payload, which lies beside it.
+
+    Devices fetch the payload by its digest from `server` (`coaps://host:port`), which must have it as an image.
+    """
+    info, payload = encrypt(build.image, build.sealed_for, build.cipher) if build.sealed_for else (None, build.image)
+    uri = f"{server.rstrip('/')}/{PATH}/{sha256(payload).hexdigest()}"
+    return sign(_update(build, uri, info), key), payload
+
+
 def _encrypted(build: Build, key: PrivateKey) -> bytes:
     info, ciphertext = encrypt(build.image, build.sealed_for, build.cipher)
+    return sign(_update(build, IMAGE_URI, info), key, {IMAGE_URI: ciphertext})
+
+
+def _update(build: Build, uri: str, encryption_info: bytes | None) -> Manifest:
     made = Builder(build.sequence_number)
     made.for_devices(build.vendor_id, build.class_id)
     component = made.component(*IMAGE)
-    made.install(component, build.image, uri=IMAGE_URI, encryption_info=info)
+    made.install(component, build.image, uri=uri, encryption_info=encryption_info)
     made.start(component)
-    return sign(made.manifest(), key, {IMAGE_URI: ciphertext})
+    return made.manifest()

@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 from cryptography import x509
 
+from device_pki.encodings import Certificate
 from device_pki.identity import Peer, PeerIdentity
 from device_pki.path import PathError, PathReason, verify_path
 from device_pki.revocation import CrlError
@@ -45,7 +46,7 @@ class DeviceTrust:
         self.factory: DeviceRevocation | None = None
         """What is known about factory certificates; None: none is revoked."""
 
-    def verify(self, chain: Sequence[x509.Certificate]) -> PeerIdentity:
+    def verify(self, chain: Sequence[Certificate]) -> PeerIdentity:
         """The identity a presented chain (leaf first) proves; raises `PathError`."""
         if not chain:
             raise PathError(PathReason.NO_CERTIFICATE)
@@ -63,7 +64,7 @@ class DeviceTrust:
 
     def _identity(
         self,
-        chain: Sequence[x509.Certificate],
+        chain: Sequence[Certificate],
         anchors: Sequence[x509.Certificate],
         role: Role,
         revocation: DeviceRevocation | None,

@@ -12,6 +12,7 @@ from typing import Final, NoReturn
 import structlog
 from cryptography import x509
 
+from device_pki.encodings import Certificate
 from device_pki.identity import PeerIdentity
 from device_pki.path import PathError, PathReason, verify_path
 from device_pki.revocation import RevocationSource
@@ -137,7 +138,7 @@ class DeviceVerifier:
     factory: DeviceRevocation | None = None
     """What is known about factory certificates; None: none is revoked."""
 
-    def __call__(self, presented: Sequence[x509.Certificate]) -> PeerIdentity:
+    def __call__(self, presented: Sequence[Certificate]) -> PeerIdentity:
         """Return the identity a presented chain (leaf first) proves; raise `PathError`."""
         if not presented:
             raise PathError(PathReason.NO_CERTIFICATE)
@@ -155,7 +156,7 @@ class DeviceVerifier:
 
     def _identity(
         self,
-        presented: Sequence[x509.Certificate],
+        presented: Sequence[Certificate],
         anchors: Sequence[x509.Certificate],
         role: Role,
         revocation: RevocationSource | None,

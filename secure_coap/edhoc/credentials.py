@@ -88,6 +88,11 @@ def x509_credential(der: bytes) -> bytes:
     return cbor.encode(der)
 
 
+def c509_credential(sequence: bytes) -> bytes:
+    """CRED_x of a C509 certificate: the array of what travels as a sequence (section 3.5.2)."""
+    return cbor.encode(cbor.decode_sequence(sequence))
+
+
 def ccs(subject: str, kid: bytes, public_key: CredentialKey) -> bytes:
     """CRED_x of a raw public key: a CWT Claims Set with the key in `cnf` (section 3.5.2)."""
     return cbor.encode(

@@ -99,7 +99,7 @@ def one_byte_string(data: bytes, what: str) -> bytes:
     match items(data):
         case [bytes(found)]:
             return found
-        case [int(code), *info]:
+        case [int(code), *info] if _plain(code):
             raise _peer_error(code, info)
     raise EdhocError(EdhocReason.MALFORMED, what)
 

@@ -16,13 +16,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from device_pki.directory import CertificateDirectory
+from device_pki.encodings import Certificate
 from device_pki.identity import PeerIdentity
 from device_pki.path import PathError, verify_path
 from device_pki.roles import Role
 from enrollment.ca.builtin import BuiltinCa
+from enrollment.cms.signed import Signer
 from enrollment.credentials import CertificateResolver, certificate_identity, pinned_identity
 from enrollment.est.server import EstServer
 from enrollment.est.service import EstEvent
+from enrollment.register import LabelPolicy
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.enrollment_register import SqlEnrollmentRegister
 from secure_coap.association import Association
@@ -50,10 +53,10 @@ def utc_now() -> datetime:
 
 def verifier(
     *classes: tuple[Role, x509.Certificate], now: Now = utc_now
-) -> Callable[[Sequence[x509.Certificate]], PeerIdentity]:
+) -> Callable[[Sequence[Certificate]], PeerIdentity]:
     """Accepts a peer of any of these classes; the last refusal counts."""
 
-    def verify(chain: Sequence[x509.Certificate]) -> PeerIdentity:
+    def verify(chain: Sequence[Certificate]) -> PeerIdentity:
         refusal: PathError | None = None
         for role, anchor in classes:
             try:
@@ -117,13 +120,17 @@ class EstPeer:
     scheme: str = "coaps"
     known: CertificateDirectory = field(default_factory=CertificateDirectory)
     """The factory certificates that EDHOC's references are looked up in."""
+    server_keys: bool = True
+    """Whether labels allow the CA to make keys."""
     refuse: CoapError | None = None
     """What every request is answered with while it is set."""
     requests: int = 0
 
     async def label(self, certificates: Sequence[x509.Certificate]) -> str:
         """Register factory certificates; returns the CA-URI."""
-        label = await self.register.add_devices("provider", uuid4(), certificates, datetime.now(UTC))
+        now, uuid = datetime.now(UTC), uuid4()
+        label = await self.register.add_devices("provider", uuid, certificates, now)
+        await self.register.set_policy("provider", uuid, LabelPolicy(server_keys=self.server_keys), now)
         for certificate in certificates:
             self.known.add(certificate)
         return f"{self.scheme}://{HOST}:{self.port}/est/{label.text}"
@@ -157,7 +164,8 @@ async def est_peer(
     def observe(event: EstEvent) -> None:
         outcomes.append(event)
 
-    est = EstServer(register, ca, clock=now, observe=observe)
+    signer = Signer(provider.est.certificate, provider.est.key)
+    est = EstServer(register, ca, clock=now, observe=observe, signer=signer)
     known = CertificateDirectory()
     security = Security.of(
         provider.est,

@@ -29,7 +29,7 @@ from tests.device_client.world import (
 )
 from trust_transfer.messages.values import EnrollmentProfile
 
-COMPACT = EnrollmentProfile(1, 0, 0)
+COMPACT = EnrollmentProfile(protocol=1, request=1, keygen=0)
 
 
 @contextlib.asynccontextmanager

@@ -66,7 +66,7 @@ def test_what_has_no_c509_form_is_found_by_its_der() -> None:
     known = CertificateDirectory()
     known.add(certificate)
     [entry] = known.find_x5t(x5t(der(certificate)))
-    assert (entry.certificate, entry.c509) == (certificate, None)
+    assert (entry.certificate, entry.encoded) == (certificate, der(certificate))
 
 
 @pytest.mark.parametrize(

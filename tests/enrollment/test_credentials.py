@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 
 import pytest
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from cose.keys import authority_key
 from device_pki.c509 import encode_certificate
 from device_pki.directory import CertificateDirectory
+from device_pki.encodings import Certificate
 from device_pki.identity import PeerIdentity
+from device_pki.issue import natively
 from device_pki.path import PathError, verify_path
 from device_pki.references import CertificateHash
 from device_pki.roles import Role
@@ -31,14 +33,14 @@ def pki() -> Pki:
 
 
 def judged_by(pki: Pki):  # type: ignore[no-untyped-def]
-    def verify(chain: Sequence[x509.Certificate]) -> PeerIdentity:
+    def verify(chain: Sequence[Certificate]) -> PeerIdentity:
         role, anchors = Role.FACTORY_DEVICE, [pki.permanent.certificate]
         return PeerIdentity.of(verify_path(chain[0], chain[1:], anchors=anchors, role=role, now=NOW))
 
     return verify
 
 
-def knowing(pki: Pki, *certificates: x509.Certificate) -> CertificateResolver:
+def knowing(pki: Pki, *certificates: Certificate) -> CertificateResolver:
     known = CertificateDirectory()
     for certificate in certificates:
         known.add(certificate)
@@ -49,9 +51,21 @@ def test_a_certificate_travels_as_c509_or_as_a_reference_of_13_bytes(pki: Pki) -
     device = device_of(pki)
     whole = certificate_identity(device.key, [device.certificate], by_reference=False)
     named = certificate_identity(device.key, [device.certificate], by_reference=True)
-    assert whole.credential == named.credential == encode_certificate(device.certificate)
-    assert whole.id_cred.presented(CredentialHeader.C5C) == (whole.credential,)
-    assert named.id_cred == IdCred.of_c5t(named.credential) and len(named.id_cred.encode()) == 13
+    encoded = encode_certificate(device.certificate)
+    assert whole.id_cred.presented(CredentialHeader.C5C) == (encoded,)
+    assert named.id_cred == IdCred.of_c5t(encoded) and len(named.id_cred.encode()) == 13
+    assert whole.credential == named.credential == b"\x8b" + encoded  # the array is what is authenticated
+
+
+@pytest.mark.parametrize("by_reference", [True, False])
+def test_a_natively_signed_certificate_is_as_good(pki: Pki, by_reference: bool) -> None:
+    device = device_of(pki)
+    native = natively(device.certificate, pki.permanent)
+    shown = certificate_identity(device.key, [native], by_reference=by_reference)
+    found = knowing(pki, native).resolve(shown.id_cred, NOW)
+    assert found.credential == shown.credential
+    assert isinstance(found.peer, PeerIdentity)
+    assert found.peer.fingerprint == sha256(native.encoded).digest()
 
 
 @pytest.mark.parametrize("encoding", ["c509", "x509"])

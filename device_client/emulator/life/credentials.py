@@ -70,6 +70,8 @@ class Credentials:
         self._now = now
         self._renew_at = renew_at
         self._refusals = 0
+        self._made: Issued | None = None
+        """With a key that the CA made and that is not in use yet: it cannot be sent again."""
         self.state = EnrollmentState.IDLE
         self.result = Result.NONE
 
@@ -104,23 +106,35 @@ class Credentials:
         return max(0.0, due - self._now())
 
     async def obtain(self, identity: Identity, *, renew: bool) -> Issued:
-        """A certificate from the present provider's CA for a fresh key; a repeated try asks for the same key.
+        """A certificate from the present provider's CA for another key; a repeated try asks for the same key again.
 
-        Raises what Enroller.enroll raises.
+        Raises what Enroller raises.
         """
-        key_name, key = self._candidate()
-        replaces = self._host.record.account.credential
         self.state = EnrollmentState.ENROLLING
         try:
-            profile = self._host.record.account.profile
-            certificate = await self._enroller.enroll(self._authority(), profile, key, identity, renew=renew)
+            issued = await self._issued(identity, renew=renew)
         except Exception:
             self.result = Result.ENROLLMENT_REFUSED
             raise
         finally:
             self.state = EnrollmentState.IDLE
         self.result = Result.NONE
-        return Issued(self.certified(key_name, certificate.public_bytes(Encoding.DER)), replaces)
+        return issued
+
+    async def _issued(self, identity: Identity, *, renew: bool) -> Issued:
+        account = self._host.record.account
+        authority, replaces = self._authority(), account.credential
+        if account.profile.keygen:
+            if self._made is None or self._made.replaces != replaces:
+                key, certificate = await self._enroller.have_key_made(authority, account.profile, identity)
+                self._made = self._issue(self._vault.keep_key(key), certificate, replaces)
+            return self._made
+        name, key = self._candidate()
+        certificate = await self._enroller.enroll(authority, account.profile, key, identity, renew=renew)
+        return self._issue(name, certificate, replaces)
+
+    def _issue(self, name: bytes, certificate: x509.Certificate, replaces: bytes | None) -> Issued:
+        return Issued(self.certified(name, certificate.public_bytes(Encoding.DER)), replaces)
 
     def adopt(self, issued: Issued) -> None:
         """Make the fresh certificate the device's own; the key before it is erased afterwards."""
@@ -143,9 +157,14 @@ class Credentials:
         if self._refusals >= REFUSALS_OF_A_KEY:
             self._forget_candidate()
 
+    def forget_volatile(self) -> None:
+        """What a restart loses: a key that the CA made and that was never used."""
+        self._made = None
+
     def _forget_candidate(self) -> None:
         """What became of the key is decided; one that is not in use is erased at the next start or adoption."""
         self._refusals = 0
+        self._made = None
         self._preferences.change(candidate=None)
 
     def _candidate(self) -> tuple[bytes, PrivateKey]:

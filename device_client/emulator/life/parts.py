@@ -102,6 +102,7 @@ class Parts:
     def forget_volatile(self) -> None:
         """What a restart loses: the nonce, open orders, and what was measured since power on."""
         self.nonce.forget()
+        self.credentials.forget_volatile()
         self.report.forget()
         self.orders.clear()
         reset_extremes(self.thermometers)

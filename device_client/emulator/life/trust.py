@@ -16,6 +16,7 @@ from cose.keys import PrivateKey, thumbprint
 from device_client.emulator.storage.files import StorageError
 from device_client.emulator.storage.vault import Vault
 from device_pki.directory import CertificateDirectory
+from device_pki.encodings import Certificate
 from device_pki.keys import public_key
 from device_pki.names import endpoint_name
 from device_pki.path import MAX_PATH_CERTIFICATES, PathError, PathReason, VerifiedPath, verify_path
@@ -77,11 +78,11 @@ class Trust:
         options = [Trusted(own)] if own else []
         return [*options, Trusted((self._permanent,), beneath)] if beneath else options
 
-    def server_check(self, peer: Peer, host: str) -> Callable[[Sequence[x509.Certificate]], VerifiedPath]:
+    def server_check(self, peer: Peer, host: str) -> Callable[[Sequence[Certificate]], VerifiedPath]:
         """A check of a server's chain (leaf first) that raises PathError unless it is `peer` at `host`."""
         options = self.trusted(peer)
 
-        def verify(chain: Sequence[x509.Certificate]) -> VerifiedPath:
+        def verify(chain: Sequence[Certificate]) -> VerifiedPath:
             return self._verify(chain[0], chain[1:], peer.role, options, host)
 
         return verify
@@ -123,8 +124,8 @@ class Trust:
 
     def _verify(
         self,
-        leaf: x509.Certificate,
-        intermediates: Sequence[x509.Certificate],
+        leaf: Certificate,
+        intermediates: Sequence[Certificate],
         role: Role,
         options: Sequence[Trusted],
         host: str | None,

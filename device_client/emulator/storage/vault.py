@@ -30,12 +30,16 @@ class Vault:
     def make_key(self) -> tuple[bytes, PrivateKey]:
         """A fresh key pair, durable before it is named anywhere. Returns thumbprint (32 B) and key."""
         key = generate_private_key()
+        return self.keep_key(key), key
+
+    def keep_key(self, key: PrivateKey) -> bytes:
+        """Make a private key durable; returns its thumbprint (32 B)."""
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         name = thumbprint(key.public_key())
         self._files.write(_name(KEYS, name, "pem"), pem)
-        return name, key
+        return name
 
     def key(self, name: bytes) -> PrivateKey:
         """The private key with this thumbprint. Raises StorageError."""

@@ -140,8 +140,13 @@ class CoapSession:
 
     @property
     def channel_binding(self) -> bytes:
-        """tls-unique of this session (RFC 5929), which ties a CSR to it (RFC 7030 section 3.5)."""
+        """What ties a certificate request to this session (RFC 7030 section 3.5): see `Channel`."""
         return self._channel.channel_binding
+
+    @property
+    def responder_key(self) -> object | None:
+        """The server's ephemeral key in EDHOC, to which a request can be tied too; None without EDHOC."""
+        return getattr(self._channel, "responder_key", None)
 
     async def request(self, request: Request) -> Response:
         """Send a request, block-wise when it is large, and return the whole answer.

@@ -39,9 +39,9 @@ class OscoreServer(OscoreChannel):
     ) -> None:
         super().__init__(rng, parameters, limits, counters, config.contexts)
         contexts = config.contexts
-        self._edhoc: EdhocResponder | None = None
+        self.edhoc: EdhocResponder | None = None
         if config.edhoc is not None:
-            self._edhoc = EdhocResponder(
+            self.edhoc = EdhocResponder(
                 config.edhoc,
                 rng,
                 limits,
@@ -53,7 +53,7 @@ class OscoreServer(OscoreChannel):
     # --- EDHOC without protection ---
 
     def _receive_unprotected(self, message: Message, datagram: bytes, remote: Address) -> None:
-        if self._edhoc is None or not is_for_edhoc(message):
+        if self.edhoc is None or not is_for_edhoc(message):
             super()._receive_unprotected(message, datagram, remote)
             return
         try:
@@ -62,7 +62,7 @@ class OscoreServer(OscoreChannel):
             self._counters.refused += 1
             self._reply(message, error.code, remote)
             return
-        self._send(self._edhoc_answer(self._edhoc, message, datagram, remote, None), remote)
+        self._send(self._edhoc_answer(self.edhoc, message, datagram, remote, None), remote)
 
     def _edhoc_answer(
         self,
@@ -89,9 +89,9 @@ class OscoreServer(OscoreChannel):
 
     def _takes(self, association: OscoreAssociation, inner: Message, datagram: bytes, remote: Address) -> bool:
         """EDHOC within an association renews its keys."""
-        if self._edhoc is None or not is_for_edhoc(inner):
+        if self.edhoc is None or not is_for_edhoc(inner):
             return False
-        answer = self._edhoc_answer(self._edhoc, inner, datagram, remote, association)
+        answer = self._edhoc_answer(self.edhoc, inner, datagram, remote, association)
         sealed = self.seal(association, answer.encode())
         if sealed is not None:
             self._datagrams.append((remote, sealed))
@@ -102,15 +102,15 @@ class OscoreServer(OscoreChannel):
     def _receive_combined(
         self, message: Message, kid: bytes, association: OscoreAssociation | None, remote: Address
     ) -> tuple[OscoreAssociation, Message] | None:
-        if self._edhoc is None:
+        if self.edhoc is None:
             return super()._receive_combined(message, kid, association, remote)
         try:
             message_3, ciphertext = split_combined(message.payload)
             if association is None or association.handshake != hash(message_3):
-                finished = self._edhoc.take_message_3(kid, message_3, remote, self._now)
+                finished = self.edhoc.take_message_3(kid, message_3, remote, self._now)
                 association = self._establish(finished, message_3, remote)
         except EdhocError as error:
-            self._send(self._edhoc.refusal(message, error), remote)
+            self._send(self.edhoc.refusal(message, error), remote)
             return None
         options = tuple(option for option in message.options if option[0] != Option.EDHOC)
         alone = Message(message.type, message.code, message.mid, message.token, options, ciphertext)
@@ -155,8 +155,8 @@ class OscoreServer(OscoreChannel):
         self._forget_identifier(former)
 
     def _forget_identifier(self, context: SecurityContext) -> None:
-        if self._edhoc is not None:
-            self._edhoc.identifiers.release(context.recipient_id, self._now)
+        if self.edhoc is not None:
+            self.edhoc.identifiers.release(context.recipient_id, self._now)
 
     def close(self, association: Association, reason: str) -> None:
         """See `Channel`."""
@@ -171,10 +171,10 @@ class OscoreServer(OscoreChannel):
 
     def next_timer(self, now: float) -> float | None:
         """See `Channel`."""
-        return now + _HANDSHAKES if self._edhoc is not None and len(self._edhoc) else super().next_timer(now)
+        return now + _HANDSHAKES if self.edhoc is not None and len(self.edhoc) else super().next_timer(now)
 
     def timer(self, now: float) -> None:
         """See `Channel`."""
         super().timer(now)
-        if self._edhoc is not None:
-            self._edhoc.forget_overdue(now)
+        if self.edhoc is not None:
+            self.edhoc.forget_overdue(now)

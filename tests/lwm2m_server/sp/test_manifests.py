@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from cose.keys import PrivateKey, generate_private_key, thumbprint
 from cose.recipients import RecipientKey, SealedFor
-from lwm2m_server.fleet.inventory import Build, build_envelope
+from lwm2m_server.fleet.inventory import Build, build_envelope, build_fetched
 from secure_coap.association import Association
 from secure_coap.errors import NotFound, ServiceUnavailable
 from secure_coap.exchange import Request, Response
@@ -20,7 +20,7 @@ from secure_coap.numbers.codes import Code
 from suit.builder import Builder
 from suit.digest import Digest, of_element
 from suit.envelope import parse_envelope, sign
-from suit.errors import SuitError, SuitReason
+from suit.errors import FetchNeeded, SuitError, SuitReason
 from suit.manifest import Manifest
 from suit.numbers import ManifestKey, ReportReason, TextKey
 from suit.processor import process
@@ -193,6 +193,27 @@ async def test_a_device_fetches_the_payload_its_manifest_names(scene: Stage) -> 
     for unknown in ("00" * 32, manifest_digest):
         with pytest.raises(NotFound):
             (await scene.device.ask(Code.GET, "fw", unknown)).raise_for_code()
+
+
+async def test_an_encrypted_payload_is_fetched_and_opened(scene: Stage) -> None:
+    image, key = b"secret image" * 5000, ec.generate_private_key(ec.SECP256R1())
+    sealed = (SealedFor(key.public_key(), b"meters"),)
+    build = Build(image, 7, bytes(16), bytes(16), None, sealed)
+    envelope, payload = build_fetched(build, firmware_key(scene), "coaps://sp1.example:5684/")
+    assert payload != image
+    name = (await order(scene.sp1.admin, "/images", payload))["digest"]
+    verified = parse_envelope(envelope).verify(firmware_key(scene).public_key())
+    device = DeviceDescription(bytes(16), bytes(16), keys=(RecipientKey(key),))
+    store = MemoryStore({(b"image",): None})
+    with pytest.raises(FetchNeeded) as needed:
+        process(verified, device=device, store=store, last_sequence=0)
+    assert needed.value.uri == f"coaps://sp1.example:5684/fw/{name}"
+    scene.device.refuse["/5/0/2"] = ServiceUnavailable("later")
+    await push(scene)
+    await until(lambda: scene.device.operations("POST").count("/5/0/2") > 0)
+    fetched = (await scene.device.ask(Code.GET, "fw", name)).payload
+    process(verified, device=device, store=store, last_sequence=0, fetched={needed.value.uri: fetched})
+    assert store.components[b"image",] == image
 
 
 # ---- encryption ---------------------------------------------------------------------------------

@@ -129,6 +129,8 @@ async def test_nothing_is_lost_by_a_kill(installation: Installation, tmp_path: P
     assert (await installation.order("devices", "add", "--bag", str(bag), "--group", "meters")) == added
     words = ("--version", "1", "--vendor", VENDOR, "--class", VENDOR)
     digest = (await installation.order("firmware", "build", str(image), *words))["digest"]
+    await installation.order("firmware", "build", str(image), "--version", "2", *words[2:], "--fetched")
+    assert [one["bytes"] for one in await installation.order("images", "list") if one["kind"] == "binary"] == [3000]
     await until(lambda: (tmp_path / "sp1" / "crl.der").exists())
 
     device = installation.device("dev-1", factory)
