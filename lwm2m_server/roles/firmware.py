@@ -19,7 +19,7 @@ async def start_firmware(stack: AsyncExitStack, firmware: Firmware, settings: Fi
         tls = None
         if settings.http_certificate is not None and settings.http_key is not None:
             tls = server_context(settings.http_certificate, settings.http_key)
-        await stack.enter_async_context(serving_firmware(firmware.pulls, *settings.http_bind, tls))
+        await stack.enter_async_context(serving_firmware(firmware.pulls, firmware.payloads, *settings.http_bind, tls))
 
 
 def announce(firmware: Firmware, protocol: PullProtocol, address: tuple[str, int] | None) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cose.sign1 import Sign1
-from lwm2m_server.protocol.firmware import Phase
+from lwm2m_server.protocol.firmware import ENDED, Phase
 from lwm2m_server.store.firmware_tables import firmware_updates, images
 from lwm2m_server.store.images import Kind
 from lwm2m_server.store.suit_tables import manifests, suit_reports
@@ -87,6 +87,15 @@ async def last_report(connection: AsyncConnection, endpoint: str) -> StoredRepor
     statement = select(suit_reports).where(suit_reports.c.endpoint == endpoint).order_by(*newest).limit(1)
     row = (await connection.execute(statement)).one_or_none()
     return None if row is None else StoredReport(**row._mapping)
+
+
+async def under_way(connection: AsyncConnection, endpoint: str | None = None) -> list[bytes]:
+    """The manifests on their way to a device, or to any; each once."""
+    updates = firmware_updates
+    named = [updates.c.phase.not_in(tuple(ENDED)), images.c.kind == Kind.SUIT]
+    named += [] if endpoint is None else [updates.c.endpoint == endpoint]
+    joined = select(updates.c.digest).distinct().join(images, images.c.digest == updates.c.digest)
+    return [bytes(digest) for digest in (await connection.execute(joined.where(*named))).scalars()]
 
 
 async def measured(connection: AsyncConnection, endpoint: str, count: int) -> set[Digest]:

@@ -1,7 +1,8 @@
 """Payloads of manifests: `fw/{SHA-256}` is an image by its digest, for devices whose manifest sends them here.
 
-The URI is signed within the manifest and the same for all, so it holds no secret: who fetches must be authenticated and
-have an update with a manifest under way. Whatever is wrong is answered 4.04.
+The URI is signed within the manifest and the same for all. Who is authenticated must have an update with a manifest
+under way. On an open channel, where nobody is, a payload is given out as long as a manifest names it that is on its way
+to somebody: its digest is as hard to guess as a token. Whatever is wrong is answered 4.04.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Final
 from lwm2m_server.server.admission import identity_of
 from lwm2m_server.server.firmware.errors import UnknownFirmware
 from lwm2m_server.server.firmware.images import Images
-from lwm2m_server.store import firmware as updates
-from lwm2m_server.store import images as store
+from lwm2m_server.server.firmware.pulls import PATH
+from lwm2m_server.store import suit as store
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.images import Image, Kind
 from secure_coap.association import Association
@@ -23,15 +24,22 @@ from secure_coap.exchange import Download, Request, Response
 from secure_coap.numbers.codes import Code
 from secure_coap.numbers.content_formats import ContentFormat
 from secure_coap.numbers.options import Option
+from suit.envelope import parse_envelope
+from suit.payloads import named_payloads
 
 MAX_HELD: Final = 16
-"""Payloads kept open at a time, the latest ones."""
+"""Payloads kept open at a time, and manifests whose URIs are remembered: the latest ones."""
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 def names_payload(request: Request) -> bool:
     """Whether a request is for a payload, and not for an image by its token."""
-    return request.method is Code.GET and len(request.path) == 2 and _DIGEST.fullmatch(request.path[1]) is not None
+    return request.method is Code.GET and len(request.path) == 2 and is_digest(request.path[1])
+
+
+def is_digest(name: str) -> bool:
+    """Whether the last segment of a path is a digest, and not a token."""
+    return _DIGEST.fullmatch(name) is not None
 
 
 class Payloads:
@@ -41,25 +49,45 @@ class Payloads:
         self._database = database
         self._images = images
         self._held: OrderedDict[bytes, tuple[Image, bytes]] = OrderedDict()
+        self._uris: OrderedDict[bytes, frozenset[str]] = OrderedDict()
 
     async def handle(self, request: Request, association: Association) -> Response:
         """Answer a device's GET. Raises `NotFound`."""
-        if association.peer is None or not await self._expected(identity_of(association).owner):
+        digest = bytes.fromhex(request.path[1])
+        if association.peer is None:
+            image, body = await self.openly(digest)
+        elif await self._manifests_for(identity_of(association).owner):
+            image, body = await self._body(digest)
+        else:
             raise NotFound("no such firmware")
-        image, body = await self._body(bytes.fromhex(request.path[1]))
         tag = (int(Option.ETAG), image.sha256[:8])
         return Response(
             Code.CONTENT, body, content_format=ContentFormat.OCTET_STREAM, options=(tag,), download=Download()
         )
 
-    async def _expected(self, endpoint: str) -> bool:
-        """Whether a manifest is on its way to this device."""
+    async def openly(self, digest: bytes) -> tuple[Image, bytes]:
+        """A payload for whoever knows its digest, as long as a manifest under way names it. Raises `NotFound`."""
+        place = f"/{PATH}/{digest.hex()}"
+        for manifest in await self._manifests_for(None):
+            if any(uri.endswith(place) for uri in await self._uris_of(manifest)):
+                return await self._body(digest)
+        raise NotFound("no such firmware")
+
+    async def _manifests_for(self, endpoint: str | None) -> list[bytes]:
+        """The digests of the manifests on their way to a device, or to any."""
         async with self._database.reading() as connection:
-            for update in await updates.open_updates(connection, endpoint):
-                image = await store.get(connection, update.order.digest)
-                if image is not None and image.kind is Kind.SUIT:
-                    return True
-        return False
+            return await store.under_way(connection, endpoint)
+
+    async def _uris_of(self, manifest: bytes) -> frozenset[str]:
+        """What a manifest fetches from."""
+        known = self._uris.get(manifest)
+        if known is None:
+            raw = self._images.read(await self._images.get(manifest))
+            known = self._uris[manifest] = frozenset(named_payloads(parse_envelope(raw, len(raw))))
+        self._uris.move_to_end(manifest)
+        while len(self._uris) > MAX_HELD:
+            self._uris.popitem(last=False)
+        return known
 
     async def _body(self, digest: bytes) -> tuple[Image, bytes]:
         held = self._held.get(digest)

@@ -94,12 +94,12 @@ class Firmware:
         self._wake = wake or self._workers.wake
         self._afterwards = afterwards
         self._pending = Pending(server.events, self._wake_online) if wake is None else None
-        self._payloads = Payloads(server.database, self.images)
+        self.payloads = Payloads(server.database, self.images)
         server.route(PATH, self._fetched)
 
     def _fetched(self, request: Request, association: Association) -> Response | Awaitable[Response]:
         if names_payload(request):
-            return self._payloads.handle(request, association)
+            return self.payloads.handle(request, association)
         return self.pulls.handle(request, association)
 
     # --- life ---

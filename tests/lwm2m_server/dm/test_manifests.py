@@ -15,10 +15,13 @@ from cose.keys import authority_key, generate_private_key, save_public_key, thum
 from device_client.emulator.plain.settings import Credentials
 from device_client.emulator.plain.signing import SigningKey
 from device_client.emulator.storage.files import DeviceFiles
+from device_client.emulator.storage.software import SoftwareStore
 from device_pki.keys import public_key
 from lwm2m_server.ca.directory import CaDirectory
 from lwm2m_server.provider_keys import KeysError
+from lwm2m_server.settings import Address, FirmwareSettings
 from suit.report import verify_report
+from suit.templates import component_id
 from tests.lwm2m_server.dm.test_role import folder as folder
 from tests.lwm2m_server.dm.test_role import running, tls_of
 from tests.lwm2m_server.server.firmware.world import client
@@ -182,3 +185,39 @@ async def test_a_report_is_asked_for_after_a_restart_too(
         assert role.nosec is not None
         async with client(role.nosec[1], files=files, **SUIT):
             assert (await ended(admin, number))["report"] == "success"
+
+
+@pytest.mark.parametrize("scheme", ["coap", "http"])
+async def test_a_payload_is_fetched_from_this_server_over_an_open_channel(
+    folder: Path, authorities: tuple[Path, ...], scheme: str, unused_tcp_port: int
+) -> None:
+    """As long as a manifest that names it is on its way to somebody; before and afterwards it is not there."""
+    files = DeviceFiles(folder / "sensor")
+    http = FirmwareSettings(
+        http_bind=Address("127.0.0.1", unused_tcp_port), http_uri=f"http://127.0.0.1:{unused_tcp_port}"
+    )
+    async with running(folder, firmware_authorities=authorities, firmware=http) as (role, admin):
+        assert role.nosec is not None
+        base = f"coap://127.0.0.1:{role.nosec[1]}" if scheme == "coap" else http.http_uri
+        place = f"/fw/{(await admin.post('/api/v1/images', content=IMAGE)).json()['digest']}"
+        manifest = suit.Manifest.firmware_update(
+            sequence_number=7, image=IMAGE, vendor_id=bytes(16), class_id=bytes(16), uri=base + place
+        )
+        async with client(role.nosec[1], files=files, **SUIT), httpx.AsyncClient(base_url=http.http_uri) as stranger:
+            await until(lambda: role.server.sessions.is_online("sensor"))
+            assert (await stranger.get(place)).status_code == 404
+            number = await push(admin, suit.sign(manifest, KEY), install=False)
+
+            async def kept() -> bool:
+                return bool((await admin.get(f"{FIRMWARE}/pushes/{number}")).json()["state"] == "kept")
+
+            await until(kept)
+            number = await push(admin, suit.sign(manifest, KEY))
+
+            async def installed() -> bool:
+                return bool((await admin.get(f"{FIRMWARE}/pushes/{number}")).json()["state"] == "installed")
+
+            await until(installed)
+            assert SoftwareStore(files, "firmware/firmware/").read(component_id(suit.IMAGE)) == IMAGE
+            assert (await stranger.get(place)).status_code == 404
+            assert (await stranger.get("/fw/" + "00" * 32)).status_code == 404

@@ -14,6 +14,7 @@ from lwm2m_server.clock import Clock
 from lwm2m_server.protocol.firmware import Order, Update
 from lwm2m_server.server.firmware.images import Images
 from lwm2m_server.server.firmware.packages import Packages
+from lwm2m_server.server.firmware.payloads import Payloads
 from lwm2m_server.server.firmware.pulls import Pulls
 from lwm2m_server.server.firmware.service import OBJECT_5
 from lwm2m_server.store.database import Database
@@ -42,6 +43,7 @@ def ordered(image: Image, endpoint: str = "dev-a") -> Update:
 @dataclass
 class Bench:
     packages: Packages
+    payloads: Payloads
     image: Image
     pulls: Pulls
     time: Time
@@ -60,7 +62,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     bases = {protocol: f"{protocol.scheme}://127.0.0.1:1" for protocol in PullProtocol}
     packages = Packages(database, images)
     pulls = Pulls(packages, clock, bases, lambda a, endpoint: a.peer is not None and a.peer.endpoint == endpoint)
-    yield Bench(packages, await images.add(parts(BODY)), pulls, time)
+    yield Bench(packages, Payloads(database, images), await images.add(parts(BODY)), pulls, time)
     await database.close()
 
 
@@ -132,7 +134,7 @@ async def test_by_http(bench: Bench) -> None:
     token, digest = bench.open(PullProtocol.HTTP)
     secure, _ = bench.open(PullProtocol.HTTPS)
     async with (
-        serving_firmware(bench.pulls, "127.0.0.1", 0, None) as (host, port),
+        serving_firmware(bench.pulls, bench.payloads, "127.0.0.1", 0, None) as (host, port),
         httpx.AsyncClient(base_url=f"http://{host}:{port}", trust_env=False) as client,
     ):
         whole = await client.get(f"/fw/{token}")
@@ -167,7 +169,7 @@ async def test_each_device_has_its_own_progress(bench: Bench) -> None:
     _, one = bench.open(PullProtocol.HTTP)
     token, other = bench.open(PullProtocol.HTTP, "dev-b")
     async with (
-        serving_firmware(bench.pulls, "127.0.0.1", 0, None) as (host, port),
+        serving_firmware(bench.pulls, bench.payloads, "127.0.0.1", 0, None) as (host, port),
         httpx.AsyncClient(base_url=f"http://{host}:{port}", trust_env=False) as client,
     ):
         await client.get(f"/fw/{token}", headers={"range": "bytes=0-99"})
