@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 
 from cryptography import x509
 
+from device_pki.encodings import Certificate
 from device_pki.identity import PeerIdentity
 from device_pki.path import verify_path
 from device_pki.roles import Role
 
-Check = Callable[[Sequence[x509.Certificate]], PeerIdentity]
+Check = Callable[[Sequence[Certificate]], PeerIdentity]
 """The identity a chain proves, leaf first; raises PathError."""
 
 
