@@ -15,6 +15,7 @@ def demo(  # noqa: PLR0917 - one parameter per option
     ] = 8,
     hierarchy: Annotated[str, typer.Option(help="CA hierarchy of the paper's Fig. 1: a, b, c or d.")] = "c",
     form: Annotated[str, typer.Option(help="TransferMessages in the endorsed or the plain form.")] = "endorsed",
+    profile: Annotated[str, typer.Option(help="How devices enroll: dtls, compact, or both of them mixed.")] = "dtls",
     update_first: Annotated[
         bool, typer.Option("--update-first", help="SP2 updates devices before they enroll.")
     ] = False,
@@ -33,6 +34,7 @@ def demo(  # noqa: PLR0917 - one parameter per option
 
     from lwm2m_server.demo.hierarchy import HIERARCHIES
     from lwm2m_server.demo.operators import StoryFailed
+    from lwm2m_server.demo.plan import PLANS
     from lwm2m_server.demo.processes import CommandFailed, ProcessFailed
     from lwm2m_server.demo.run import Options, run_demo
     from lwm2m_server.demo.world import StartFailed
@@ -41,10 +43,12 @@ def demo(  # noqa: PLR0917 - one parameter per option
         raise typer.BadParameter("a, b, c or d", param_hint="--hierarchy")
     if form not in {"endorsed", "plain"}:
         raise typer.BadParameter("endorsed or plain", param_hint="--form")
+    if profile not in PLANS:
+        raise typer.BadParameter("dtls, compact or mixed", param_hint="--profile")
     if keep is not None and keep.exists() and any(keep.iterdir()):
         raise typer.BadParameter(f"{keep} is not empty; name a new directory", param_hint="--keep")
     console = Console(stderr=as_json)
-    options = Options(devices, hierarchy, form, update_first, loss, chaos, keep)
+    options = Options(devices, hierarchy, form, PLANS[profile], update_first, loss, chaos, keep)
     try:
         result = asyncio.run(run_demo(options, console))
     except (asyncio.CancelledError, KeyboardInterrupt) as error:

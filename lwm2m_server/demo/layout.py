@@ -87,6 +87,20 @@ class Layout:
     def coap_uri(self, name: str) -> str:
         return f"coaps://{HOST}:{self.coap_public(name)}"
 
+    def oscore_bind(self, name: str) -> int:
+        return self.ports.get(f"{name}/oscore")
+
+    def oscore_public(self, name: str) -> int:
+        return self.ports.get(f"{name}/oscore-relay") if self.lossy else self.oscore_bind(name)
+
+    def oscore_uri(self, name: str) -> str:
+        """Where devices of the compact profile find an organisation's server."""
+        return f"coap://{HOST}:{self.oscore_public(name)}"
+
+    def uris(self, name: str) -> frozenset[str]:
+        """Both of them."""
+        return frozenset({self.coap_uri(name), self.oscore_uri(name)})
+
     def https_uri(self, name: str) -> str:
         return f"https://{HOST}:{self.ports.get(f'{name}/https')}"
 

@@ -18,10 +18,11 @@ from lwm2m_server.demo.evidence import collect_messages, revoked_serials, wire_s
 from lwm2m_server.demo.hierarchy import HIERARCHIES
 from lwm2m_server.demo.layout import Layout, Ports
 from lwm2m_server.demo.operators import Operator, devices_say
+from lwm2m_server.demo.plan import Plan
 from lwm2m_server.demo.processes import Supervisor
 from lwm2m_server.demo.progress import Progress
 from lwm2m_server.demo.result import Result, kept_sizes
-from lwm2m_server.demo.story import STEPS, Story
+from lwm2m_server.demo.story import STEPS, Order, Story
 from lwm2m_server.demo.verdict import Witnesses, end_state
 from lwm2m_server.demo.world import AUTHORITIES, PROVIDERS, World
 
@@ -33,6 +34,7 @@ class Options:
     devices: int
     hierarchy: str
     form: str
+    plan: Plan
     update_first: bool
     loss: float
     chaos: int | None
@@ -81,7 +83,8 @@ async def _tell(options: Options, world: World, progress: Progress) -> Result:
     sp1, sp2 = (Operator(name, world.layout) for name in PROVIDERS)
     # A slow machine needs longer for everything: how much, the set-up has just shown.
     patience = max(10.0 if options.disturbed else 2.0, 0.4 * progress.seconds["setup"])
-    story = Story(world, progress, options.devices, options.form, options.update_first, patience, sp1, sp2)
+    order = Order(options.devices, options.form, options.plan, options.update_first)
+    story = Story(world, progress, order, patience, sp1, sp2)
     try:
         async with _chaos(options, world, story) as chaos:
             for key in list(STEPS)[1:-1]:
@@ -127,8 +130,8 @@ async def _judge(story: Story, chaos: Chaos | None) -> Result:
                 device=said[name],
                 old=old[name],
                 new=new[name],
-                sp1_uri=world.layout.coap_uri("sp1"),
-                sp2_uri=world.layout.coap_uri("sp2"),
+                sp1_uris=world.layout.uris("sp1"),
+                sp2_uris=world.layout.uris("sp2"),
                 revoked=_old_serial(notes.before[name]) in on_list,
             )
         )
@@ -137,7 +140,7 @@ async def _judge(story: Story, chaos: Chaos | None) -> Result:
     await collect_messages(world, notes.cti)
     _keep_operational(world.layout.messages, said)
     logs = [world.layout.logs / f"{name}.log" for name in notes.cast.processes]
-    servers = {world.layout.coap_uri(name): name.upper() for name in PROVIDERS}
+    servers = {uri: name.upper() for name in PROVIDERS for uri in world.layout.uris(name)}
     return Result(
         ends=ends,
         reasons={name: _reason(status) for name, status in said.items()},

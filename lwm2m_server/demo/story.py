@@ -18,14 +18,19 @@ from typing import Any
 from cryptography import x509
 
 from cose.keys import save_public_key
+from device_pki.bag import decode_x5bag, encode_x5bag
+from device_pki.fingerprints import der
 from device_pki.keys import public_key
+from device_pki.names import endpoint_name
 from lwm2m_server.demo.cast import Cast
 from lwm2m_server.demo.clone import was_refused
 from lwm2m_server.demo.hierarchy import PERMANENT
 from lwm2m_server.demo.operators import DEVICE, PATIENCE_SECONDS, Operator, StoryFailed, devices_say, insist, until
+from lwm2m_server.demo.plan import Plan
 from lwm2m_server.demo.processes import CommandFailed, run
 from lwm2m_server.demo.progress import Progress
 from lwm2m_server.demo.world import SERVER, World
+from lwm2m_server.fleet.profiles import Profile
 
 GROUP = "meters"
 VENDOR = "7c1d6a6a-93b1-4a4e-8d0c-5d1c9e0a4f10"
@@ -35,6 +40,8 @@ LIFETIME = 10
 WINDOW = 3600
 IMAGE_SIZE = 6000
 RENEW = "/33002/0/7"
+MAX_BAG = 1000
+"""Devices of a run."""
 AT_ONCE = 4
 """Commands typed side by side."""
 
@@ -58,12 +65,22 @@ class Notes:
     """What one step leaves for the next."""
 
     cast: Cast = field(default_factory=lambda: Cast("", "", "", ()))
-    ca_uri: str = ""
+    ca_uris: Mapping[Profile, str] = field(default_factory=dict)
     agreed_state: str = ""
     cti: str = ""
     before: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What the devices said before anything was offered."""
     sleeper_latest: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the command line wants of a run."""
+
+    devices: int
+    form: str
+    plan: Plan
+    update_first: bool
 
 
 @dataclass(slots=True)
@@ -72,9 +89,7 @@ class Story:
 
     world: World
     progress: Progress
-    devices: int
-    form: str
-    update_first: bool
+    order: Order
     patience: float
     """Seconds given to what takes one or two where nothing disturbs it."""
     sp1: Operator
@@ -86,27 +101,34 @@ class Story:
     async def factory(self) -> None:
         layout = self.world.layout
         csrs, bag = layout.exchange / "factory-csrs.cbor", layout.exchange / "factory.x5bag"
-        make = [DEVICE, "factory", "make", "--data", str(layout.devices), "--count", str(self.devices)]
+        make = [DEVICE, "factory", "make", "--data", str(layout.devices), "--count", str(self.order.devices)]
         await run([*make, "--csrs", str(csrs)])
         ca = ["--ca-api", layout.https_uri(PERMANENT)]
         ca += ["--ca-certificate", str(self.world.https_certificate(PERMANENT))]
         station = [SERVER, "factory", "certify", "--csrs", str(csrs), "--out", str(bag), *ca]
         await insist([*station, "--data", str(layout.organisation("sp1"))])
         added = await self.sp1.order("devices", "add", "--bag", str(bag), "--group", GROUP)
-        self.notes.ca_uri = added["ca_uri"]
+        self.notes.ca_uris = {Profile.DTLS: added["ca_uri"], Profile.COMPACT: added["compact_ca_uri"]}
         self.notes.cast = Cast.of(added["devices"])
-        await self._install(bag)
+        certificates = {endpoint_name(one): one for one in decode_x5bag(bag.read_bytes(), MAX_BAG)}
+        for profile, endpoints in self.order.plan.shares(sorted(certificates)).items():
+            share = layout.exchange / f"factory-{profile}.x5bag"
+            share.write_bytes(encode_x5bag([der(certificates[name]) for name in endpoints]))
+            await self._install(share, profile)
 
-    async def _install(self, bag: Path) -> None:
+    async def _install(self, bag: Path, profile: Profile) -> None:
         layout, ca1 = self.world.layout, str(self.world.certificate("ca1"))
         transfer, firmware = (self._public_key(name) for name in ("transfer", "firmware"))
         image = _image(layout.exchange / "image-1.bin", 1)
         argv = [DEVICE, "factory", "install", "--data", str(layout.devices), "--certificates", str(bag), "--lab"]
-        argv += ["--permanent-anchor", str(self.world.certificate(PERMANENT)), "--ca-uri", self.notes.ca_uri]
-        argv += ["--ca-anchor", ca1, "--server-uri", layout.coap_uri("sp1"), "--server-anchor", ca1]
+        argv += ["--permanent-anchor", str(self.world.certificate(PERMANENT)), "--ca-uri", self.notes.ca_uris[profile]]
+        server = layout.coap_uri("sp1") if profile is Profile.DTLS else layout.oscore_uri("sp1")
+        argv += ["--ca-anchor", ca1, "--server-uri", server, "--server-anchor", ca1, "--profile", profile]
+        if self.order.plan.mixed:
+            argv += ["--also", Profile.COMPACT if profile is Profile.DTLS else Profile.DTLS]
         argv += ["--transfer-authority", str(transfer), "--firmware-authority", str(firmware)]
         argv += ["--vendor-id", VENDOR.replace("-", ""), "--class-id", DEVICE_CLASS.replace("-", "")]
-        argv += ["--image", str(image), "--minimum-form", self.form, "--lifetime", str(LIFETIME)]
+        argv += ["--image", str(image), "--minimum-form", self.order.form, "--lifetime", str(LIFETIME)]
         await run(argv)
 
     def _public_key(self, role: str) -> Path:
@@ -138,8 +160,8 @@ class Story:
         """Each once; while processes are killed they may never all be there at the same moment."""
         devices = await self.sp1.look("/devices", group=GROUP) or []
         seen |= {device["endpoint"] for device in devices if device["online"] and device["registered"]}
-        self.progress.detail(f"{len(seen)} of {self.devices}")
-        return len(seen) == self.devices or f"{len(seen)} of {self.devices} registered"
+        self.progress.detail(f"{len(seen)} of {self.order.devices}")
+        return len(seen) == self.order.devices or f"{len(seen)} of {self.order.devices} registered"
 
     # ---- 3 firmware -----------------------------------------------------------------------------
 
@@ -175,8 +197,8 @@ class Story:
     async def _pushed(self, digest: str) -> Any:
         pushes = [push for push in await self.sp1.look("/firmware/pushes") or [] if push["digest"] == digest]
         states = [push["state"] for push in pushes]
-        self.progress.detail(f"{states.count('installed')} of {self.devices} installed")
-        return states.count("installed") == self.devices or _counts(states)
+        self.progress.detail(f"{states.count('installed')} of {self.order.devices} installed")
+        return states.count("installed") == self.order.devices or _counts(states)
 
     async def _certificates(self) -> dict[str, str | None]:
         said = await devices_say(self.world.layout.devices)
@@ -185,8 +207,8 @@ class Story:
     async def _renewed(self, before: Mapping[str, str | None]) -> Any:
         now = await self._certificates()
         renewed = sum(now[name] not in {None, before[name]} for name in before)
-        self.progress.detail(f"{renewed} of {self.devices} renewed")
-        return renewed == self.devices or f"{renewed} renewed"
+        self.progress.detail(f"{renewed} of {self.order.devices} renewed")
+        return renewed == self.order.devices or f"{renewed} renewed"
 
     # ---- 4 agreement ----------------------------------------------------------------------------
 
@@ -202,8 +224,8 @@ class Story:
             await taker.order("partners", "add", str(profile))
         await self._prepare()
         await self._until("the device list at SP2", self._announced)
-        words = ["transfer", "accept", self.notes.cti]
-        if self.update_first:
+        words = ["transfer", "accept", self.notes.cti, "--profile", self.order.plan.transfer]
+        if self.order.update_first:
             words += ["--update-first", await self._build(self.sp2, 4)]
         await self.sp2.order(*words)
         await self._remove_entry(self.notes.cast.refused)
@@ -217,7 +239,7 @@ class Story:
             cast.cancelled: (now + WINDOW // 2, now + WINDOW),
             cast.sleeper: (now + round(4 * self.patience), self.notes.sleeper_latest),
         }
-        words = ["transfer", "prepare", "--group", GROUP, "--partner", "sp2", "--form", self.form]
+        words = ["transfer", "prepare", "--group", GROUP, "--partner", "sp2", "--form", self.order.form]
         words += ["--agreed-state", self.notes.agreed_state, "--earliest", str(now), "--latest", str(now + WINDOW)]
         for endpoint, (earliest, latest) in windows.items():
             words += ["--device-window", f"{endpoint}={earliest}..{latest}"]
@@ -258,8 +280,8 @@ class Story:
         devices = await self.sp1.transfer(self.notes.cti)
         answers = [offer["delivery"] for device in devices.values() for offer in device["offers"]]
         accepted = answers.count("accepted")
-        self.progress.detail(f"{accepted} of {self.devices} accepted")
-        return accepted == self.devices or _counts(answers)
+        self.progress.detail(f"{accepted} of {self.order.devices} accepted")
+        return accepted == self.order.devices or _counts(answers)
 
     # ---- 5 switch-over --------------------------------------------------------------------------
 

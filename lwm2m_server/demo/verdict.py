@@ -24,8 +24,8 @@ class Witnesses:
     device: Mapping[str, Any]
     old: Mapping[str, Any]
     new: Mapping[str, Any]
-    sp1_uri: str
-    sp2_uri: str
+    sp1_uris: frozenset[str]
+    sp2_uris: frozenset[str]
     revoked: bool
     """Whether CA1's list names the operational certificate the device had before the transfer."""
 
@@ -53,7 +53,7 @@ def _stayed(seen: Witnesses) -> str:
 def _committed(seen: Witnesses) -> bool:
     return (
         seen.device["epoch"] == 1
-        and seen.device["server_uri"] == seen.sp2_uri
+        and seen.device["server_uri"] in seen.sp2_uris
         and set(seen.device["secrets"]) == {"factory", "epoch 1"}
         and not seen.device["erase_pending"]
         and seen.old["committed"]
@@ -69,7 +69,7 @@ def _committed(seen: Witnesses) -> bool:
 def _with_old_provider(seen: Witnesses) -> bool:
     return (
         seen.device["epoch"] == 0
-        and seen.device["server_uri"] == seen.sp1_uri
+        and seen.device["server_uri"] in seen.sp1_uris
         and seen.old["owned"]
         and not seen.new.get("owned", False)
         and not seen.new.get("provisional", [])

@@ -96,6 +96,8 @@ class World:
             "data": str(self.layout.organisation(name)),
             "bind": f"{HOST}:{self.layout.coap_bind(name)}",
             "public_uri": self.layout.coap_uri(name),
+            "oscore_bind": f"{HOST}:{self.layout.oscore_bind(name)}",
+            "oscore_uri": self.layout.oscore_uri(name),
             "api_bind": f"{HOST}:{self.layout.ports.get(f'{name}/https')}",
             "permanent_anchors": [str(self.certificate(PERMANENT))],
             "coap": COAP,
@@ -109,6 +111,8 @@ class World:
             "data": str(self.layout.organisation(name)),
             "bind": f"{HOST}:{self.layout.coap_bind(name)}",
             "public_uri": self.layout.coap_uri(name),
+            "oscore_bind": f"{HOST}:{self.layout.oscore_bind(name)}",
+            "oscore_uri": self.layout.oscore_uri(name),
             "partner_bind": f"{HOST}:{self.layout.ports.get(f'{name}/https')}",
             "admin_bind": f"{HOST}:{self.layout.ports.get(f'{name}/admin')}",
             "operational_anchors": [str(self.certificate(ca))],
@@ -122,6 +126,7 @@ class World:
                 "api": self.layout.https_uri(ca),
                 "certificate": str(self.https_certificate(ca)),
                 "public_uri": self.layout.coap_uri(ca),
+                "oscore_uri": self.layout.oscore_uri(ca),
                 "label": str(uuid.uuid4()),
             },
         }
@@ -136,18 +141,21 @@ class World:
             await self.supervisor.start(name, [SERVER, "serve", "--config", str(self.layout.config(name))])
         if self.loss:
             for index, name in enumerate(names):
-                await self.supervisor.start(f"{name}-relay", self._relay(name, index))
+                public, bound = self.layout.coap_public(name), self.layout.coap_bind(name)
+                await self.supervisor.start(f"{name}-relay", self._relay(public, bound, index))
+                public, bound = self.layout.oscore_public(name), self.layout.oscore_bind(name)
+                await self.supervisor.start(f"{name}-oscore-relay", self._relay(public, bound, len(names) + index))
         await asyncio.gather(*(self._wait_for(name) for name in names))
 
-    def _relay(self, name: str, index: int) -> list[str]:
+    def _relay(self, public: int, bound: int, index: int) -> list[str]:
         return [
             program("python"),
             "-m",
             "lwm2m_server.testing.relay",
             "--listen",
-            f"{HOST}:{self.layout.coap_public(name)}",
+            f"{HOST}:{public}",
             "--to",
-            f"{HOST}:{self.layout.coap_bind(name)}",
+            f"{HOST}:{bound}",
             "--loss",
             str(self.loss),
             "--seed",
