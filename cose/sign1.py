@@ -28,6 +28,17 @@ _CONTEXT: Final = b"\x84" + cbor.encode("Signature1")
 _NO_EXTERNAL_AAD: Final = cbor.encode_bytes(b"")
 _ONLY_ALGORITHM: Final = {alg: cbor.encode({Header.ALG: alg}) for alg in SIGNATURE_ALGORITHMS}
 """Protected headers that say nothing else."""
+_USUAL_SIZE: Final = 64
+"""Bytes of a signature with P-256 or Ed25519."""
+_USUAL_HEADS: Final = {
+    alg: cbor.encode(cbor.Tagged(Tag.COSE_SIGN1, [header, {}, None, bytes(_USUAL_SIZE)]))[:-_USUAL_SIZE]
+    for alg, header in _ONLY_ALGORITHM.items()
+}
+"""What stands before the signature when a payload is detached and the headers name the algorithm alone: of that message
+there is one encoding, which is neither decoded nor built anew."""
+_USUAL: Final = {
+    _USUAL_HEADS[alg]: (header, protected_map(header, len(header))) for alg, header in _ONLY_ALGORITHM.items()
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +59,9 @@ class Sign1:
         Raises `CborError` when it is not deterministic CBOR, `CoseError` when it is not a COSE_Sign1 with a known
         algorithm in its protected header, or demands (crit) what nobody here understands.
         """
+        usual = _USUAL.get(data[:-_USUAL_SIZE]) if len(data) <= max_size else None
+        if usual is not None:
+            return cls(data, *usual, {}, None, data[-_USUAL_SIZE:])
         protected_bytes, unprotected, payload, signature = _members(
             cbor.decode(data, max_size=max_size, any_order=any_order)
         )
@@ -105,6 +119,8 @@ def create(
     named = protected[Header.ALG] if Header.ALG in protected else algorithm_for(key)
     protected_bytes = cbor.encode({Header.ALG: named, **protected}) if protected else _ONLY_ALGORITHM[named]
     signature = SIGNATURE_ALGORITHMS[named].sign(key, _signed_bytes(protected_bytes, payload))
+    if detached and not protected and not unprotected and len(signature) == _USUAL_SIZE:
+        return _USUAL_HEADS[named] + signature
     members = [protected_bytes, unprotected or {}, None if detached else payload, signature]
     return cbor.encode(cbor.Tagged(Tag.COSE_SIGN1, members))
 

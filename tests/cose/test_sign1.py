@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from cose import sign1
+from cose.algorithms import algorithm_for
 from cose.cbor import CborError, Tagged, decode, encode
 from cose.errors import CoseError, CoseReason, SignatureInvalid
 from cose.keys import KeyKind, generate_private_key, kid
@@ -155,3 +157,24 @@ def test_unprotected_members_are_possible_outside_the_profile() -> None:
 def test_size_is_checked_first() -> None:
     with pytest.raises(CborError):
         parse_profile(sign(bytes(1000), KEY, TYP), max_size=1024)
+
+
+@pytest.mark.parametrize("key", [KEY, ED25519_KEY])
+def test_the_usual_message_is_read_as_any_other(key: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever stands before the signature, the short way and the long one agree."""
+
+    def read(data: bytes) -> Sign1 | object:
+        try:
+            return Sign1.parse(data, max_size=len(raw))
+        except (CborError, CoseError) as error:
+            return error.reason
+
+    raw = create(PAYLOAD, key, protected={}, detached=True)
+    assert encode(decode(raw)) == raw
+    assert raw[:-64] == create(PAYLOAD, key, protected={Header.ALG: algorithm_for(key)}, detached=True)[:-64]
+    changed = [raw[:at] + bytes([byte]) + raw[at + 1 :] for at in range(len(raw) - 64) for byte in range(256)]
+    messages = [raw, *changed, raw[:-1], raw + b"\0", raw[1:]]
+    shortly = [read(data) for data in messages]
+    monkeypatch.setattr(sign1, "_USUAL", {})
+    assert shortly == [read(data) for data in messages]
+    assert sum(isinstance(found, Sign1) for found in shortly) > 1
