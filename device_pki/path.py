@@ -290,9 +290,13 @@ def _paths(
 
 
 def _issued(below: Sequence[Certificate], issuer: Certificate) -> bool:
-    """Did `issuer` issue the last of `below`, with room in its path length for those beneath (RFC 5280 4.2.1.9)?"""
+    """Did `issuer` issue the last of `below`, with room in its path length for those beneath (RFC 5280 4.2.1.9)?
+
+    Self-issued ones, between two keys of one CA, need no room.
+    """
     constraints = _extension(fields(issuer), x509.BasicConstraints)
-    if constraints is None or (constraints.path_length is not None and constraints.path_length < len(below) - 1):
+    beneath = sum(fields(certificate).issuer != fields(certificate).subject for certificate in below[1:])
+    if constraints is None or (constraints.path_length is not None and constraints.path_length < beneath):
         return False
     return _signed_ca(below[-1], issuer) if len(below) > 1 else is_issued_by(below[-1], issuer)
 

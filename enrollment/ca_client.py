@@ -18,7 +18,7 @@ from uuid import UUID
 import httpx
 from cryptography import x509
 
-from cose.cbor import encode
+from cose.cbor import CborError, decode, encode
 from device_pki.bag import BagError, decode_x5bag
 from device_pki.revocation import MAX_CRL_SIZE
 from enrollment.bounded_http import bounded_request
@@ -30,6 +30,8 @@ MAX_ANSWER: Final = 8 * 1024 * 1024
 """Octets of the largest answer taken, a batch of certificates."""
 _REASONS: Final = 3
 """Reasons of a refused batch that are told."""
+MAX_EARLIER: Final = 4
+"""Revocation lists of the largest size taken at once: a CA's present key, and those it had."""
 BAG_CONTENT_TYPE: Final = "application/cbor"
 _TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
 
@@ -133,6 +135,18 @@ class CaClient:
     async def crl(self) -> bytes:
         """Return the DER of the CA's newest revocation list. Its signature is the caller's to check."""
         return _check(await bounded_request(self._http, "GET", "/ca/v1/crl", limit=MAX_CRL_SIZE)).content
+
+    async def crls(self) -> list[bytes]:
+        """Return the lists (DER) by each key of the CA, the present one's first. Who signed them is yours to check."""
+        limit = MAX_EARLIER * MAX_CRL_SIZE
+        response = _check(await bounded_request(self._http, "GET", "/ca/v1/crls", limit=limit))
+        try:
+            lists = decode(response.content, max_size=limit, max_depth=2)
+        except CborError as error:
+            raise CaApiError(502, "the answer is no array of revocation lists") from error
+        if not isinstance(lists, list) or not lists or not all(isinstance(item, bytes) for item in lists):
+            raise CaApiError(502, "the answer is no array of revocation lists")
+        return lists
 
     async def certify_batch(self, csrs: Sequence[bytes]) -> list[x509.Certificate]:
         """Have PKCS#10 or C509 requests of a factory certified, all or none; return the certificates in order."""

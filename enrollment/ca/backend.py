@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -33,6 +33,10 @@ class CaBackend(Protocol):
         """The issuing CA's certificate first, then those above it as far as they are known."""
 
     @property
+    def earlier(self) -> tuple[x509.Certificate, ...]:
+        """The CA's certificates with keys of before, for what they issued and what has not expired."""
+
+    @property
     def points(self) -> Collection[str]:
         """URIs its revocation list may say it is the list of (RFC 5280 5.2.5); none for one that says nothing."""
 
@@ -42,8 +46,10 @@ class CaBackend(Protocol):
     async def issue_factory(self, csr: CheckedCsr, now: datetime) -> x509.Certificate:
         """Issue a factory certificate: the endpoint name as serialNumber, hardwareModuleName, no end."""
 
-    async def issue_responder(self, key: PublicKey, lifetime: timedelta, now: datetime) -> x509.Certificate:
-        """Certify an OCSP responder of our own that answers for this CA."""
+    async def issue_responder(
+        self, issuer: x509.Certificate, key: PublicKey, lifetime: timedelta, now: datetime
+    ) -> x509.Certificate:
+        """Certify an OCSP responder of our own that answers for what `issuer`, the CA now or earlier, issued."""
 
     async def revocation_list(self, revoked: Mapping[int, datetime], number: int, now: datetime) -> bytes:
         """Return the DER of a complete revocation list that names all of `revoked`: serial numbers and times.
@@ -51,3 +57,8 @@ class CaBackend(Protocol):
         It gets `number`, unless the authority keeps a list of its own: that one has its own number, and what is not in
         it yet is revoked there first.
         """
+
+    async def earlier_lists(
+        self, revoked: Mapping[int, datetime], number: int, now: datetime
+    ) -> Sequence[tuple[x509.Certificate, bytes]]:
+        """Return the same list by each earlier key, for the certificates that it issued."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 from cryptography import x509
@@ -29,11 +30,18 @@ class BuiltinCa:
     crl_lifetime: timedelta
     hardware_type: x509.ObjectIdentifier | None = None
     """hwType of the hardwareModuleName in factory certificates; without it they have none."""
+    earlier_keys: tuple[Issuer, ...] = ()
+    """Keys that were replaced, with their certificates."""
 
     @property
     def chain(self) -> tuple[x509.Certificate, ...]:
         """The CA's own certificate, then those above."""
         return (self.issuer.certificate, *self.above)
+
+    @property
+    def earlier(self) -> tuple[x509.Certificate, ...]:
+        """The certificates of the keys that were replaced."""
+        return tuple(issuer.certificate for issuer in self.earlier_keys)
 
     @property
     def points(self) -> Collection[str]:
@@ -54,15 +62,30 @@ class BuiltinCa:
             lambda: factory_device(self.issuer, csr.public_key, csr.endpoint, validity, hardware_type=hardware)
         )
 
-    async def issue_responder(self, key: PublicKey, lifetime: timedelta, now: datetime) -> x509.Certificate:
-        """Certify an OCSP responder."""
+    async def issue_responder(
+        self, issuer: x509.Certificate, key: PublicKey, lifetime: timedelta, now: datetime
+    ) -> x509.Certificate:
+        """Certify an OCSP responder, with the key whose certificates it answers for."""
+        [signer] = [one for one in (self.issuer, *self.earlier_keys) if one.certificate == issuer]
         validity = Validity.lasting(now, lifetime)
-        return await _signed(lambda: ocsp_responder(self.issuer, key, "OCSP responder", validity))
+        return await _signed(lambda: ocsp_responder(signer, key, "OCSP responder", validity))
 
     async def revocation_list(self, revoked: Mapping[int, datetime], number: int, now: datetime) -> bytes:
         """Sign a list that is fresh for `crl_lifetime`."""
         start = now.replace(microsecond=0)
         return await _signed(lambda: revocation_list(self.issuer, revoked, number, start, start + self.crl_lifetime))
+
+    async def earlier_lists(
+        self, revoked: Mapping[int, datetime], number: int, now: datetime
+    ) -> Sequence[tuple[x509.Certificate, bytes]]:
+        """Sign the list with each earlier key whose certificate has not expired."""
+        start = now.replace(microsecond=0)
+        lists = []
+        for one in self.earlier_keys:
+            if one.certificate.not_valid_after_utc > now:
+                der = await _signed(partial(revocation_list, one, revoked, number, start, start + self.crl_lifetime))
+                lists.append((one.certificate, der))
+        return lists
 
 
 async def _signed(sign: Callable[[], T]) -> T:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from cryptography import x509
 from cryptography.x509.ocsp import OCSPResponseStatus
 
 from cose.keys import generate_private_key
@@ -58,7 +59,7 @@ class OcspResponder:
         self._clock = clock
         self._kept: dict[CertId, OcspAnswer] = {}
         self._kept_mark = mark()
-        self._responder: Issuer | None = None
+        self._responders: dict[x509.Certificate, Issuer] = {}
         self._certifying = asyncio.Lock()
 
     async def answer(self, data: bytes) -> OcspAnswer:
@@ -68,15 +69,21 @@ class OcspResponder:
             question = parse_request(data)
         except OcspError:
             return _refused(OCSPResponseStatus.MALFORMED_REQUEST, now)
-        if not question.certificate.is_of(self._ca.chain[0]):
+        issuer = self._issuer(question)
+        if issuer is None:
             return _refused(OCSPResponseStatus.UNAUTHORIZED, now)
         kept = self._find(question, now)
         if kept is not None:
             return kept
         try:
-            return await self._sign(question, now)
+            return await self._sign(question, issuer, now)
         except CaBackendError:
             return _refused(OCSPResponseStatus.TRY_LATER, now)
+
+    def _issuer(self, question: Question) -> x509.Certificate | None:
+        """Whose certificate it is: the CA's with its present key, or with an earlier one."""
+        ours = (self._ca.chain[0], *self._ca.earlier)
+        return next((issuer for issuer in ours if question.certificate.is_of(issuer)), None)
 
     def _find(self, question: Question, now: datetime) -> OcspAnswer | None:
         if self._mark() != self._kept_mark:
@@ -85,8 +92,8 @@ class OcspResponder:
         kept = None if question.nonce is not None else self._kept.get(question.certificate)
         return kept if kept is not None and now < kept.made_at + self._lifetime / 2 else None
 
-    async def _sign(self, question: Question, now: datetime) -> OcspAnswer:
-        responder, mark = await self._certified(now), self._mark()
+    async def _sign(self, question: Question, issuer: x509.Certificate, now: datetime) -> OcspAnswer:
+        responder, mark = await self._certified(issuer, now), self._mark()
         status = await self._status_of(question.certificate.serial_number)
         der = sign_answer(responder, question, status, now, now + self._lifetime)
         answer = OcspAnswer(der, now, now + self._lifetime if question.nonce is None else None)
@@ -97,14 +104,14 @@ class OcspResponder:
             self._kept[question.certificate] = answer
         return answer
 
-    async def _certified(self, now: datetime) -> Issuer:
+    async def _certified(self, issuer: x509.Certificate, now: datetime) -> Issuer:
         """The responder's key and certificate, made anew when half of its life is over."""
         async with self._certifying:
-            current = self._responder
+            current = self._responders.get(issuer)
             if current is None or now > current.certificate.not_valid_after_utc - RESPONDER_LIFETIME / 2:
                 key = generate_private_key()
-                certificate = await self._ca.issue_responder(key.public_key(), RESPONDER_LIFETIME, now)
-                current = self._responder = Issuer(certificate, key)
+                certificate = await self._ca.issue_responder(issuer, key.public_key(), RESPONDER_LIFETIME, now)
+                current = self._responders[issuer] = Issuer(certificate, key)
             return current
 
 

@@ -60,6 +60,11 @@ class StepCa:
     """The name step-ca gives its one revocation list."""
 
     @property
+    def earlier(self) -> tuple[x509.Certificate, ...]:
+        """step-ca's business."""
+        return ()
+
+    @property
     def points(self) -> Collection[str]:
         """Its one list names its distribution point."""
         return (self.distribution_point,)
@@ -85,7 +90,9 @@ class StepCa:
         """Never: step-ca issues no certificates without an end."""
         raise CaBackendError("factory certificates are issued by a permanent CA with a key of its own")
 
-    async def issue_responder(self, key: PublicKey, lifetime: timedelta, now: datetime) -> x509.Certificate:
+    async def issue_responder(
+        self, issuer: x509.Certificate, key: PublicKey, lifetime: timedelta, now: datetime
+    ) -> x509.Certificate:
         """Never: a registration authority does not answer for the CA."""
         raise CaBackendError("OCSP is answered by the CA itself")
 
@@ -100,6 +107,12 @@ class StepCa:
         for serial in missing:
             await self._revoke(serial, now)
         return await self._list() if missing else listed
+
+    async def earlier_lists(
+        self, revoked: Mapping[int, datetime], number: int, now: datetime
+    ) -> Sequence[tuple[x509.Certificate, bytes]]:
+        """None."""
+        return ()
 
     async def _list(self) -> bytes:
         return (await self._ask("GET", "/1.0/crl", MAX_CRL_SIZE)).content

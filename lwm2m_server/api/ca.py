@@ -20,7 +20,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from cose.cbor import CborError, decode
+from cose.cbor import CborError, decode, encode
 from device_pki.bag import BagError, decode_x5bag, encode_x5bag
 from device_pki.directory import CertificateDirectory
 from device_pki.fingerprints import fingerprint
@@ -200,6 +200,16 @@ async def post_batch(request: Request, service: Service, provider: Caller) -> Re
 async def get_crl(service: Service, _provider: Caller) -> Response:
     """Return the DER of a revocation list that covers everything revoked before this call."""
     return Response(await _publish(service), media_type=CRL_CONTENT_TYPE)
+
+
+@_router.get("/crls")
+async def get_crls(service: Service, _provider: Caller) -> Response:
+    """Return a CBOR array of lists like that of `/crl`: by the CA's present key, then by its earlier keys."""
+    try:
+        lists = await service.publisher.all_current()
+    except CaBackendError as error:
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "the revocation lists cannot be signed now; try again") from error
+    return Response(encode(list(lists)), media_type=BAG_CONTENT_TYPE)
 
 
 async def _publish(service: CaService) -> bytes:

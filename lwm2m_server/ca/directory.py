@@ -9,6 +9,9 @@ est.key, est.pem      the EST server's, issued by this CA
 profile               how much its certificates say, `full` or `minimal`; full without this file
 edhoc.key             its key for static Diffie-Hellman in EDHOC, which TransferMessages may pin
 ra.key, ra.pem        instead of ca.key, when the CA is elsewhere: the registration authority that orders there
+next/                 the key that is prepared to replace the CA's, with its certificates: another folder like this
+earlier/FINGERPRINT/  keys that were replaced; they sign revocation lists until their certificates have expired
+cross.pem             the key's certificates by earlier keys, for those who have only an earlier anchor
 issued/SERIAL.pem     what this CA issued to servers, message signers and CAs; devices are in the database
 providers/NAME.pem    pinned TLS certificates of the service providers that may call the API
 ca.db                 labels, devices, keys, certificates, revocations
@@ -29,6 +32,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cose.files import write_durably
 from cose.keys import PrivateKey, UnusableKey, load_private_key, same_key
 from cose.token_keys import load_token_key
+from device_pki.encodings import is_issued_by
+from device_pki.fingerprints import fingerprint
 from device_pki.issue import Issuer, Profile
 from device_pki.keys import KeyKindError, public_key
 from device_pki.roles import TRANSFER_SIGNING
@@ -114,6 +119,29 @@ class CaDirectory:
         return TlsIdentity(self.root / "ra.key", self.root / "ra.pem")
 
     @property
+    def following(self) -> CaDirectory:
+        """The folder of the key that is to replace the CA's."""
+        return CaDirectory(self.root / "next")
+
+    @property
+    def cross(self) -> Path:
+        """The key's certificates by earlier keys; in `following` also the earlier key's by the new one."""
+        return self.root / "cross.pem"
+
+    def crossed(self) -> tuple[x509.Certificate, ...]:
+        """Read the key's certificates by earlier keys, the newest first; raise `CaDirectoryError`."""
+        return read_certificates(self.cross) if self.cross.exists() else ()
+
+    def earlier_folder(self, certificate: x509.Certificate) -> CaDirectory:
+        """Where a CA certificate with its key is kept once it is replaced."""
+        return CaDirectory(self.root / "earlier" / fingerprint(certificate).hex()[:16])
+
+    def earlier(self) -> tuple[Issuer, ...]:
+        """Read the keys of before with their certificates, in no order; raise `CaDirectoryError`."""
+        folders = sorted(path.parent for path in (self.root / "earlier").glob("*/ca.pem"))
+        return tuple(CaDirectory(folder).issuer() for folder in folders)
+
+    @property
     def issued(self) -> Path:
         """Certificates of servers, message signers and CAs that this CA issued, by serial number in hex."""
         return self.root / "issued"
@@ -124,11 +152,17 @@ class CaDirectory:
         write_durably(self._issued_file(certificate.serial_number), certificate.public_bytes(Encoding.PEM), 0o644)
 
     def has_issued(self, serial_number: int) -> bool:
-        """Was it issued to a server, message signer or CA?"""
-        return self._issued_file(serial_number).exists()
+        """Was it issued to a server, message signer or CA, by this key or an earlier one?"""
+        file = self._issued_file(serial_number)
+        return file.exists() or any(self.root.glob(f"earlier/*/issued/{file.name}"))
 
     def _issued_file(self, serial_number: int) -> Path:
         return self.issued / f"{serial_number:x}.pem"
+
+    def is_issuer_of(self, certificate: x509.Certificate) -> bool:
+        """Did the CA issue it, with this key or an earlier one? Raises `CaDirectoryError`."""
+        paths = (self.certificate, *self.root.glob("earlier/*/ca.pem"))
+        return any(is_issued_by(certificate, read_certificates(path)[0]) for path in paths)
 
     @property
     def edhoc_key(self) -> Path:
@@ -188,6 +222,7 @@ class CaDirectory:
             certificate_lifetime=certificate_lifetime,
             crl_lifetime=crl_lifetime,
             hardware_type=HARDWARE_TYPE,
+            earlier_keys=self.earlier(),
         )
 
     def est_identity(self, now: datetime) -> tuple[tuple[x509.Certificate, ...], ec.EllipticCurvePrivateKey]:
@@ -200,7 +235,7 @@ class CaDirectory:
         key = self._private_key(self.est.key, leaf)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise CaDirectoryError(f"{self.est.key} must be an EC key: remove it and run `ca init` again")
-        return (leaf, *without_roots(self.chain())), key
+        return (leaf, *self.crossed(), *without_roots(self.chain())), key
 
     def registration_authority(self) -> tuple[tuple[x509.Certificate, ...], PrivateKey]:
         """Read the registration authority's chain (leaf first, no root) and its key; raise `CaDirectoryError`."""

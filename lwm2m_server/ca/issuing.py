@@ -51,7 +51,7 @@ def issue(
         return present
     certificate = _certify(issuer, csr, role, hosts, now)
     directory.record_issued(certificate)
-    rest = above if role is IssueRole.CA else without_roots(above)
+    rest = above if role is IssueRole.CA else (*directory.crossed(), *without_roots(above))
     write_certificates(out, [certificate, *rest])
     return certificate
 

@@ -71,7 +71,7 @@ def set_up(setup: Setup, now: datetime) -> bool:
     directory = setup.directory
     for folder in (directory.root, directory.providers):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    key = _ca_key(directory, setup.key_uri)
+    key = ca_key(directory, setup.key_uri)
     if setup.profile is not None:
         write_durably(directory.profile_file, f"{setup.profile.value}\n".encode(), 0o644)
     if not directory.certificate.exists() and not _make_certificate(setup, key, now):
@@ -97,9 +97,9 @@ def _make_certificate(setup: Setup, key: PrivateKey, now: datetime) -> bool:
         setup.parent.record_issued(made)
         install(directory, [made, *above])
     elif setup.certificate is not None:
-        install(directory, _certified(setup.certificate, key, now))
+        install(directory, certified(setup.certificate, key, now))
     else:
-        _write_request(directory.request, key, setup.name)
+        write_request(directory.request, key, setup.name)
         return False
     return True
 
@@ -111,7 +111,8 @@ def install(directory: CaDirectory, chain: Sequence[x509.Certificate]) -> None:
     write_certificates(directory.certificate, chain[:1])
 
 
-def _certified(path: Path, key: PrivateKey, now: datetime) -> Sequence[x509.Certificate]:
+def certified(path: Path, key: PrivateKey, now: datetime) -> Sequence[x509.Certificate]:
+    """Read what another CA made of a request for `key`: its certificate, then those above."""
     chain = read_certificates(path)
     if not same_key(public_key(chain[0]), key.public_key()):
         raise CaDirectoryError(f"the first certificate of {path} is not for this CA's key: certify its ca.csr")
@@ -124,12 +125,13 @@ def _certified(path: Path, key: PrivateKey, now: datetime) -> Sequence[x509.Cert
     return chain
 
 
-def _write_request(path: Path, key: PrivateKey, name: str) -> None:
+def write_request(path: Path, key: PrivateKey, name: str) -> None:
+    """Write the request for a CA's certificate."""
     request = x509.CertificateSigningRequestBuilder().subject_name(common_name(name)).sign(key, signature_hash(key))
     write_durably(path, request.public_bytes(Encoding.PEM), 0o644)
 
 
-def _ca_key(directory: CaDirectory, uri: str | None) -> PrivateKey:
+def ca_key(directory: CaDirectory, uri: str | None) -> PrivateKey:
     """The key of before, if there is one; else the token's, or a new one in a file."""
     if uri is not None and not directory.key_uri.exists():
         if directory.key.exists():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lwm2m_server.cli import ca_labels, ca_providers
+from lwm2m_server.cli import ca_labels, ca_providers, ca_rollover
 from lwm2m_server.cli.ca_common import (
     Config,
     Data,
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="A certification authority and its register.", rich_markup_mode=None)
 app.add_typer(ca_labels.app, name="labels")
 app.add_typer(ca_providers.app, name="provider")
+app.command("renew")(ca_rollover.renew)
+app.command("roll")(ca_rollover.roll)
 
 
 class Kind(StrEnum):

@@ -1,10 +1,11 @@
 """`lwm2m-server groups`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lwm2m_server.cli.common import Config, Exit, Format, Output, Server, segment, show
+from lwm2m_server.cli.common import Config, Exit, Format, Output, Server, fail, read_file, segment, show
 
 app = typer.Typer(no_args_is_help=True, help="Device groups.")
 
@@ -36,6 +37,29 @@ def execute(  # noqa: PLR0917 - one parameter per argument and option
     """Execute a resource on every device of a group; exit code 5 when one of them failed."""
     body = {"path": path, "arguments": arguments or [], "wait": wait}
     done = Server(config).post(f"groups/{segment(name)}/execute", body)
+    show(output, done)
+    if done["failed"]:
+        raise typer.Exit(Exit.DEVICE)
+
+
+@app.command()
+def trust(
+    name: Name,
+    files: Annotated[list[Path], typer.Argument(help="Certificates of CAs (PEM) to believe beside those of now.")],
+    config: Config,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for devices that are not connected.")] = 0,
+    output: Format = Output.TABLE,
+) -> None:
+    """Give every device of a group further trust anchors; exit code 5 when one of them failed. May be repeated."""
+    from cryptography import x509
+
+    from device_pki.fingerprints import der
+
+    try:
+        certificates = [der(one).hex() for file in files for one in x509.load_pem_x509_certificates(read_file(file))]
+    except ValueError as error:
+        fail(Exit.USAGE, f"no PEM certificate: {error}")
+    done = Server(config).post(f"groups/{segment(name)}/trust", {"certificates": certificates, "wait": wait})
     show(output, done)
     if done["failed"]:
         raise typer.Exit(Exit.DEVICE)

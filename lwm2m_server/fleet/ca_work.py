@@ -75,9 +75,9 @@ class CaWork:
         return UUID(device.label) if arrival is None else transfer_label(self._label, arrival.transfer_id)
 
     async def refresh_crl(self) -> bool:
-        """Fetch the CA's revocation list; False when it could not be had."""
+        """Fetch the CA's revocation lists; False when they could not be had."""
         try:
-            self._trust.update(await self._ca.crl())
+            self._trust.update(*await self._ca.crls())
         except (CaApiError, httpx.HTTPError) as error:
             log.warning("crl_not_fetched", error=repr(error))
             return False

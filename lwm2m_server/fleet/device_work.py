@@ -20,8 +20,9 @@ from lwm2m_server.fleet.admission import admission_of
 from lwm2m_server.fleet.books import Books
 from lwm2m_server.fleet.comparison import arrival_deviations
 from lwm2m_server.fleet.definitions import ENROLLMENT, TRANSFER
-from lwm2m_server.fleet.offer_delivery import OfferDelivery, account_instance
+from lwm2m_server.fleet.offer_delivery import OfferDelivery
 from lwm2m_server.fleet.suit_reports import SuitReports
+from lwm2m_server.fleet.truststores import account_instance
 from lwm2m_server.protocol.errors import DeviceError, DeviceRefused
 from lwm2m_server.protocol.object_links import links_of
 from lwm2m_server.server.device import Device

@@ -12,15 +12,13 @@ import structlog
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from lwm2m_server.fleet.books import Books
-from lwm2m_server.fleet.definitions import ENROLLMENT, TRANSFER
-from lwm2m_server.fleet.partners import PartnerProfile
+from lwm2m_server.fleet.definitions import TRANSFER
+from lwm2m_server.fleet.truststores import install_anchors
 from lwm2m_server.protocol.errors import DeviceRefused
-from lwm2m_server.protocol.object_links import links_of
 from lwm2m_server.server.device import Device
 from lwm2m_server.store import partners as partner_store
 from lwm2m_server.store import transfers as store
 from lwm2m_server.store.database import Database
-from objects.path import MAX_ID
 from secure_coap.numbers.codes import Code
 from trust_transfer.messages.numbers import Form, Result
 from trust_transfer.provider import old
@@ -30,17 +28,11 @@ log = structlog.get_logger()
 
 _MESSAGE = TRANSFER["Transfer Message"]
 _ENDORSER = TRANSFER["Endorser"]
-_ANCHORS = ENROLLMENT["Trust Anchors"]
 
 _BY_CODE = {Code.REQUEST_ENTITY_TOO_LARGE: Result.TOO_LARGE, Code.METHOD_NOT_ALLOWED: Result.BUSY}
 """What a rejection's code says where its diagnostic text does not; registry.md, "Result"."""
 _REJECTIONS = frozenset(Result) - {Result.NONE, Result.STORAGE}
 _NUMBER = re.compile(r"\s*(\d{1,5})\b", re.ASCII)
-
-
-def account_instance(links: str) -> int:
-    """The instance of object 33002 that is this provider's CA: the lowest the device lists."""
-    return min(links_of(links).instances_of(ENROLLMENT.id), default=0)
 
 
 class OfferDelivery:
@@ -61,7 +53,8 @@ class OfferDelivery:
         try:
             if transfer.form == Form.ENDORSED:
                 await device.write(_ENDORSER, profile.transfer_certificate.public_bytes(Encoding.DER))
-            await _install_anchors(device, profile, links)
+            named = [one.certificate for one in profile.anchors if one.must_be_installed]
+            await install_anchors(device, links, [anchor.public_bytes(Encoding.DER) for anchor in named])
         except DeviceRefused as refused:
             # The message's own answer says what is missing, in the words of the registry.
             log.warning("preparation_refused", endpoint=endpoint, error=str(refused))
@@ -91,15 +84,3 @@ def _result_of(refused: DeviceRefused) -> Result | None:
     if refused.code is Code.BAD_REQUEST:
         return Result.MALFORMED
     return _BY_CODE.get(refused.code)
-
-
-async def _install_anchors(device: Device, profile: PartnerProfile, links: str) -> None:
-    needed = [named.certificate.public_bytes(Encoding.DER) for named in profile.anchors if named.must_be_installed]
-    if not needed:
-        return
-    instance = account_instance(links)
-    present = await device.read_values(_ANCHORS, instance)
-    missing = [der for der in needed if der not in present.values()]
-    free = (number for number in range(MAX_ID) if number not in present)
-    if missing:
-        await device.update(ENROLLMENT.path(instance), {_ANCHORS.id: dict(zip(free, missing, strict=False))})

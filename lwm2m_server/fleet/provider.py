@@ -122,7 +122,7 @@ class ServiceProvider:
             points={settings.ca.crl_distribution_point} - {""},
             responders=dict.fromkeys(self.anchors.operational, settings.ca.ocsp) if settings.ca.ocsp else None,
         )
-        self.trust = DeviceTrust(self.revocation, self.anchors.permanent, settings.data / "crl.der", clock)
+        self.trust = DeviceTrust(self.revocation, self.anchors.permanent, settings.data / "crls.cbor", clock)
         self.server = Lwm2mServer(
             database,
             admission=BookAdmission(database, self.trust, clock, backdate=settings.ca.backdate),

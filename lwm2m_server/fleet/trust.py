@@ -7,18 +7,20 @@ permanent CA are factory certificates. An operational certificate counts only wh
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Iterable, Sequence
 from pathlib import Path
 
 import structlog
 from cryptography import x509
 
+from cose.cbor import decode, encode
+from cose.files import write_durably
 from device_pki.encodings import Certificate
 from device_pki.identity import Peer, PeerIdentity
 from device_pki.path import PathError, PathReason, verify_path
-from device_pki.revocation import CrlError
+from device_pki.revocation import MAX_CRL_SIZE, CrlError, CrlReason
 from device_pki.roles import Role
+from enrollment.ca_client import MAX_EARLIER
 from lwm2m_server.clock import Clock
 from lwm2m_server.server.revocation import DeviceRevocation, SessionRefusal, expiry
 
@@ -42,7 +44,7 @@ class DeviceTrust:
         self._permanent = tuple(permanent)
         self._crl_file = crl_file
         self._clock = clock
-        self._newest = b""
+        self._newest: tuple[bytes, ...] = ()
         self.factory: DeviceRevocation | None = None
         """What is known about factory certificates; None: none is revoked."""
 
@@ -91,22 +93,28 @@ class DeviceTrust:
         await asyncio.gather(*(waiting for waiting in map(self.ready, peers) if waiting is not None))
 
     def load(self) -> None:
-        """Take the CRL that was stored before the last stop, when there is one and it is still fresh."""
+        """Take the lists that were stored before the last stop, as far as they are still fresh."""
         if self._crl_file.exists():
-            self._take(self._crl_file.read_bytes())
+            self._take(decode(self._crl_file.read_bytes(), max_size=MAX_EARLIER * MAX_CRL_SIZE, max_depth=2))
 
-    def update(self, crl: bytes) -> None:
-        """Take a CRL that was fetched, and store it. One that does not verify changes nothing."""
-        if crl != self._newest and self._take(crl):
-            self._newest = crl
-            temporary = self._crl_file.with_suffix(".new")
-            temporary.write_bytes(crl)
-            os.replace(temporary, self._crl_file)  # noqa: PTH105 - atomic on the same file system
+    def update(self, *crls: bytes) -> None:
+        """Take the lists that were fetched, one by each key of the CA, and store them.
 
-    def _take(self, crl: bytes) -> bool:
-        try:
-            self._operational.take(crl)
-        except CrlError as error:
-            log.warning("crl_refused", reason=str(error))
-            return False
-        return True
+        Those that do not verify change nothing.
+        """
+        if crls != self._newest and self._take(crls):
+            self._newest = crls
+            write_durably(self._crl_file, encode(list(crls)), 0o600)
+
+    def _take(self, crls: Sequence[bytes]) -> bool:
+        """True when one of them counts. Lists by keys that are no anchors here are nobody's we know."""
+        refusals = []
+        for crl in crls:
+            try:
+                self._operational.take(crl)
+            except CrlError as error:
+                refusals.append(error)
+        for refusal in refusals:
+            if refusal.reason is not CrlReason.WRONG_ISSUER or len(refusals) == len(crls):
+                log.warning("crl_refused", reason=str(refusal))
+        return len(refusals) < len(crls)

@@ -81,7 +81,7 @@ async def serving_est(
             oscore = compact.address
         if settings.est_https_bind is not None:
             app = create_app(est.service, _identify(verify, factory), _log_request)
-            anchors = [*service.permanent_anchors, *service.ca.chain]
+            anchors = [*service.permanent_anchors, *service.ca.chain, *service.ca.earlier]
             context = verifying_server_context(directory.est.certificate, directory.est.key, anchors)
             https = await stack.enter_async_context(serving(app, *settings.est_https_bind, tls=context))
         yield EstAddresses(dtls.address, oscore, https)
@@ -147,10 +147,9 @@ class DeviceVerifier:
         except PathError as error:
             if error.reason not in _OTHER_CLASS:
                 return _refuse(error)
+        own = (self.service.ca.chain[0], *self.service.ca.earlier)
         try:
-            return self._identity(
-                presented, self.service.ca.chain[:1], Role.OPERATIONAL_DEVICE, self.service.publisher.index
-            )
+            return self._identity(presented, own, Role.OPERATIONAL_DEVICE, self.service.publisher.index)
         except PathError as error:
             return _refuse(error)
 

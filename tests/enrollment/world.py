@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -62,6 +62,10 @@ class CountingCa:
         return self._inner.chain
 
     @property
+    def earlier(self) -> tuple[x509.Certificate, ...]:
+        return self._inner.earlier
+
+    @property
     def points(self) -> Collection[str]:
         return self._inner.points
 
@@ -78,11 +82,18 @@ class CountingCa:
         self.calls += 1
         return await self._inner.issue_factory(csr, now)
 
-    async def issue_responder(self, key: PublicKey, lifetime: timedelta, now: datetime) -> x509.Certificate:
+    async def issue_responder(
+        self, issuer: x509.Certificate, key: PublicKey, lifetime: timedelta, now: datetime
+    ) -> x509.Certificate:
         self.calls += 1
         if self.down:
             raise CaBackendError("down")
-        return await self._inner.issue_responder(key, lifetime, now)
+        return await self._inner.issue_responder(issuer, key, lifetime, now)
+
+    async def earlier_lists(
+        self, revoked: Mapping[int, datetime], number: int, now: datetime
+    ) -> Sequence[tuple[x509.Certificate, bytes]]:
+        return await self._inner.earlier_lists(revoked, number, now)
 
     async def revocation_list(self, revoked: Mapping[int, datetime], number: int, now: datetime) -> bytes:
         self.calls += 1

@@ -49,7 +49,7 @@ def trust(folder: Path, at: datetime, revoked: Sequence[x509.Certificate] = (), 
     """What a server knows at `at` that has taken the CA's list of today, or none at all."""
     when = [NOW]
     clock = Clock(lambda: when[0].timestamp())
-    known = DeviceTrust(DeviceRevocation([CA.certificate], clock), [CA.certificate], folder / "crl.der", clock)
+    known = DeviceTrust(DeviceRevocation([CA.certificate], clock), [CA.certificate], folder / "crls.cbor", clock)
     if listed:
         serials = {certificate.serial_number: NOW for certificate in revoked}
         known.update(issue.revocation_list(CA, serials, 1, NOW, NOW + DAY))

@@ -17,6 +17,7 @@ import pytest
 import typer
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from cose.cbor import decode
 from device_pki.identity import PeerIdentity
 from device_pki.path import PathError
 from device_pki.roles import Role
@@ -43,7 +44,7 @@ from tests.lwm2m_server.sp.world import (
 async def provider(tmp_path: Path) -> AsyncIterator[Provider]:
     permanent = make_ca(tmp_path / "permanent", "permanent")
     async with serving_provider(tmp_path, "sp1", permanent) as running:
-        await until(lambda: (running.settings.data / "crl.der").exists())
+        await until(lambda: (running.settings.data / "crls.cbor").exists())
         yield running
 
 
@@ -126,17 +127,17 @@ class TestRevocation:
         identity = provider.operational("dev-1")
         clock = Clock()
         late = Clock(lambda: clock.now() + 5 * 86400)
-        listed = (provider.settings.data / "crl.der").read_bytes()
+        [listed] = decode((provider.settings.data / "crls.cbor").read_bytes(), max_size=4096, max_depth=2)
         permanent = read_chain(provider.permanent.certificate)
         for when, crl in ((clock, None), (late, listed)):
             operational = DeviceRevocation([provider.ca_certificate], when)
-            trust = DeviceTrust(operational, permanent, tmp_path / "crl.der", when)
+            trust = DeviceTrust(operational, permanent, tmp_path / "crls.cbor", when)
             if crl is not None:
                 trust.update(crl)
             with pytest.raises(PathError):
                 trust.verify(identity.chain)
         operational = DeviceRevocation([provider.ca_certificate], clock)
-        trust = DeviceTrust(operational, permanent, tmp_path / "crl.der", clock)
+        trust = DeviceTrust(operational, permanent, tmp_path / "crls.cbor", clock)
         trust.update(listed)
         assert trust.verify(identity.chain).role is Role.OPERATIONAL_DEVICE
         factory = factory_identity(provider.permanent, "dev-1")

@@ -23,6 +23,7 @@ from lwm2m_server.api.admin import (
     registered,
     report_keys,
     transfers,
+    truststores,
 )
 from lwm2m_server.api.admin.common import MAX_UPLOAD
 from lwm2m_server.api.operator_token import TokenCheck
@@ -39,7 +40,7 @@ EVERYWHERE = tuple(
 """Routes of every LwM2M server."""
 DEVICE_MANAGEMENT = tuple(module.router for module in (bootstrap, groups, registered, report_keys, oscore_contexts))
 """Routes of role dm only."""
-SERVICE_PROVIDER = tuple(module.router for module in (devices, partners, transfers))
+SERVICE_PROVIDER = tuple(module.router for module in (devices, partners, transfers, truststores))
 """Routes of role sp only."""
 
 

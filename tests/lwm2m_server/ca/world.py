@@ -69,15 +69,15 @@ async def serving_ca(
 ) -> AsyncIterator[RunningCa]:
     for number, provider in enumerate(providers, 1):
         add_provider(directory, f"sp{number}", provider.certificate)
-    settings = CaSettings(
-        name=directory.root.name,
-        data=directory.root,
-        bind="127.0.0.1:0",  # type: ignore[arg-type]  # parsed by the settings
-        public_uri="coaps://127.0.0.1:5685",
-        api_bind="127.0.0.1:0",  # type: ignore[arg-type]
-        permanent_anchors=(permanent.certificate,),
-        **more,
-    )
+    values = {
+        "name": directory.root.name,
+        "data": directory.root,
+        "bind": "127.0.0.1:0",
+        "public_uri": "coaps://127.0.0.1:5685",
+        "api_bind": "127.0.0.1:0",
+        "permanent_anchors": (permanent.certificate,),
+    }
+    settings = CaSettings.model_validate(values | more)
     async with running_ca(settings) as running:
         yield running
 

@@ -131,7 +131,7 @@ async def test_nothing_is_lost_by_a_kill(installation: Installation, tmp_path: P
     digest = (await installation.order("firmware", "build", str(image), *words))["digest"]
     await installation.order("firmware", "build", str(image), "--version", "2", *words[2:], "--fetched")
     assert [one["bytes"] for one in await installation.order("images", "list") if one["kind"] == "binary"] == [3000]
-    await until(lambda: (tmp_path / "sp1" / "crl.der").exists())
+    await until(lambda: (tmp_path / "sp1" / "crls.cbor").exists())
 
     device = installation.device("dev-1", factory)
     identity = operational_identity(installation.ca, "dev-1")

@@ -41,7 +41,7 @@ class Side:
 
     async def ready(self) -> None:
         """Its CA's revocation list is here, so devices can log in."""
-        await until(lambda: (self.provider.settings.data / "crl.der").exists())
+        await until(lambda: (self.provider.settings.data / "crls.cbor").exists())
 
 
 @dataclass(slots=True)
