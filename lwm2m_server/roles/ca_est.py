@@ -71,7 +71,7 @@ async def serving_est(
         if settings.oscore_bind is not None:
             static = directory.static_key()
             edhoc = EdhocServerConfig(
-                [certificate_identity(key, chain, by_reference=False)],
+                [certificate_identity(key, chain, by_reference=settings.oscore_reference)],
                 CertificateResolver(verify, service.known),
                 clock=service.clock,
                 static=None if static is None else pinned_identity(static),

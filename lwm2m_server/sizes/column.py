@@ -47,8 +47,8 @@ class Column:
     endorser: Operation
     """The endorser's certificate, written once to devices that lack it: in no sum."""
     device_list: int
-    by_reference: Operation | None = None
-    """The handshake when both sides hold each other's certificate already: in no sum."""
+    by_value: Operation | None = None
+    """The handshake when CA2 shows its certificate to a device that does not hold it: in no sum."""
 
     @property
     def total(self) -> int:
@@ -63,7 +63,7 @@ class Column:
             "enrollment": self.enrollment,
             "endorser's certificate": self.endorser,
         }
-        return operations if self.by_reference is None else operations | {"handshake by reference": self.by_reference}
+        return operations if self.by_value is None else operations | {"handshake by value": self.by_value}
 
     def figures(self) -> dict[str, int]:
         """Bytes by row. A device's share of the list is rounded up."""

@@ -1,15 +1,15 @@
 """The profiles "EDHOC, C509": OSCORE with keys from EDHOC, EST over it with C509 requests, LwM2M over OSCORE.
 
 *compact* uses what standards and drafts say and nothing else: both sides sign (method 0), the device names its factory
-certificate, CA2 shows its own. In *lean* both sides use static Diffie-Hellman (method 3), and CA2's key is the one the
-device's TransferMessage has pinned. The device is our own CoAP client.
+certificate, CA2 names or shows its own. In *lean* both sides use static Diffie-Hellman (method 3), and CA2's key is the
+one the device's TransferMessage has pinned. The device is our own CoAP client.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from cryptography import x509
@@ -21,6 +21,7 @@ from enrollment.c509_csr import Possession, build_c509_csr
 from enrollment.credentials import CERTIFICATE_EXPECTED, CertificateResolver, certificate_identity, resolve_pinned
 from enrollment.est.client import c509_enroll_request, parse_certificate
 from enrollment.est.paths import CaUri
+from lwm2m_server.ca.directory import read_certificates
 from lwm2m_server.fleet.factory_certificates import Carriage
 from lwm2m_server.fleet.profiles import Profile
 from lwm2m_server.sizes.checks import device_check, server_check
@@ -33,9 +34,7 @@ from lwm2m_server.sizes.servers import delivering, exchange, label, serving_ca, 
 from lwm2m_server.sizes.tap import Datagram, Tap
 from secure_coap.channels.oscore import EdhocClientConfig, EdhocServerConfig, OscoreClientConfig, OscoreServerConfig
 from secure_coap.edhoc import CredentialResolver, EdhocIdentity, IdCred, Method, ResolvedCredential
-from secure_coap.endpoint import CoapClient, CoapServer
-from secure_coap.exchange import Request
-from secure_coap.numbers import Code
+from secure_coap.endpoint import CoapClient
 
 _CARRIAGE: Final = {Profile.COMPACT: Carriage.C509, Profile.LEAN: Carriage.C5B}
 _TITLES: Final = {Profile.COMPACT: "EDHOC, C509, standards only", Profile.LEAN: "EDHOC, C509, leanest"}
@@ -48,7 +47,8 @@ _COMMON: Final = (
 _OPTIONS: Final = {
     Profile.COMPACT: (
         *_COMMON,
-        "method 0; CA2's EST certificate by value, message 1 padded to a third of the answer instead of an Echo round",
+        "method 0; CA2's EST certificate by c5t too, which the device was given as a trust anchor",
+        "by value: message 1 is padded to a third of the answer, which saves an Echo round",
         "device list: C509 certificates in it (kind 1)",
     ),
     Profile.LEAN: (
@@ -63,9 +63,8 @@ _OPTIONS: Final = {
 async def measure(parties: Parties, profile: Profile) -> Column:
     """Run every operation of `COMPACT` or `LEAN`, and count."""
     messages = transfer_messages(parties, profile)
-    async with serving_ca(parties) as taps:
-        device = _Device(parties, profile, taps.oscore)
-        counted = await until_nominal(device.enroll_twice, lambda one: one.is_nominal)
+    counted = await _enrolled(parties, profile, by_reference=not profile.pins_key)
+    by_value = None if profile.pins_key else await _enrolled(parties, profile, by_reference=False)
     delivery, endorser = await _deliver(parties, messages.endorsed)
     return Column(
         name=profile,
@@ -75,11 +74,11 @@ async def measure(parties: Parties, profile: Profile) -> Column:
         transfer_message_plain=len(messages.plain),
         transfer_message=len(messages.endorsed),
         delivery=delivery,
-        handshake=_handshake(counted.opening, counted.first, counted.second),
+        handshake=counted.handshake,
         enrollment=exchange(counted.second, "POST /sen", "2.04 Changed"),
         endorser=endorser,
         device_list=device_list(parties, _CARRIAGE[profile]),
-        by_reference=None if profile.pins_key else await _by_reference(parties),
+        by_value=None if by_value is None else by_value.handshake,
     )
 
 
@@ -101,78 +100,60 @@ class _Enrolled:
         whole = all(one.serial_number.bit_length() // 8 + 1 == SERIAL for one in self.certificates)
         return whole and len(self.opening) == 2 and len(self.first) == len(self.second) == 2
 
+    @property
+    def handshake(self) -> Operation:
+        """Messages 1 and 2, and what message 3 adds to the request it travels with (RFC 9668)."""
+        names = ("message 2", "message 1")
+        opening = [Message(names[one.sent], len(one.data), one.sent) for one in self.opening]
+        added = len(self.first[0].data) - len(self.second[0].data)
+        return Operation([*opening, Message("message 3, in the first request", added, True)])
 
-def _handshake(opening: Sequence[Datagram], first: Sequence[Datagram], second: Sequence[Datagram]) -> Operation:
-    """Messages 1 and 2, and what message 3 adds to the request it travels with (RFC 9668)."""
-    names = ("message 2", "message 1")
-    messages = [Message(names[one.sent], len(one.data), one.sent) for one in opening]
-    added = len(first[0].data) - len(second[0].data)
-    return Operation([*messages, Message("message 3, in the first request", added, True)])
+
+async def _enrolled(parties: Parties, profile: Profile, *, by_reference: bool) -> _Enrolled:
+    async with serving_ca(parties, by_reference=by_reference) as taps:
+        device = _Device(parties, taps.oscore, _edhoc(parties, profile, by_reference=by_reference))
+        return await until_nominal(lambda: device.enroll_twice(lean=profile.pins_key), lambda one: one.is_nominal)
 
 
 class _Device:
     """The device towards CA2."""
 
-    def __init__(self, parties: Parties, profile: Profile, tap: Tap) -> None:
+    def __init__(self, parties: Parties, tap: Tap, edhoc: EdhocClientConfig) -> None:
         self._parties = parties
         self._tap = tap
-        self._config = OscoreClientConfig(edhoc=_edhoc(parties, profile))
-        self._lean = profile is Profile.LEAN
+        self._config = OscoreClientConfig(edhoc=edhoc)
 
-    async def enroll_twice(self) -> _Enrolled:
-        """Enroll with two fresh keys, one after the other."""
+    async def enroll_twice(self, *, lean: bool) -> _Enrolled:
+        """Enroll with two fresh keys, one after the other; `lean`: without what the server knows anyhow."""
         uri = await label(self._parties)
-        if self._lean:
+        name = None if lean else ENDPOINT
+        if lean:
             uri = replace(uri, path=uri.path[:1])
         await self._tap.take()
         client = await CoapClient.connect(*self._tap.address, oscore=self._config)
         opening = await self._tap.take()
-        first = await self._enroll(client, uri)
+        first = await self._enroll(client, uri, name)
         passed = await self._tap.take()
-        second = await self._enroll(client, uri)
+        second = await self._enroll(client, uri, name)
         counted = _Enrolled(opening, passed, await self._tap.take(), (first, second))
         await client.close()
         return counted
 
-    async def _enroll(self, client: CoapClient, uri: CaUri) -> x509.Certificate:
+    async def _enroll(self, client: CoapClient, uri: CaUri, name: str | None) -> x509.Certificate:
         key = new_key()
-        request = build_c509_csr(key, Possession.of(client.association), None if self._lean else ENDPOINT)
+        request = build_c509_csr(key, Possession.of(client.association), name)
         return parse_certificate(await client.request(c509_enroll_request(uri, request)), key.public_key())
 
 
-def _edhoc(parties: Parties, profile: Profile) -> EdhocClientConfig:
+def _edhoc(parties: Parties, profile: Profile, *, by_reference: bool) -> EdhocClientConfig:
     own = certificate_identity(parties.device.key, [parties.device.certificate], by_reference=True)
     if profile.pins_key:
         return EdhocClientConfig(own, _Pinned(parties.pinned_key), Method.STATIC_STATIC)
-    check = server_check(parties.ca2.chain()[:1], Role.EST_SERVER, CA_HOST)
-    return EdhocClientConfig(own, CertificateResolver(check, CertificateDirectory()), padded_to=CERTIFICATE_EXPECTED)
-
-
-async def _by_reference(parties: Parties) -> Operation:
-    """The handshake with a server that names its certificate too."""
-    directory = CertificateDirectory()
-    (certificate, *_), key = parties.ca2.est_identity(datetime.now(UTC))
-    for held in (certificate, parties.device.certificate):
-        directory.add(held)
-    verify = device_check(parties.permanent.chain()[:1], Role.FACTORY_DEVICE)
-    own = certificate_identity(key, [certificate], by_reference=True)
-    config = OscoreServerConfig(EdhocServerConfig([own], CertificateResolver(verify, directory)))
-    check = server_check(parties.ca2.chain()[:1], Role.EST_SERVER, CA_HOST)
-    device = certificate_identity(parties.device.key, [parties.device.certificate], by_reference=True)
-    edhoc = OscoreClientConfig(edhoc=EdhocClientConfig(device, CertificateResolver(check, directory)))
-    server = await CoapServer.bind("127.0.0.1", 0, oscore=config, handler=take_anything)
-    tap = await Tap.between(server.address)
-    try:
-        client = await CoapClient.connect(*tap.address, oscore=edhoc)
-        passed = [await tap.take()]
-        for _ in range(2):
-            await client.request(Request(Code.POST, ("x",)))
-            passed.append(await tap.take())
-        await client.close()
-        return _handshake(*passed)
-    finally:
-        await tap.close()
-        await server.close()
+    held = CertificateDirectory()
+    if by_reference:
+        held.add(read_certificates(parties.ca2.est.certificate)[0])
+    check = CertificateResolver(server_check(parties.ca2.chain()[:1], Role.EST_SERVER, CA_HOST), held)
+    return EdhocClientConfig(own, check, padded_to=0 if by_reference else CERTIFICATE_EXPECTED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from cryptography import x509
 
 SIGNATURE: Final = 71
 """Bytes of a DER-encoded P-256 signature, most often."""
-SERIAL: Final = 20
-"""Bytes of a random serial number, most often."""
+SERIAL: Final = 8
+"""Bytes of a random serial number in a minimal certificate, most often."""
 _TRIES: Final = 200
 
 T = TypeVar("T")

@@ -1,6 +1,6 @@
 """Who takes part in a measured transfer: the permanent CA, both providers' CAs, SP1, SP2 and one device.
 
-Their certificates are issued as the products issue them, one level deep, and of their most common size.
+Their certificates are minimal, issued as the products issue them, one level deep, and of their most common size.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from cose.keys import PrivateKey, authority_key, generate_private_key
-from device_pki.issue import Validity, server, signer
+from device_pki.issue import Profile, Validity, server, signer
 from device_pki.names import device_subject
 from device_pki.roles import Role
 from enrollment.csr import CheckedCsr, build_csr, check_factory_csr
@@ -79,7 +79,7 @@ class Parties:
     async def make(cls, folder: Path) -> Parties:
         """Make all of them in an empty folder."""
         now = datetime.now(UTC)
-        permanent, ca1, ca2 = [await _ca(folder / name, name, now) for name in ("permanent", "ca1", "ca2")]
+        permanent, ca1, ca2 = [await _ca(folder / name, name, now) for name in ("factory", "ca1", "ca2")]
         return cls(
             permanent=permanent,
             ca1=ca1,
@@ -103,7 +103,7 @@ def new_key() -> ec.EllipticCurvePrivateKey:
 async def _ca(folder: Path, name: str, now: datetime) -> CaDirectory:
     """A root with its EST server's certificate, both of their most common size."""
     directory = CaDirectory(folder)
-    setup = Setup(directory, name, CaKind.ROOT, [CA_HOST])
+    setup = Setup(directory, name, CaKind.ROOT, [CA_HOST], profile=Profile.MINIMAL)
 
     async def renew() -> x509.Certificate:
         directory.est.certificate.unlink(missing_ok=True)

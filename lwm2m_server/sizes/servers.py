@@ -46,8 +46,11 @@ class Taps:
 
 
 @asynccontextmanager
-async def serving_ca(parties: Parties) -> AsyncIterator[Taps]:
-    """CA2 with its EST server, for both profiles; the device is registered with it, under `LABEL`."""
+async def serving_ca(parties: Parties, *, by_reference: bool = False) -> AsyncIterator[Taps]:
+    """CA2 with its EST server, for both profiles; the device is registered with it, under `LABEL`.
+
+    `by_reference`: in EDHOC it only names its certificate.
+    """
     await label(parties)
     settings = CaSettings(
         name="ca2",
@@ -56,6 +59,7 @@ async def serving_ca(parties: Parties) -> AsyncIterator[Taps]:
         public_uri=f"coaps://{CA_HOST}",
         oscore_bind=Address(_LOOPBACK, 0),
         oscore_uri=f"coap://{CA_HOST}",
+        oscore_reference=by_reference,
         api_bind=Address(_LOOPBACK, 0),
         permanent_anchors=(parties.permanent.certificate,),
     )
