@@ -13,6 +13,7 @@ accept the same bytes have read the same value, and a message has one byte repre
 | tag                          | `Tagged`, never interpreted             |
 | false, true, null            | `False`, `True`, `None`                 |
 | float                        | `float`, shortest form                  |
+| undefined                    | `UNDEFINED`, only where asked for       |
 
 Booleans and floats are refused as map keys: in Python `True` and `1.0` would answer to key 1.
 """
@@ -30,7 +31,7 @@ DEFAULT_MAX_SIZE: Final = 65536
 DEFAULT_MAX_DEPTH: Final = 8
 
 _UINT, _NINT, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = range(8)
-_FALSE, _TRUE, _NULL = 0xF4, 0xF5, 0xF6
+_FALSE, _TRUE, _NULL, _UNDEFINED = 0xF4, 0xF5, 0xF6, 0xF7
 _CONSTANTS: Final[dict[int, bool | None]] = {_FALSE: False, _TRUE: True, _NULL: None}
 _INDEFINITE: Final = 31
 _LONG_ARGUMENTS: Final = {25: (2, 1 << 8), 26: (4, 1 << 16), 27: (8, 1 << 32)}
@@ -65,6 +66,16 @@ class CborError(ValueError):
     def __init__(self, reason: CborReason, detail: str = "") -> None:
         super().__init__(f"{reason.value}: {detail}" if detail else reason.value)
         self.reason = reason
+
+
+class Undefined(Enum):
+    """The type of `UNDEFINED`."""
+
+    UNDEFINED = "undefined"
+
+
+UNDEFINED: Final = Undefined.UNDEFINED
+"""CBOR's simple value undefined: a field that somebody else is to fill in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +120,19 @@ def decode(
     max_depth: int = DEFAULT_MAX_DEPTH,
     array_keys: bool = False,
     any_order: bool = False,
+    undefined: bool = False,
 ) -> Any:
     """Decode one item that fills `data` exactly.
 
     `max_size` is in bytes; `max_depth` counts nested arrays, maps and tags; with `array_keys` a map may have arrays as
     keys, which become tuples. Raises `CborError` unless `encode(decode(data)) == data` holds; `any_order` waives the
-    order of map keys alone, for messages of others whose standard leaves it open.
+    order of map keys alone, for messages of others whose standard leaves it open. With `undefined` that value may be
+    there.
     """
     if len(data) > max_size:
         raise CborError(CborReason.TOO_LARGE, f"{len(data)} bytes, at most {max_size}")
-    keys = _Keys(array_keys, any_order) if array_keys or any_order else _STRICT
-    value, end = _read(bytes(data), 0, max_depth, keys)
+    accepted = _Accepted(array_keys, any_order, undefined) if array_keys or any_order or undefined else _STRICT
+    value, end = _read(bytes(data), 0, max_depth, accepted)
     if end != len(data):
         raise CborError(CborReason.TRAILING_BYTES, f"{len(data) - end} bytes")
     return value
@@ -173,6 +186,8 @@ def _encode_other(out: bytearray, value: Any) -> None:
         out += _encode_float(value)
     elif isinstance(value, Mapping):
         _encode_map(out, value)
+    elif value is UNDEFINED:
+        out.append(_UNDEFINED)
     else:
         raise CborError(CborReason.UNSUPPORTED, f"cannot encode {type(value).__name__}")
 
@@ -262,20 +277,21 @@ _SHORT_BYTES: Final = tuple(map(_short_head, range(256)))
 # ---- decoding -----------------------------------------------------------------------------------
 
 
-class _Keys(NamedTuple):
-    """What is accepted of map keys beside `encode`'s."""
+class _Accepted(NamedTuple):
+    """What is accepted beside what is always."""
 
     array_keys: bool
     any_order: bool
+    undefined: bool
 
 
-_STRICT: Final = _Keys(array_keys=False, any_order=False)
+_STRICT: Final = _Accepted(array_keys=False, any_order=False, undefined=False)
 
 
-def _read(data: bytes, position: int, depth: int, keys: _Keys) -> tuple[Any, int]:
+def _read(data: bytes, position: int, depth: int, accepted: _Accepted) -> tuple[Any, int]:
     """The item at `position`, in which arrays, maps and tags nest `depth` times at most, and where it ends."""
     try:
-        [item], end = _items(data, position, 1, depth, keys)
+        [item], end = _items(data, position, 1, depth, accepted)
     except IndexError as error:
         raise CborError(CborReason.TRUNCATED) from error
     except UnicodeDecodeError as error:
@@ -284,7 +300,7 @@ def _read(data: bytes, position: int, depth: int, keys: _Keys) -> tuple[Any, int
 
 
 def _items(  # noqa: PLR0912 - one branch for each kind of head
-    data: bytes, position: int, count: int, depth: int, keys: _Keys
+    data: bytes, position: int, count: int, depth: int, accepted: _Accepted
 ) -> tuple[list[Any], int]:
     """The next `count` items: one loop for all, since a call for each is what costs the time.
 
@@ -321,22 +337,22 @@ def _items(  # noqa: PLR0912 - one branch for each kind of head
             found.append(taken if major == _BYTES else taken.decode())
             position = end
         elif major == _SIMPLE:
-            found.append(_simple(data, initial, position))
+            found.append(_simple(data, initial, position, accepted))
         elif depth <= 0:
             raise CborError(CborReason.TOO_DEEP)
         elif major == _ARRAY:
-            members, position = _items(data, position, argument, depth - 1, keys)
+            members, position = _items(data, position, argument, depth - 1, accepted)
             found.append(members)
         elif major == _MAP:
-            members, position = _items(data, position, 2 * argument, depth - 1, keys)
-            found.append(_map(members, keys))
+            members, position = _items(data, position, 2 * argument, depth - 1, accepted)
+            found.append(_map(members, accepted))
         else:
-            [marked], position = _items(data, position, 1, depth - 1, keys)
+            [marked], position = _items(data, position, 1, depth - 1, accepted)
             found.append(Tagged(argument, marked))
     return found, position
 
 
-def _map(members: list[Any], accepted: _Keys) -> dict[Any, Any]:
+def _map(members: list[Any], accepted: _Accepted) -> dict[Any, Any]:
     """From keys and values by turns."""
     keys = members[::2]
     previous = -1
@@ -348,7 +364,7 @@ def _map(members: list[Any], accepted: _Keys) -> dict[Any, Any]:
     return dict(zip(keys, members[1::2], strict=True))
 
 
-def _checked(keys: list[Any], accepted: _Keys) -> list[int | str | bytes | tuple[Any, ...]]:
+def _checked(keys: list[Any], accepted: _Accepted) -> list[int | str | bytes | tuple[Any, ...]]:
     """Keys that are not just ascending unsigned integers."""
     own = [_key(key, accepted) for key in keys]
     encoded = [encode(key) for key in own]
@@ -359,7 +375,7 @@ def _checked(keys: list[Any], accepted: _Keys) -> list[int | str | bytes | tuple
     return own
 
 
-def _key(key: Any, accepted: _Keys) -> int | str | bytes | tuple[Any, ...]:
+def _key(key: Any, accepted: _Accepted) -> int | str | bytes | tuple[Any, ...]:
     if type(key) in (int, str, bytes):
         return key  # type: ignore[no-any-return]
     if type(key) is not list or not accepted.array_keys:
@@ -375,8 +391,10 @@ def _no_argument(information: int) -> NoReturn:
     raise CborError(CborReason.UNSUPPORTED, "reserved additional information")
 
 
-def _simple(data: bytes, initial: int, end: int) -> bool | float | None:
+def _simple(data: bytes, initial: int, end: int, accepted: _Accepted) -> bool | float | Undefined | None:
     """A simple value or float that begins with `initial` and ends before `end`."""
+    if initial == _UNDEFINED and accepted.undefined:
+        return UNDEFINED
     if initial in _CONSTANTS:
         return _CONSTANTS[initial]
     layout = _FLOAT_LAYOUTS.get(initial)

@@ -15,10 +15,12 @@ from device_pki.bag import BagError, decode_c5b, encode_c5b
 from device_pki.c509 import (
     C509Error,
     C509Reason,
+    RequestTemplate,
     decode_certificate,
     decode_csr,
     encode_certificate,
     encode_csr,
+    encode_private_key,
     request_natively,
     sign_natively,
 )
@@ -30,6 +32,7 @@ from tests.device_pki.builders import root
 from tests.device_pki.c509.samples import KEY, NAME, VECTORS, certificate
 from tests.device_pki.c509.test_extensions import AS_DER, COMPACT
 from tests.device_pki.c509.test_request import ALTERNATIVE, REQUESTS
+from tests.device_pki.c509.test_template import DEVICE, OPEN
 from tests.interop.bouncycastle_peer import BouncyCastle, BouncyCastleRefused
 
 UNKNOWN_TO_IT = {Extension.SUBJECT_DIRECTORY_ATTRIBUTES, Extension.PRECERTIFICATE_SIGNING}
@@ -128,6 +131,17 @@ def test_its_native_requests_verify_here(peer: BouncyCastle, password: bytes) ->
     assert csr.native
     assert csr.challenge_password == password.decode()
     assert csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value == ALTERNATIVE
+
+
+@pytest.mark.parametrize("template", [OPEN, DEVICE])
+def test_our_templates_are_read_there(peer: BouncyCastle, template: RequestTemplate) -> None:
+    assert peer.ask("template", template.encode()) == template.encode()
+
+
+def test_our_private_keys_are_read_there(peer: BouncyCastle) -> None:
+    """It takes the COSE_Key out, and makes a key only of the other type."""
+    cose_key = decode(peer.ask("private-key", encode_private_key(KEY)))
+    assert cose_key == {1: 2, -1: 1, -4: KEY.private_numbers().private_value.to_bytes(32, "big")}
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

@@ -20,6 +20,7 @@ with atheris.instrument_imports(include=["device_pki", "cose"]):
         C509Error,
         decode_certificate,
         decode_csr,
+        decode_template,
         encode_certificate,
         encode_csr,
         request_natively,
@@ -29,13 +30,14 @@ with atheris.instrument_imports(include=["device_pki", "cose"]):
     from tests.device_pki.c509.samples import KEY, certificate, vector
     from tests.device_pki.c509.test_extensions import AS_DER, COMPACT
     from tests.device_pki.c509.test_request import ALTERNATIVE, REQUESTS, SUBJECT
+    from tests.device_pki.c509.test_template import DEVICE
 
 SIGNED = {sign_natively(certificate(), KEY).encoded}
 
 
 def one_input(data: bytes) -> None:
     """Everything that reads what others send."""
-    for read in (_certificate, _request, lambda raw: decode_c5b(raw, 3)):
+    for read in (_certificate, _request, _template, lambda raw: decode_c5b(raw, 3)):
         try:
             read(data)
         except (C509Error, BagError):
@@ -64,6 +66,10 @@ def _request(data: bytes) -> None:
         assert decode_csr(encode_csr(decoded.to_pkcs10())).view == decoded.view
 
 
+def _template(data: bytes) -> None:
+    assert decode_template(data).encode() == data
+
+
 def seed(folder: Path) -> None:
     """Begin with a certificate for every extension, and with requests."""
     certificates = [
@@ -73,7 +79,7 @@ def seed(folder: Path) -> None:
     requests = [encode_csr(request) for request, _ in REQUESTS]
     native = request_natively(KEY, SUBJECT, extensions=[ALTERNATIVE], challenge_password="x").encoded
     bag = encode(encoded[:2])
-    for raw in (*encoded, *SIGNED, vector("~C509 type 3", 275), *requests, native, bag):
+    for raw in (*encoded, *SIGNED, vector("~C509 type 3", 275), *requests, native, bag, DEVICE.encode()):
         (folder / hashlib.sha256(raw).hexdigest()[:16]).write_bytes(raw)
 
 

@@ -15,6 +15,8 @@ import org.bouncycastle.asn1.x509.Extensions;
 import org.bouncycastle.asn1.x509.SubjectPublicKeyInfo;
 import org.bouncycastle.cbor.c509.C509Certificate;
 import org.bouncycastle.cbor.c509.C509CertificationRequest;
+import org.bouncycastle.cbor.c509.C509CertificationRequestTemplate;
+import org.bouncycastle.cbor.c509.C509PrivateKey;
 import org.bouncycastle.cbor.c509.COSEC509;
 import org.bouncycastle.cert.X509CertificateHolder;
 import org.bouncycastle.cert.c509.C509CertificateBuilder;
@@ -73,6 +75,10 @@ public final class Main {
             case "verify-request":
                 C509CertificationRequestHolder request = new C509CertificationRequestHolder(arguments[0]);
                 return truth(request.isSignatureValid(verifier().build(request.getSubjectPublicKeyInfo())));
+            case "template": // read and written again
+                return C509CertificationRequestTemplate.getInstance(arguments[0]).getEncoded();
+            case "private-key":
+                return C509PrivateKey.getInstance(arguments[0]).getSubjectPrivateKeyEncoding();
             case "bag":
                 C509Certificate[] certificates = new C509Certificate[arguments.length];
                 for (int place = 0; place < arguments.length; place++) {
