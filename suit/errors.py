@@ -42,7 +42,6 @@ class SuitReason(Enum):
     CONTENT_MISMATCH = "a component does not hold the content the manifest names"
     ABORTED = "the manifest ends here by its own order"
     NO_ALTERNATIVE = "none of the alternatives applies to this device"
-    ORDER = "commands that may run in any order depend on their order; leave strict order on for them"
     SOFT_FAILURE_MISPLACED = "soft failure set outside of try-each and run-sequence"
     PAYLOAD_MISSING = "a payload the manifest wants in the envelope is not there; put it in"
     FETCH_NEEDED = "a payload must be got by its URI first"
@@ -60,6 +59,7 @@ class SuitReason(Enum):
     NOT_VERIFIED = "an envelope must be verified before it is processed"
     NOT_INSTALLED = "only what is installed can be uninstalled"
     COMPONENT_FORBIDDEN = "a dependency reaches for what is not its own; have its author keep to its prefix"
+    ORDER = "commands that may run in any order depend on their order; leave strict order on for them"
 
 
 _REPORTED_AS: Final[Mapping[SuitReason, ReportReason]] = {

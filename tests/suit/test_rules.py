@@ -18,6 +18,8 @@ from suit.encryption import encrypt
 from suit.envelope import assemble
 from suit.numbers import CommandCode, ManifestKey, ParameterKey, VersionComparison, WaitEvent
 from suit.processor import uninstall
+from suit.records import Log
+from suit.report import report_of, verify_report
 from suit.templates import command, download, identity_check, image_parameters, override, select
 from suit.versions import VersionMatch
 from tests.suit.samples import CLASS, DEVICE, KEY, NEW, OLD, VENDOR, update
@@ -275,6 +277,12 @@ def test_no_rule_is_left_out() -> None:
     assert set(BROKEN) == set(SuitReason)
 
 
+def test_reasons_keep_their_numbers_in_reports() -> None:
+    numbers = {reason: number for number, reason in enumerate(SuitReason)}
+    known = {SuitReason.MALFORMED: 0, SuitReason.NO_ALTERNATIVE: 29, SuitReason.COMPONENT_FORBIDDEN: 46}
+    assert {reason: numbers[reason] for reason in known} == known
+
+
 @pytest.mark.parametrize(
     ("reason", "case"),
     [
@@ -287,6 +295,9 @@ def test_each_violation_is_named(reason: SuitReason, case: Callable[[], None]) -
     with pytest.raises(SuitError) as caught:
         case()
     assert caught.value.reason is reason, caught.value
+    reported = verify_report(report_of(update().digest, Log(), caught.value).sign(KEY), KEY.public_key())
+    assert reported.failure is not None
+    assert (reported.digest, reported.failure.reason) == (update().digest, caught.value.report_reason)
 
 
 def test_one_for_other_devices_uses_up_no_sequence_number() -> None:
