@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from cose import cbor
 from enrollment.ca_client import CaClient, LabelResult
-from lwm2m_server.fleet.ca_registration import register_certificates
+from lwm2m_server.fleet.ca_registration import CaPlace, register_certificates
 from lwm2m_server.fleet.errors import Rejected
+from lwm2m_server.fleet.profiles import Profile
 from lwm2m_server.settings import CaClientSettings
 from tests.lwm2m_server.sp.transfer import ENDPOINT, Stage, order, stage
 from tests.lwm2m_server.sp.world import bag_of
@@ -93,3 +94,46 @@ async def test_a_large_fleet_is_registered_in_parts_the_ca_takes(count: int, siz
     await register_certificates(ca, settings, uuid4(), certificates)
     assert len(ca.bags) == calls
     assert [item for bag in ca.bags for item in bag] == certificates
+
+
+class CompactCa(CaClient):
+    """One that serves both profiles and has a key to pin."""
+
+    def __init__(self, compact_uri: str | None, key: bytes | None = None) -> None:
+        self._answer = LabelResult(f"{CA}/est/A", (), (), (), compact_uri, key)
+
+    async def put_label(self, label: UUID, bag: bytes) -> LabelResult:
+        return self._answer
+
+
+CA = "coaps://ca1.example:7001"
+OSCORE = "coap://ca1.example:7003"
+
+
+async def place_of(ca: CompactCa, oscore_uri: str = OSCORE) -> CaPlace:
+    settings = CaClientSettings(
+        api="https://ca1.example", certificate=Path("ca.pem"), public_uri=CA, oscore_uri=oscore_uri, label=uuid4()
+    )
+    return await register_certificates(ca, settings, uuid4(), [b"certificate"])
+
+
+async def test_where_devices_enroll_depends_on_the_profile() -> None:
+    place = await place_of(CompactCa(f"{OSCORE}/est/A", b"key"))
+    assert [place.uri(profile) for profile in Profile] == [f"{CA}/est/A", f"{OSCORE}/est/A", f"{OSCORE}/est/A"]
+    assert [place.pinned_key(profile) for profile in Profile] == [None, None, b"key"]
+
+
+@pytest.mark.parametrize("ca", [CompactCa(None), CompactCa(f"{OSCORE}/est/A")])
+async def test_a_ca_that_cannot_do_it_is_not_named(ca: CompactCa) -> None:
+    place = await place_of(ca)
+    assert place.uri(Profile.DTLS) == f"{CA}/est/A"
+    with pytest.raises(Rejected):
+        place.pinned_key(Profile.LEAN)
+    unknown = await place_of(ca, oscore_uri="")
+    with pytest.raises(Rejected, match="compact profile"):
+        unknown.uri(Profile.COMPACT)
+
+
+async def test_a_compact_ca_uri_is_believed_beneath_the_agreed_one_only() -> None:
+    with pytest.raises(Rejected, match="oscore_uri"):
+        await place_of(CompactCa("coap://elsewhere.example:7003/est/A"))

@@ -12,8 +12,10 @@ from typing import Any
 import cbor2
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from cose import cbor
+from cose.keys import authority_key
 from cose.numbers import Algorithm, Claim
 from device_pki.fingerprints import fingerprint
 from lwm2m_server.api.mutual_tls import pinned_client
@@ -383,6 +385,12 @@ async def test_a_receipt_needs_an_outgoing_transfer(meeting: Meeting) -> None:
 
 # ---- templates, as the old provider ---------------------------------------------------------------
 
+COMPACT_URIS = {
+    "enroll_uri": "coap://127.0.0.1:7019/est/AAAAAAAAAAAAAAAAAAAAAA",
+    "update_uri": "coap://127.0.0.1:6019",
+}
+PINNED = authority_key(ec.derive_private_key(7, ec.SECP256R1()).public_key())
+
 
 @dataclass(slots=True)
 class Prepared:
@@ -412,7 +420,14 @@ async def prepared(meeting: Meeting) -> Prepared:
         envelope = build_envelope(Build(b"image", 1, bytes(16), bytes(16), b"configuration"), key)
         agreed = (await admin.post("/firmware", content=envelope)).json()["digest"]
         own = await profile_of(provider)
-        profile = replace(partner.profile(), agreed_states=(bytes.fromhex(agreed),), anchors=own.anchors)
+        known = partner.profile()
+        profile = replace(
+            known,
+            agreed_states=(bytes.fromhex(agreed),),
+            anchors=own.anchors,
+            enroll_prefixes=(*known.enroll_prefixes, "coap://127.0.0.1:7019/est"),
+            update_prefixes=(*known.update_prefixes, "coap://127.0.0.1:6019"),
+        )
         assert (await admin.put("/partners", content=profile.render())).is_success
         assert (await admin.post("/groups/meters/devices", content=bag_of(meeting.device))).is_success
         window = {"earliest": NOW - 10, "latest": NOW + 3600}
@@ -452,6 +467,12 @@ async def test_a_template_as_agreed_is_stored(prepared: Prepared) -> None:
         ({"ra_uri": "https://verifier.example"}, "rauri"),
         ({"agreed_state": SuitDigest(Algorithm.SHA_256, bytes(32))}, "agreed_state"),
         ({"profile": EnrollmentProfile(0, 0, 1)}, "enrollment_profile"),
+        ({"profile": EnrollmentProfile(1, 1, 1), **COMPACT_URIS}, "enrollment_profile"),
+        ({"profile": EnrollmentProfile(1, 0, 0), **COMPACT_URIS}, "enrollment_profile"),
+        ({"profile": EnrollmentProfile(1, 1, 0)}, "uri"),
+        (COMPACT_URIS, "uri"),
+        ({"profile": EnrollmentProfile(1, 1, 0), **COMPACT_URIS, "update_uri": "coap://127.0.0.1:6020"}, "updateuri"),
+        ({"pinned_key": PINNED}, "pinned_key"),
         ({"pinned_key": None, "issuer": "sp9"}, "iss"),
         ({"audience": "sp1"}, "aud"),
         ({"transfer_id": bytes(16)}, "cti"),
@@ -461,6 +482,12 @@ async def test_a_template_as_agreed_is_stored(prepared: Prepared) -> None:
 async def test_a_template_that_says_anything_else(prepared: Prepared, changes: dict[str, Any], code: str) -> None:
     """Security test 14, and rule 12: nothing a partner sends widens the agreement."""
     assert refused(await prepared.put_changed(**changes), 422, code)
+
+
+@pytest.mark.parametrize("pinned", [None, PINNED])
+async def test_a_compact_template_as_agreed_is_stored(prepared: Prepared, pinned: bytes | None) -> None:
+    changes = {"profile": EnrollmentProfile(1, 1, 0), "pinned_key": pinned, **COMPACT_URIS}
+    assert (await prepared.put_changed(**changes)).status_code == 201
 
 
 async def test_a_template_with_other_authorities(prepared: Prepared) -> None:
