@@ -27,7 +27,7 @@ from lwm2m_server.fleet.registered_reports import RegisteredReports
 from lwm2m_server.fleet.suit_reports import SuitReports
 from lwm2m_server.protocol.registration_limits import RegistrationLimits
 from lwm2m_server.provider_keys import KeyRole, KeysError, certificate_path, key_path, presented, read_chain
-from lwm2m_server.roles.firmware import announce, start_firmware
+from lwm2m_server.roles.firmware import announce, announce_oscore, start_firmware
 from lwm2m_server.roles.garbage import settle
 from lwm2m_server.server.bootstrapping import Bootstrapper
 from lwm2m_server.server.crl_files import CrlFiles
@@ -115,6 +115,7 @@ async def running_dm(settings: DmSettings, clock: Clock | None = None) -> AsyncI
         nosec, dtls, oscore, tcp, tls = await _bind(settings, server, DeviceVerifier(anchors, clock, revocation))
         announce(firmware, PullProtocol.COAP, nosec)
         announce(firmware, PullProtocol.COAPS, dtls)
+        announce_oscore(firmware, oscore)
         announce(firmware, PullProtocol.COAP_TCP, tcp)
         announce(firmware, PullProtocol.COAPS_TCP, tls)
         await renew_token(database, settings.data, clock.seconds(), at_start=True)

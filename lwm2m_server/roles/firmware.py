@@ -24,7 +24,17 @@ async def start_firmware(stack: AsyncExitStack, firmware: Firmware, settings: Fi
 
 def announce(firmware: Firmware, protocol: PullProtocol, address: tuple[str, int] | None) -> None:
     """Where devices can fetch over CoAP when the settings do not say: the very address they register at."""
+    if (uri := _uri(protocol, address)) is not None:
+        firmware.pulls.bases.setdefault(protocol, uri)
+
+
+def announce_oscore(firmware: Firmware, address: tuple[str, int] | None) -> None:
+    """The same for devices that are here by OSCORE."""
+    firmware.pulls.oscore_base = _uri(PullProtocol.COAP, address) or ""
+
+
+def _uri(protocol: PullProtocol, address: tuple[str, int] | None) -> str | None:
     if address is None or ipaddress.ip_address(address[0]).is_unspecified:
-        return
+        return None
     host, port = address
-    firmware.pulls.bases.setdefault(protocol, f"{protocol.scheme}://{f'[{host}]' if ':' in host else host}:{port}")
+    return f"{protocol.scheme}://{f'[{host}]' if ':' in host else host}:{port}"

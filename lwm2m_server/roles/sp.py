@@ -71,6 +71,7 @@ async def running_sp(settings: SpSettings, clock: Clock | None = None) -> AsyncI
         )
         await start_firmware(stack, provider.firmware, settings.firmware)
         provider.firmware.pulls.bases.setdefault(PullProtocol.COAPS, settings.public_uri)
+        provider.firmware.pulls.oscore_base = settings.oscore_uri
         lwm2m = await provider.server.bind(*settings.bind, dtls=_dtls(provider))
         if settings.oscore_bind is not None:
             await provider.server.bind(*settings.oscore_bind, oscore=_oscore(provider))

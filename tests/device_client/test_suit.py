@@ -26,6 +26,7 @@ from suit.templates import IMAGE_URI
 from tests.device_client.peers import PATIENCE
 from tests.device_client.pki import Pki
 from tests.device_client.world import CLASS, FIRMWARE, TRANSFER, VENDOR, World, execute, read, world, write
+from trust_transfer.messages.values import EnrollmentProfile
 
 REPORT = MODEL["SUIT Report"]
 NONCE = b"fresh nonce"
@@ -109,8 +110,11 @@ async def test_a_payload_encrypted_for_the_device_is_installed(tmp_path: Path, p
         assert (await report_of(scene)).failure is None
 
 
-async def test_a_package_is_pulled_from_the_providers_server(tmp_path: Path, pki: Pki) -> None:
-    async with world(tmp_path, pki) as scene:
+@pytest.mark.parametrize("profile", [EnrollmentProfile(0, 0, 0), EnrollmentProfile(1, 1, 0)], ids=["dtls", "compact"])
+async def test_a_package_is_pulled_from_the_providers_server(
+    tmp_path: Path, pki: Pki, profile: EnrollmentProfile
+) -> None:
+    async with world(tmp_path, pki, profile=profile) as scene:
         scene.sp1.payloads["package"] = scene.update_manifest(IMAGE)
         scene.switch_on()
         await scene.sp1.registered()

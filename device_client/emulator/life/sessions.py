@@ -65,13 +65,13 @@ class Sessions:
         self._settings = settings
         self._meter = meter
         self._log = log
-        self._schemes = schemes
+        self.schemes = schemes
         self._lab = lab
 
     def origin(self, uri: str) -> Origin:
         """Host and port behind a URI this device may go to. Raises OSError for any other."""
         try:
-            return check_uri(uri, schemes=self._schemes(), lab=self._lab)
+            return check_uri(uri, schemes=self.schemes(), lab=self._lab)
         except MessageError as error:
             raise OSError(f"not a URI for this device: {error.detail}") from error
 

@@ -17,6 +17,8 @@ from device_client.emulator.lwm2m.firmware.packages import PackageRefused
 from device_client.emulator.transport.coap import CoapSession
 from objects.firmware import UpdateResult
 
+SCHEMES: Final = frozenset({"coap", "coaps"})
+"""Over OSCORE with keys from EDHOC, and over DTLS: never without either."""
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -32,10 +34,12 @@ class Sources:
     def source(self, uri: str) -> Source:
         """Raises PackageRefused: INVALID_URI for a place this device may not go to, UNSUPPORTED_PROTOCOL."""
         parts = parse_uri(uri)
-        if parts.scheme == "coap":
-            raise PackageRefused(UpdateResult.UNSUPPORTED_PROTOCOL, "this device speaks CoAP over DTLS only")
-        if parts.scheme == "coaps":
-            return CoapSource(parts, lambda: self._open(f"coaps://{parts.netloc}"))
+        if parts.scheme in SCHEMES:
+            if parts.scheme not in self._sessions.schemes():
+                raise PackageRefused(
+                    UpdateResult.UNSUPPORTED_PROTOCOL, f"{parts.scheme} is not of the device's profile"
+                )
+            return CoapSource(parts, lambda: self._open(f"{parts.scheme}://{parts.netloc}"))
         if parts.scheme == "http" and not self._lab and parts.hostname not in _LOOPBACK:
             raise PackageRefused(UpdateResult.INVALID_URI, "unprotected, and not on this machine")
         return HttpSource(uri)

@@ -29,6 +29,7 @@ PATH: Final = "fw"
 TOKEN_BYTES: Final = 16
 _PROTOCOL: Final = {
     Transport.UDP: PullProtocol.COAP,
+    Transport.OSCORE: PullProtocol.COAP,
     Transport.DTLS: PullProtocol.COAPS,
     Transport.TCP: PullProtocol.COAP_TCP,
     Transport.TLS: PullProtocol.COAPS_TCP,
@@ -69,14 +70,22 @@ class Pulls:
         self._clock = clock
         self._belongs = belongs
         self.bases = dict(bases)
+        self.oscore_base = ""
+        """What paths begin with for devices that are here by OSCORE: `coap://` where nothing is said without it."""
         self._served: dict[bytes, Served] = {}
 
-    def open(self, update: Update, image: Image, protocol: PullProtocol) -> tuple[str, bytes]:
+    def bases_for(self, *, oscore: bool) -> Mapping[PullProtocol, str]:
+        """What is open to a device, by OSCORE or not."""
+        if not oscore:
+            return self.bases
+        return {PullProtocol.COAP: self.oscore_base} if self.oscore_base else {}
+
+    def open(self, update: Update, image: Image, protocol: PullProtocol, *, oscore: bool = False) -> tuple[str, bytes]:
         """Let a device fetch its package; returns the URI, and the digest of its token. Raises OSError, ValueError."""
-        token = secrets.token_urlsafe(TOKEN_BYTES)
-        uri = f"{self.bases[protocol].rstrip('/')}/{PATH}/{token}"
+        token, base = secrets.token_urlsafe(TOKEN_BYTES), self.bases_for(oscore=oscore)[protocol]
+        uri = f"{base.rstrip('/')}/{PATH}/{token}"
         if len(uri) > MAX_URI:
-            raise ValueError(f"a Package URI has at most {MAX_URI} characters: shorten {self.bases[protocol]}")
+            raise ValueError(f"a Package URI has at most {MAX_URI} characters: shorten {base}")
         digest = _digest(token)
         self.restore(digest, update, image, protocol)
         return uri, digest

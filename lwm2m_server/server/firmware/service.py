@@ -34,7 +34,7 @@ from lwm2m_server.store import firmware as store
 from lwm2m_server.store import images as image_store
 from objects.firmware import PullProtocol
 from objects.path import Path
-from secure_coap.association import Association
+from secure_coap.association import Association, Transport
 from secure_coap.exchange import Request, Response
 
 log = structlog.get_logger()
@@ -77,6 +77,7 @@ class Firmware:
             packages,
             self.pulls,
             server.clock,
+            transport=self._transport,
             authenticated=self._authenticated,
             concurrent=settings.concurrent,
         )
@@ -209,6 +210,10 @@ class Firmware:
     def _registered_at(self, endpoint: str) -> float:
         registration = self._server.registrations.get(endpoint)
         return 0.0 if registration is None else registration.registered_at
+
+    def _transport(self, endpoint: str) -> Transport | None:
+        session = self._server.sessions.session(endpoint)
+        return None if session is None else session.transport
 
     def _authenticated(self, endpoint: str) -> bool:
         session = self._server.sessions.session(endpoint)

@@ -16,6 +16,7 @@ from lwm2m_server.server.firmware.images import Images
 from lwm2m_server.server.firmware.packages import Package, Packages
 from lwm2m_server.server.firmware.pulls import Pulls
 from objects.firmware import DeliveryMethod, PullProtocol, UpdateResult, UpdateState
+from secure_coap.association import Transport
 from secure_coap.errors import RequestEntityIncomplete
 from secure_coap.exchange import Upload
 
@@ -40,7 +41,7 @@ class _Upload:
 
 
 class Transfers:
-    """`authenticated`: whether a device's session is; `concurrent`: pushes at the same time."""
+    """`transport`: a device's; `authenticated`: whether its session is; `concurrent`: pushes at the same time."""
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class Transfers:
         pulls: Pulls,
         clock: Clock,
         *,
+        transport: Callable[[str], Transport | None],
         authenticated: Callable[[str], bool],
         concurrent: int,
     ) -> None:
@@ -56,6 +58,7 @@ class Transfers:
         self._packages = packages
         self._pulls = pulls
         self._clock = clock
+        self._transport = transport
         self._authenticated = authenticated
         self._slots = asyncio.Semaphore(concurrent)
         self._uploads: dict[int, _Upload] = {}
@@ -67,13 +70,16 @@ class Transfers:
         delivery = await component.delivery()
         pushed = delivery is not DeliveryMethod.PULL and order.method is not Method.PULL
         supported = () if pushed else await component.protocols()
-        authenticated = self._authenticated(order.endpoint)
-        open_ways = ways(order.method, delivery, supported, self._pulls.bases, authenticated=authenticated)
+        # What is fetched by OSCORE goes by the URIs of plain CoAP, from where nothing is said without it.
+        oscore = self._transport(order.endpoint) is Transport.OSCORE
+        bases = self._pulls.bases_for(oscore=oscore)
+        authenticated = self._authenticated(order.endpoint) and not oscore
+        open_ways = ways(order.method, delivery, supported, bases, authenticated=authenticated)
         way = _choose(update, open_ways)
         if way is None:
             raise NoWay(
                 f"the device takes images by {delivery.name.lower()}, protocols {list(supported)}; this server "
-                f"offers push and {[protocol.scheme for protocol in self._pulls.bases]}, ordered is {order.method}"
+                f"offers push and {[protocol.scheme for protocol in bases]}, ordered is {order.method}"
             )
         await component.describe(order.severity, order.deferrable)
         update = await self._packages.decide(update)
@@ -81,7 +87,7 @@ class Transfers:
             return replace(update, way=way, token=None)
         image = await self._images.get(order.digest)
         try:
-            uri, token = self._pulls.open(update, image, way)
+            uri, token = self._pulls.open(update, image, way, oscore=oscore)
         except ValueError as error:
             raise NoWay(str(error)) from error
         self._uris[update.id] = uri

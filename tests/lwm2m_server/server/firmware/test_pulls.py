@@ -85,6 +85,14 @@ async def test_a_uri_is_unguessable_short_and_its_own(bench: Bench) -> None:
         bench.pulls.open(ordered(bench.image), bench.image, PullProtocol.HTTP)
 
 
+async def test_devices_that_are_here_by_oscore_are_sent_to_its_address_alone(bench: Bench) -> None:
+    assert bench.pulls.bases_for(oscore=True) == {}
+    bench.pulls.oscore_base = "coap://127.0.0.1:2"
+    assert bench.pulls.bases_for(oscore=True) == {PullProtocol.COAP: "coap://127.0.0.1:2"}
+    uri, _ = bench.pulls.open(ordered(bench.image), bench.image, PullProtocol.COAP, oscore=True)
+    assert uri.startswith("coap://127.0.0.1:2/fw/")
+
+
 async def test_by_coap_without_security(bench: Bench) -> None:
     server = await CoapServer.bind("127.0.0.1", 0, dtls=None, handler=bench.pulls.handle)
     try:
