@@ -12,6 +12,7 @@ from typing import TypeVar
 from cryptography import x509
 
 from cose.keys import PublicKey, UnusableKey
+from cose.token_keys import TokenKey
 from device_pki.issue import Issuer, Validity, factory_device, ocsp_responder, operational_device, revocation_list
 from enrollment.ca.backend import CaBackendError
 from enrollment.csr import CheckedCsr
@@ -21,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class BuiltinCa:
-    """Signs with its own private key, in a thread: a token may be slow, and a long list takes a while to write."""
+    """Signs with its own private key, and in a thread what may take a while."""
 
     issuer: Issuer
     above: tuple[x509.Certificate, ...]
@@ -53,12 +54,12 @@ class BuiltinCa:
         validity = Validity.lasting(now, self.certificate_lifetime)
         end = min(validity.not_after, self.issuer.certificate.not_valid_after_utc)
         shortened = Validity(validity.not_before, end)
-        return await _signed(lambda: operational_device(self.issuer, csr.public_key, subject, shortened))
+        return await self._certified(lambda: operational_device(self.issuer, csr.public_key, subject, shortened))
 
     async def issue_factory(self, csr: CheckedCsr, now: datetime) -> x509.Certificate:
         """Issue a factory certificate without an end: a device may lie in storage for years."""
         validity, hardware = Validity.unlimited(now), self.hardware_type
-        return await _signed(
+        return await self._certified(
             lambda: factory_device(self.issuer, csr.public_key, csr.endpoint, validity, hardware_type=hardware)
         )
 
@@ -86,6 +87,12 @@ class BuiltinCa:
                 der = await _signed(partial(revocation_list, one, revoked, number, start, start + self.crl_lifetime))
                 lists.append((one.certificate, der))
         return lists
+
+    async def _certified(self, sign: Callable[[], x509.Certificate]) -> x509.Certificate:
+        """One signature by a key in memory is done sooner than a thread is told of it; a token may be slow."""
+        if isinstance(self.issuer.private_key, TokenKey):
+            return await _signed(sign)
+        return sign()
 
 
 async def _signed(sign: Callable[[], T]) -> T:

@@ -8,16 +8,20 @@ beside a running CA) waits on SQLite's own, at most `BUSY_TIMEOUT` seconds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from lwm2m_server.store.batches import Batches, Work
+from lwm2m_server.store.grouped import Grouped
 from lwm2m_server.store.migrations import upgrade
+
+T = TypeVar("T")
 
 BUSY_TIMEOUT = 30.0
 """Seconds to wait for another process's write lock."""
@@ -52,13 +56,15 @@ def _on_begin(connection: Connection) -> None:
 class Database:
     """One database file. `transaction()` writes, `reading()` sees one consistent state without blocking writers.
 
-    `write_many` is for what comes in thousands.
+    `write_many`, `change` and `look_up` are for what comes in thousands.
     """
 
-    def __init__(self, engine: AsyncEngine, batches: Batches) -> None:
+    def __init__(self, engine: AsyncEngine, path: Path) -> None:
         self._engine = engine
-        self._batches = batches
+        self._batches = Batches(path, _PRAGMAS)
         self._writer = asyncio.Lock()
+        self._changes = Grouped(path, _PRAGMAS, "BEGIN IMMEDIATE", self._writer)
+        self._look_ups = Grouped(path, _PRAGMAS, "BEGIN")
 
     @classmethod
     async def open(cls, path: Path) -> Database:
@@ -67,7 +73,7 @@ class Database:
         engine = create_async_engine(f"sqlite+aiosqlite:///{path}", pool_size=4, max_overflow=4)
         event.listen(engine.sync_engine, "connect", _on_connect)
         event.listen(engine.sync_engine, "begin", _on_begin)
-        database = cls(engine, Batches(path, _PRAGMAS))
+        database = cls(engine, path)
         await database._prepare()
         return database
 
@@ -86,6 +92,14 @@ class Database:
         async with self._writer:
             await self._batches.run(work)
 
+    async def change(self, call: Callable[[sqlite3.Connection], T]) -> T:
+        """Carry out a call that writes, in one transaction with others; what it wrote is on the disk then."""
+        return await self._changes.run(call)
+
+    async def look_up(self, call: Callable[[sqlite3.Connection], T]) -> T:
+        """Carry out a call that only reads, in one snapshot with others."""
+        return await self._look_ups.run(call)
+
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """A reading transaction: a snapshot."""
@@ -101,5 +115,6 @@ class Database:
 
     async def close(self) -> None:
         """Give back every connection; the file is complete at any moment anyway."""
-        self._batches.close()
+        for own in (self._batches, self._changes, self._look_ups):
+            own.close()
         await self._engine.dispose()

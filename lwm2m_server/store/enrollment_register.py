@@ -15,16 +15,15 @@ from device_pki.names import endpoint_name
 from device_pki.ocsp.responder import SerialStatus
 from enrollment.register import (
     DeviceEntry,
-    EnrollmentRefused,
     IssuedCertificate,
     Label,
     LabelPolicy,
     PublishedList,
-    RefusalReason,
     Revocations,
     RevokeAll,
     UnknownEntry,
 )
+from lwm2m_server.store import enrollment_issuing as issuing
 from lwm2m_server.store import enrollment_rules as rules
 from lwm2m_server.store.ca_tables import (
     certificates,
@@ -81,14 +80,7 @@ class SqlEnrollmentRegister:
 
     async def open_labels(self, device: bytes) -> list[str]:
         """Return the labels in which a device has an open entry, the newest first."""
-        statement = (
-            select(labels.c.label)
-            .join_from(labels, entries, entries.c.label == labels.c.label)
-            .where(entries.c.fingerprint == device, entries.c.open)
-            .order_by(labels.c.created_at.desc(), labels.c.label)
-        )
-        async with self._database.reading() as connection:
-            return list((await connection.execute(statement)).scalars())
+        return await self._database.look_up(lambda connection: issuing.open_labels(connection, device))
 
     async def entries(self, label: str) -> list[DeviceEntry]:
         """Return the entries of a label, by endpoint name."""
@@ -97,18 +89,14 @@ class SqlEnrollmentRegister:
 
     async def entry(self, label: str, device: bytes) -> DeviceEntry:
         """Return a device's entry; raise `EnrollmentRefused`."""
-        async with self._database.reading() as connection:
-            found = await rules.find_entry(connection, label, device)
-        if found is None:
-            raise EnrollmentRefused(RefusalReason.UNKNOWN)
-        return found
+        return await self._database.look_up(lambda connection: issuing.find_entry(connection, label, device))
 
     async def set_entry(
         self, label: str, device: bytes, *, open_: bool, revoke: bytes | RevokeAll | None, now: datetime
     ) -> None:
         """Open or close an entry and revoke; raise `UnknownEntry`."""
         async with self._database.transaction() as connection:
-            if await rules.find_entry(connection, label, device) is None:
+            if not await rules.has_entry(connection, label, device):
                 raise UnknownEntry
             where = and_(entries.c.label == label, entries.c.fingerprint == device, entries.c.open != open_)
             await connection.execute(update(entries).where(where).values(open=open_, changed_at=rules.to_seconds(now)))
@@ -117,32 +105,17 @@ class SqlEnrollmentRegister:
 
     async def certificate_for(self, entry: DeviceEntry, key: bytes, now: datetime) -> bytes | None:
         """Return the certificate a repeated request gets, or None; raise `EnrollmentRefused`."""
-        async with self._database.reading() as connection:
-            return await rules.certificate_for(connection, entry, key, now)
+        return await self._database.look_up(lambda connection: issuing.certificate_for(connection, entry, key, now))
 
     async def record(self, entry: DeviceEntry, key: bytes, certificate: x509.Certificate, now: datetime) -> bytes:
         """Store an issued certificate; return the one that counts. Raise `EnrollmentRefused`."""
-        async with self._database.transaction() as connection:
-            known = await rules.certificate_for(connection, entry, key, now)
-            if known is not None:
-                return known
-            await rules.store_issued(connection, entry, key, certificate=certificate, now=now)
-        return der(certificate)
+        return await self._database.change(
+            lambda connection: issuing.record(connection, entry, key, certificate=certificate, now=now)
+        )
 
     async def issued(self, certificate: bytes) -> IssuedCertificate:
         """Return an operational certificate of this CA; raise `EnrollmentRefused`."""
-        statement = (
-            select(certificates, revocations.c.revoked_at)
-            .join_from(
-                certificates, revocations, certificates.c.serial_number == revocations.c.serial_number, isouter=True
-            )
-            .where(certificates.c.fingerprint == certificate)
-        )
-        async with self._database.reading() as connection:
-            row = (await connection.execute(statement)).one_or_none()
-        if row is None:
-            raise EnrollmentRefused(RefusalReason.UNKNOWN)
-        return rules.issued_of(row)
+        return await self._database.look_up(lambda connection: issuing.find_issued(connection, certificate))
 
     async def certificates(self, label: str, device: bytes) -> list[IssuedCertificate]:
         """Return every certificate issued to a device under a label, oldest first."""

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cose.keys import thumbprint
-from device_pki.fingerprints import der, fingerprint
+from device_pki.fingerprints import der
 from device_pki.keys import public_key
 from device_pki.names import endpoint_name
 from device_pki.ocsp.responder import SerialStatus
@@ -23,12 +23,10 @@ from enrollment.est.paths import new_label
 from enrollment.register import (
     DeviceEntry,
     EndpointTaken,
-    EnrollmentRefused,
     IssuedCertificate,
     Label,
     LabelFull,
     LabelPolicy,
-    RefusalReason,
     RevokeAll,
     UnknownEntry,
 )
@@ -93,65 +91,16 @@ async def check_room(connection: AsyncConnection, label: str) -> None:
             raise LabelFull(policy)
 
 
-async def find_entry(connection: AsyncConnection, label: str, device: bytes) -> DeviceEntry | None:
-    """Return a device's entry with its label's policy, or None."""
-    statement = _ENTRIES.where(entries.c.label == label, entries.c.fingerprint == device)
-    row = (await connection.execute(statement)).one_or_none()
-    return None if row is None else entry_of(row)
+async def has_entry(connection: AsyncConnection, label: str, device: bytes) -> bool:
+    """Is a device in a label?"""
+    statement = select(exists().where(entries.c.label == label, entries.c.fingerprint == device))
+    return bool((await connection.execute(statement)).scalar_one())
 
 
 async def entries_of(connection: AsyncConnection, label: str) -> list[DeviceEntry]:
     """Return the entries of a label, by endpoint name."""
     statement = _ENTRIES.where(entries.c.label == label).order_by(entries.c.endpoint)
     return [entry_of(row) for row in (await connection.execute(statement)).all()]
-
-
-async def certificate_for(connection: AsyncConnection, entry: DeviceEntry, key: bytes, now: datetime) -> bytes | None:
-    """The rules of the register, in one place: an open entry and label, a key not released, few enough live keys."""
-    current = await find_entry(connection, entry.label, entry.fingerprint)
-    if current is None:
-        raise EnrollmentRefused(RefusalReason.UNKNOWN)
-    if not current.open:
-        raise EnrollmentRefused(RefusalReason.CLOSED)
-    if current.policy.not_after is not None and now >= current.policy.not_after:
-        raise EnrollmentRefused(RefusalReason.EXPIRED)
-    own = and_(keys.c.label == entry.label, keys.c.fingerprint == entry.fingerprint)
-    known = (await connection.execute(select(keys).where(own, keys.c.thumbprint == key))).one_or_none()
-    if known is not None and known.released:
-        raise EnrollmentRefused(RefusalReason.RELEASED)
-    if known is not None and known.not_after >= to_seconds(now):
-        statement = select(certificates.c.der).where(certificates.c.fingerprint == known.certificate)
-        return bytes((await connection.execute(statement)).scalar_one())
-    live = select(func.count()).select_from(keys).where(own, keys.c.not_after >= to_seconds(now))
-    if (await connection.execute(live)).scalar_one() >= current.policy.max_keys:
-        raise EnrollmentRefused(RefusalReason.TOO_MANY_KEYS)
-    return None
-
-
-async def store_issued(
-    connection: AsyncConnection, entry: DeviceEntry, key: bytes, *, certificate: x509.Certificate, now: datetime
-) -> None:
-    """Store a certificate and make it the answer for its key."""
-    not_after = to_seconds(certificate.not_valid_after_utc)
-    await connection.execute(
-        insert(certificates).values(
-            fingerprint=fingerprint(certificate),
-            serial_number=serial_text(certificate.serial_number),
-            label=entry.label,
-            device=entry.fingerprint,
-            thumbprint=key,
-            der=der(certificate),
-            issued_at=to_seconds(now),
-            not_after=not_after,
-        )
-    )
-    counted = {"certificate": fingerprint(certificate), "not_after": not_after}
-    row = {"label": entry.label, "fingerprint": entry.fingerprint, "thumbprint": key, "released": False} | counted
-    await connection.execute(
-        upsert(keys)
-        .values(row)
-        .on_conflict_do_update(index_elements=["label", "fingerprint", "thumbprint"], set_=counted)
-    )
 
 
 async def release_keys(
