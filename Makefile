@@ -16,7 +16,8 @@ sizes: $(VENV)/.ready
 
 test: $(VENV)/.ready-dev lint
 	@tools/debian-packages $(TEST_PACKAGES)
-	@PYTHON=$(BIN)/python tools/step-ca >/dev/null
+	@PYTHON=$(BIN)/python tools/go-program step-ca >/dev/null
+	@PYTHON=$(BIN)/python tools/go-program estserver >/dev/null
 	$(BIN)/python -m pytest tests -n 2 --dist worksteal -m "not soak and not e2e"
 	$(BIN)/python -m pytest tests/e2e -n 3 --dist worksteal -m "not soak" --durations 20
 

@@ -36,6 +36,7 @@ _SECTIONS = (
     ("ca", settings.CaSettings),
     ("[ca.permanent_ocsp]], [[sp.permanent_ocsp]] and [[dm.device_ocsp]", settings.OcspSettings),
     ("ca.step_ca", settings.StepCaSettings),
+    ("ca.est_upstream", settings.EstUpstreamSettings),
     ("dm.registration] and [sp.registration", settings.RegistrationSettings),
     ("dm.queue] and [sp.queue", settings.QueueSettings),
     ("dm.firmware] and [sp.firmware", settings.FirmwareSettings),

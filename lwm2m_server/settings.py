@@ -171,6 +171,21 @@ class StepCaSettings(_Section):
     """What step-ca's revocation list says it is the list of: `https://host/1.0/crl`, with its first `dnsNames`."""
 
 
+class EstUpstreamSettings(_Section):
+    """An EST server elsewhere that issues the certificates; this role is a registration authority for it."""
+
+    api: str
+    """Base URI of the EST server: `https://host:port`. It knows the certificate in `<data>/ra.pem`."""
+    label: str | None = None
+    """The path segment after `/.well-known/est/`, if it wants one."""
+    root: LocalPath
+    """PEM certificate of the root that the server's own TLS certificate is beneath."""
+    crl: str = Field(pattern=r"^https?://")
+    """Where the CA's revocation list is. What is revoked here counts once that list says so."""
+    distribution_point: str = ""
+    """What that list says it is the list of, if it does."""
+
+
 class OcspSettings(_Section):
     """An OCSP responder that answers for one CA."""
 
@@ -229,11 +244,15 @@ class CaSettings(_Section):
     """Seconds a CRL stays fresh."""
     step_ca: StepCaSettings | None = None
     """The authority when it is a step-ca; without it the role issues itself, with the key of its folder."""
+    est_upstream: EstUpstreamSettings | None = None
+    """The authority when it is an EST server."""
     coap: CoapSettings = CoapSettings()
 
     @model_validator(mode="after")
-    def _oscore_complete(self) -> Self:
+    def _complete(self) -> Self:
         _require_oscore_uri(self.oscore_bind, self.oscore_uri)
+        if self.step_ca is not None and self.est_upstream is not None:
+            raise ValueError("one authority issues: name step_ca or est_upstream")
         return self
 
 

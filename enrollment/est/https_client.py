@@ -98,7 +98,8 @@ class EstHttpsClient:
         if csr is None:
             answer = await bounded_request(self._http, "GET", path, limit=MAX_ANSWER)
         else:
-            headers, content = {"content-type": PKCS10}, encode_body(csr)
+            # RFC 8951 has servers ignore the second one; those of before ask for it (RFC 7030 4.2.1).
+            headers, content = {"content-type": PKCS10, "content-transfer-encoding": "base64"}, encode_body(csr)
             answer = await bounded_request(self._http, "POST", path, limit=MAX_ANSWER, headers=headers, content=content)
         if answer.status_code != httpx.codes.OK:
             raise EstHttpError(answer.status_code, answer.text[:500], _seconds(answer))

@@ -13,9 +13,11 @@ import httpx
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from enrollment.ca.backend import CaBackend
+from enrollment.ca.est_upstream import EstUpstreamCa
 from enrollment.ca.step_ca import RegistrationAuthority, StepCa
+from enrollment.est.https_client import EstHttpsClient
 from lwm2m_server.ca.directory import CaDirectory, read_certificates
-from lwm2m_server.settings import CaSettings, StepCaSettings
+from lwm2m_server.settings import CaSettings, EstUpstreamSettings, StepCaSettings
 
 DEFAULT_LIFETIME: Final = timedelta(days=1)
 """How long a list stays fresh that is signed without settings."""
@@ -31,25 +33,43 @@ async def opened_backend(directory: CaDirectory, settings: CaSettings | None) ->
     if settings is None:
         yield directory.backend(DEFAULT_LIFETIME, DEFAULT_LIFETIME)
         return
-    lifetime, step = timedelta(days=settings.certificate_days), settings.step_ca
-    if step is None:
+    lifetime = timedelta(days=settings.certificate_days)
+    if settings.step_ca is not None:
+        async with _step_ca(directory, settings.step_ca, lifetime) as step_ca:
+            yield step_ca
+    elif settings.est_upstream is not None:
+        async with _est_upstream(directory, settings.est_upstream) as upstream:
+            yield upstream
+    else:
         yield directory.backend(lifetime, timedelta(seconds=settings.crl_lifetime))
-        return
-    async with httpx.AsyncClient(
-        base_url=step.api, verify=_trusting(step.root), timeout=_TIMEOUT, trust_env=False, follow_redirects=False
-    ) as http:
-        yield _step_ca(directory, step, http, lifetime)
 
 
-def _step_ca(directory: CaDirectory, step: StepCaSettings, http: httpx.AsyncClient, lifetime: timedelta) -> StepCa:
+@asynccontextmanager
+async def _step_ca(directory: CaDirectory, step: StepCaSettings, lifetime: timedelta) -> AsyncIterator[StepCa]:
     chain, key = directory.registration_authority()
-    return StepCa(
-        http=http,
-        provisioner=step.provisioner,
-        authority=RegistrationAuthority(key, chain),
-        chain=directory.chain(),
-        certificate_lifetime=lifetime,
-        distribution_point=step.distribution_point,
+    async with _http(_trusting(step.root), step.api) as http:
+        yield StepCa(
+            http=http,
+            provisioner=step.provisioner,
+            authority=RegistrationAuthority(key, chain),
+            chain=directory.chain(),
+            certificate_lifetime=lifetime,
+            distribution_point=step.distribution_point,
+        )
+
+
+@asynccontextmanager
+async def _est_upstream(directory: CaDirectory, est: EstUpstreamSettings) -> AsyncIterator[EstUpstreamCa]:
+    directory.registration_authority()
+    context = _trusting(est.root)
+    context.load_cert_chain(directory.ra.certificate, directory.ra.key)
+    async with EstHttpsClient(est.api, context, est.label) as client, _http(_trusting(est.root)) as http:
+        yield EstUpstreamCa(client, http, est.crl, directory.chain(), {est.distribution_point} - {""})
+
+
+def _http(context: ssl.SSLContext, base_url: str = "") -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        base_url=base_url, verify=context, timeout=_TIMEOUT, trust_env=False, follow_redirects=False
     )
 
 
@@ -57,7 +77,6 @@ def _trusting(root: Path) -> ssl.SSLContext:
     """TLS towards servers beneath `root`, and no others."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_verify_locations(
-        cadata="".join(c.public_bytes(Encoding.PEM).decode() for c in read_certificates(root))
-    )
+    for certificate in read_certificates(root):
+        context.load_verify_locations(cadata=certificate.public_bytes(Encoding.DER))
     return context

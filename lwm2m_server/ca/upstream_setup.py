@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from cose.files import write_durably
 from cose.keys import PrivateKey, same_key
+from device_pki.encodings import is_issued_by
 from device_pki.issue import common_name, host_name, self_signed_tls
 from device_pki.keys import public_key, signature_hash
 from device_pki.path import PathError, verify_path
@@ -42,11 +43,21 @@ def _authority(path: Path | None, now: datetime) -> Sequence[x509.Certificate]:
             "name the authority's certificates: --certificate FILE, the issuing CA's first, its root last"
         )
     chain = read_certificates(path)
+    if len(chain) == 1 and _is_root(chain[0]):
+        return chain
     try:
         verify_path(chain[0], chain[1:-1], anchors=[chain[-1]], role=Role.CA, now=now)
     except PathError as error:
         raise CaDirectoryError(f"{path} is no CA certificate with its chain: {error}") from error
     return chain
+
+
+def _is_root(certificate: x509.Certificate) -> bool:
+    try:
+        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+    except x509.ExtensionNotFound:
+        return False
+    return constraints.ca and is_issued_by(certificate, certificate)
 
 
 def _requested(identity: TlsIdentity, name: str, usages: Sequence[x509.ObjectIdentifier], hosts: Sequence[str]) -> bool:

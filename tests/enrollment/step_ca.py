@@ -1,4 +1,4 @@
-"""A real step-ca on loopback: its root, intermediate and settings made here, its program built by `tools/step-ca`."""
+"""A real step-ca on loopback: its root, intermediate and settings are made here."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from device_pki.names import device_subject
 from enrollment.ca.step_ca import RegistrationAuthority, StepCa
 from lwm2m_server.demo.layout import HOST, Ports
 from tests.device_pki.builders import Authority, Device
+from tests.enrollment.go_programs import go_program
 
-ROOT = Path(__file__).parents[2]
 TEMPLATE = '{"subject": {{ toJson .Token.subject }}, "keyUsage": ["digitalSignature"], "extKeyUsage": ["clientAuth"]}'
 """What docs/how-to/use-step-ca.md tells the operator to set."""
 _START = 30.0
@@ -62,18 +62,10 @@ class StepCaServer:
             )
 
 
-def program() -> str:
-    """The path of step-ca, built when it is not there; the text of a failure says what is missing."""
-    built = subprocess.run([ROOT / "tools" / "step-ca"], capture_output=True, text=True, check=False)
-    if built.returncode != 0:
-        raise RuntimeError(f"step-ca is needed for this test: {built.stderr[-2000:]}")
-    return built.stdout.strip()
-
-
 @contextmanager
 def running_step_ca(folder: Path) -> Iterator[StepCaServer]:
     """Start step-ca in a new folder; it ends with the block."""
-    command = program()
+    command = go_program("step-ca")
     server = _configured(folder, Ports().get("step-ca"))
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([command, str(folder / "ca.json")], stdout=log, stderr=log)
