@@ -28,6 +28,8 @@ from secure_coap.numbers.options import Option
 TOKEN_BYTES: Final = 8  # security rule 28
 BOUND_TOKEN_BYTES: Final = 1
 """Where the channel binds responses to requests (OSCORE), tokens only tell apart what is outstanding (RFC 9175 4.2)."""
+OBSERVATION_TOKEN_BYTES: Final = 4
+"""At least: an observation may go on over an association in which a request has a short token just then."""
 _TAG_BYTES: Final = 8
 
 
@@ -81,10 +83,10 @@ class ClientRole:
         self._send(_Open(request, transfer, self._shared.handles, token), transfer.first_step(), now)
         return self._shared.handles
 
-    def new_token(self) -> bytes:
-        """A random one that nothing has."""
+    def new_token(self, at_least: int = 0) -> bytes:
+        """A random one that nothing has, of the usual length or a greater one."""
         while True:
-            token = self._shared.rng.randbytes(self._shared.token_bytes)
+            token = self._shared.rng.randbytes(max(at_least, self._shared.token_bytes))
             if token not in self._open and token not in self._observations:
                 return token
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from secure_coap.engine.client_role import ClientRole, Reception
+from secure_coap.engine.client_role import OBSERVATION_TOKEN_BYTES, ClientRole, Reception
 from secure_coap.engine.conversation import conversation_of
 from secure_coap.engine.events import Event
 from secure_coap.engine.incoming import Incoming
@@ -80,7 +80,7 @@ class Roles:
 
     def new_token(self, link: Link, now: float) -> bytes:
         """A token for an observation of ours."""
-        return conversation_of(link, self._shared, now).client.new_token()
+        return conversation_of(link, self._shared, now).client.new_token(OBSERVATION_TOKEN_BYTES)
 
     def cancel(self, link: Link, handle: int, now: float) -> None:
         """Forget a request; no event follows."""

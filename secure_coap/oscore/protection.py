@@ -136,8 +136,12 @@ def _opened(message: Message, context: SecurityContext, nonce: bytes, binding: R
 
 
 def _notification(option: tuple[int, bytes], message: Message) -> tuple[int, bytes]:
-    """A notification's order is that of its partial IV; the engine compares the least significant 24 bits of it."""
+    """A notification's order is that of its partial IV; the engine compares the least significant 24 bits of it.
+
+    One without a partial IV of its own, under the request's nonce, can only be the first.
+    """
     if option[0] != Option.OBSERVE:
         return option
     own = OscoreOption.decode(message.value(Option.OSCORE) or b"")
-    return option[0], encode_uint(int.from_bytes(own.partial_iv, "big") & 0xFFFFFF)
+    number = int.from_bytes(own.partial_iv, "big") + 1 if own.partial_iv else 0
+    return option[0], encode_uint(number & 0xFFFFFF)

@@ -108,6 +108,27 @@ _TAIL: Final = """\
 aiocoap in both roles without security. `test_libcoap_dtls` meets libcoap on OpenSSL and on GnuTLS over DTLS,
 `test_libcoap_tcp` over TCP and TLS.
 
+## lakers 0.6.2 (Rust) and aiocoap 0.4.17: EDHOC and OSCORE
+
+lakers meets our initiator and our responder in what it knows: method 3, suite 2, claims by reference and by value, EAD,
+message 4, exporter. aiocoap, whose EDHOC is lakers, is client and server of ours: message 3 with the first request and
+by itself, bodies in blocks both ways, observations, and the Echo after a restart
+(`tests/interop/test_edhoc_oscore.py`). Known of aiocoap: its client runs EDHOC before every request, and its server
+lets requests without protection through.
+
+## Bouncy Castle 1.87 (Java), C509
+
+Both write and read the same octets: certificates re-encoded from X.509 with every extension of the draft but two,
+requests re-encoded from PKCS#10, and natively signed certificates and requests, whose signatures each verifies of the
+other. It reads our request templates and private keys (`tests/interop/test_bouncycastle.py`). Where they differ:
+
+| | Bouncy Castle | here, and in the draft |
+| --- | --- | --- |
+| bags (c5b, c5c) | each byte string holds the array | the sequence ~C509Certificate |
+| natively signed names | PrintableString has a negative number | no negative numbers; refused |
+| points on brainpool curves | compressed | as in the draft's example not; both are read |
+| subjectDirectoryAttributes, precertificate poison | DER only | compact |
+
 ## What else is known
 
 - Leshan's client registers as LwM2M 1.1 only; Leshan's bootstrap server is not published as a library.

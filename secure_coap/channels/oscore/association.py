@@ -48,6 +48,7 @@ class OscoreAssociation(LinkState):
         "handshake",
         "lost",
         "message_3",
+        "message_4",
         "name",
         "opened_at",
         "peer",
@@ -85,6 +86,8 @@ class OscoreAssociation(LinkState):
         self.lost = False
         """A restart has lost what the peer had sent before."""
         self.message_3 = b""
+        self.message_4 = b""
+        """Ours, should the message 3 that it answers come again."""
         self.handshake = 0
         """Hash of the message 3 that made it, should that come again."""
         self._asked = Exchanges(observations)

@@ -143,6 +143,8 @@ class EdhocInitiator:
             return None
         self._request, self.resend_at = None, None
         if self._agreed is not None:
+            if message.payload:  # message 4 is the server's to send or not
+                self._agreed.session.take_message_4(message.payload, self._config.understood)
             return self._agreed
         assert self._waiting is not None
         message_3, session = self._waiting.receive(message.payload, self._config.ead_3)

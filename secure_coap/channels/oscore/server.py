@@ -76,9 +76,14 @@ class OscoreServer(OscoreChannel):
             return edhoc.take_message_1(message, datagram, remote, self._now, renews)
         try:
             c_r, message_3 = split_identifier(message.payload)
-            if not self._has_come_before(c_r, message_3):
-                self._establish(edhoc.take_message_3(c_r, message_3, remote, self._now), message_3, remote)
-            return response_to(message, Code.CHANGED)
+            if self._has_come_before(c_r, message_3):
+                return response_to(message, Code.CHANGED, payload=self._table.by_kid[c_r, None].message_4)
+            finished = edhoc.take_message_3(c_r, message_3, remote, self._now)
+            association = self._establish(finished, message_3, remote)
+            if association is None:
+                return response_to(message, Code.SERVICE_UNAVAILABLE)
+            association.message_4 = finished.session.make_message_4()
+            return response_to(message, Code.CHANGED, payload=association.message_4)
         except EdhocError as error:
             return edhoc.refusal(message, error)
 

@@ -128,7 +128,7 @@ def test_notifications_are_ordered_by_their_own_numbers() -> None:
     for number, note in enumerate(notes):
         inner, latest = unprotect_response(note, client, binding, latest)
         assert latest == number
-        assert int.from_bytes(inner.value(Option.OBSERVE) or b"", "big") == number
+        assert int.from_bytes(inner.value(Option.OBSERVE) or b"", "big") == number + 1
     with pytest.raises(OscoreError) as caught:
         unprotect_response(notes[0], client, binding, latest)
     assert caught.value.reason is OscoreReason.REPLAY
