@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import cbor2
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 
@@ -65,8 +65,9 @@ def moment(seconds: int) -> Any:
 
 
 def _signature(key: Any, algorithm: int, data: bytes) -> bytes:
-    if isinstance(key, ed25519.Ed25519PrivateKey):
-        return key.sign(data)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        signature: bytes = key.sign(data)
+        return signature
     size = (key.curve.key_size + 7) // 8
     r, s = decode_dss_signature(key.sign(data, ec.ECDSA(_HASHES[algorithm])))
     return r.to_bytes(size, "big") + s.to_bytes(size, "big")
@@ -123,7 +124,7 @@ def unknown(_: bytes) -> bytes:
 
 def wrapped(kek: bytes, content_key: bytes, kid: bytes | None = None) -> list[Any]:
     """AES Key Wrap; `kid` before `alg`."""
-    return [b"", {**({} if kid is None else {4: kid}), 1: -3}, aes_key_wrap(kek, content_key)]
+    return [b"", {**({} if kid is None else {4: kid}), 1: {16: -3, 32: -5}[len(kek)]}, aes_key_wrap(kek, content_key)]
 
 
 def agreed(public: ec.EllipticCurvePublicKey, content_key: bytes, other: bytes | None, kid: bytes) -> list[Any]:
@@ -138,15 +139,21 @@ def agreed(public: ec.EllipticCurvePublicKey, content_key: bytes, other: bytes |
     return [protected, {4: kid, -1: {-1: 1, -2: x, -3: y, 1: 2}}, aes_key_wrap(kek, content_key)]
 
 
+def content_key(algorithm: int) -> bytes:
+    return CONTENT_KEY if algorithm in (1, -65534) else MAC_KEY
+
+
 def encrypted(payload: bytes, algorithm: int, *recipients: list[Any]) -> tuple[bytes, bytes]:
-    """Encryption info and ciphertext: A128GCM (1) or A128CTR (-65534) under CONTENT_KEY."""
-    if algorithm == 1:
-        header, iv = encode({1: 1}), bytes(12)
-        ciphertext = AESGCM(CONTENT_KEY).encrypt(iv, payload, encode(["Encrypt", header, b""]))
+    """Encryption info and ciphertext under `content_key`: A128GCM (1), ChaCha20/Poly1305 (24), A128CTR or A256CTR."""
+    key = content_key(algorithm)
+    if algorithm > 0:
+        header, iv = encode({1: algorithm}), bytes(12)
+        cipher = AESGCM(key) if algorithm == 1 else ChaCha20Poly1305(key)
+        ciphertext = cipher.encrypt(iv, payload, encode(["Encrypt", header, b""]))
         unprotected: Map = {5: iv}
     else:
         header, iv = b"", bytes(16)
-        encryptor = Cipher(algorithms.AES(CONTENT_KEY), modes.CTR(iv)).encryptor()
+        encryptor = Cipher(algorithms.AES(key), modes.CTR(iv)).encryptor()
         ciphertext = encryptor.update(payload) + encryptor.finalize()
         unprotected = {5: iv, 1: algorithm}
     return encode(cbor2.CBORTag(96, [header, unprotected, None, list(recipients)])), ciphertext

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyhsslms
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
@@ -17,6 +18,7 @@ from tests.suit.test_tool import tool
 
 AUTHOR, SECOND = (ec.derive_private_key(number, ec.SECP256R1()) for number in (11, 12))
 P384, EDWARDS = ec.derive_private_key(13, ec.SECP384R1()), ed25519.Ed25519PrivateKey.from_private_bytes(bytes(32))
+STATEFUL = pyhsslms.HssPrivateKey(1, pyhsslms.lms_sha256_m32_h5, pyhsslms.lmots_sha256_n32_w4)
 DEVICE = ec.derive_private_key(14, ec.SECP256R1())
 KEK = bytes(reversed(range(16)))
 IMAGE, RADIO, OLD = b"image of another author" * 9, b"radio firmware" * 7, b"old"
@@ -42,8 +44,14 @@ def desk(tmp_path: Path) -> Path:
     for name, key in keys.items():
         public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         (tmp_path / f"{name}.pem").write_bytes(public)
+    (tmp_path / "author.hss").write_bytes(STATEFUL.publicKey().serialize())
     private = DEVICE.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    for name, secret in {"mine.pem": private.decode(), "shared.mac": MAC_KEY.hex(), "group.kek": KEK.hex()}.items():
+    for name, secret in {
+        "mine.pem": private.decode(),
+        "shared.mac": MAC_KEY.hex(),
+        "group.kek": KEK.hex(),
+        "group-256.kek": MAC_KEY.hex(),
+    }.items():
         (tmp_path / name).write_text(secret)
         (tmp_path / name).chmod(0o600)
     (tmp_path / "old.bin").write_bytes(OLD)
@@ -82,6 +90,7 @@ def _sha(content: bytes) -> str:
         (other.sign1(P384, {1: -35}), "p384.pem"),
         (other.sign1(EDWARDS, {1: -19}), "edwards.pem"),
         (other.sign1(EDWARDS, {1: -8}), "edwards.pem"),
+        (other.sign1(STATEFUL, {1: -46}), "author.hss"),
         (other.sign((SECOND, {1: -9}), (AUTHOR, {16: 0, 1: -9})), "author.pem"),
         (other.mac0(MAC_KEY), "shared.mac"),
         (other.mac0(MAC_KEY, {4: b"kid"}), "shared.mac"),
@@ -141,6 +150,32 @@ def test_encrypted_payloads(desk: Path, algorithm: int, key: str, fetched: bool)
     (desk / "image.enc").write_bytes(ciphertext)
     payloads = (f"{uri}={desk / 'image.enc'}",) if fetched else ()
     assert holds(simulated(desk, raw, "author.pem", payloads, keys=[key]), "image", IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("maker", "vouches", "exchange", "cipher"),
+    [
+        (other.mac0(MAC_KEY), "shared.mac", -3, -65534),
+        (other.sign1(AUTHOR, {1: -9}), "author.pem", -29, -65534),
+        (other.sign1(EDWARDS, {1: -19}), "edwards.pem", -29, -65534),
+        (other.sign1(AUTHOR, {1: -9}), "author.pem", -29, 1),
+        (other.sign1(EDWARDS, {1: -19}), "edwards.pem", -29, 24),
+        (other.sign1(STATEFUL, {1: -46}), "author.hss", -5, -65532),
+    ],
+)
+def test_all_profiles_of_suit_mti(desk: Path, maker: Any, vouches: str, exchange: int, cipher: int) -> None:
+    """SHA-256, and what each profile has beside it: authentication, key exchange, encryption."""
+    content_key = other.content_key(cipher)
+    if exchange == -29:
+        agreed = other.agreed(DEVICE.public_key(), content_key, b"SUIT Payload Encryption", b"device")
+        recipient, opens = agreed, "mine.pem"
+    else:
+        kek, opens = (KEK, "group.kek") if exchange == -3 else (MAC_KEY, "group-256.kek")
+        recipient = other.wrapped(kek, content_key)
+    info, ciphertext = other.encrypted(IMAGE, cipher, recipient)
+    install = sequence(20, {19: info, 21: "#image"}, 21, 2, 3, 15)
+    raw = envelope(update(_20=install), maker, image=ciphertext)
+    assert holds(simulated(desk, raw, vouches, keys=[opens]), "image", IMAGE)
 
 
 def test_update_management(desk: Path) -> None:
