@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import ipaddress
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -53,6 +53,16 @@ class Issuer:
     certificate: x509.Certificate
     private_key: PrivateKey
     profile: Profile = Profile.FULL
+    next_serial: Callable[[], int] | None = None
+    """Serial numbers of a CA that counts; without it they are random."""
+
+    def serial_number(self) -> int:
+        """Return a serial number that no certificate of this CA has yet."""
+        if self.next_serial is not None:
+            return self.next_serial()
+        if self.profile is Profile.MINIMAL:
+            return secrets.randbits(_MINIMAL_SERIAL_BITS) | 1
+        return x509.random_serial_number()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,27 +138,23 @@ def factory_device(
     validity: Validity,
     *,
     hardware_type: x509.ObjectIdentifier | None = None,
-    serial_number: int | None = None,
 ) -> x509.Certificate:
     """Return a factory certificate for the device `endpoint`.
 
     In full it has hardwareModuleName (RFC 4108 5) if typed; a minimal one has a commonName alone and no extended key
-    usage. A CA that counts gives a short `serial_number`; else it is random.
+    usage.
     """
     if issuer.profile is Profile.MINIMAL:
         subject = common_name(check_endpoint_name(endpoint))
-        return _sign_minimal(issuer, _Leaf(subject, key, validity, frozenset(), serial_number=serial_number))
+        return _sign_minimal(issuer, _Leaf(subject, key, validity, frozenset()))
     names = [] if hardware_type is None else [hardware_module_name(hardware_type, endpoint.encode("ascii"))]
-    leaf = _Leaf(device_subject(endpoint), key, validity, frozenset({CLIENT_AUTH}), names, serial_number)
+    leaf = _Leaf(device_subject(endpoint), key, validity, frozenset({CLIENT_AUTH}), names)
     return _sign_issued(issuer, leaf)
 
 
-def operational_device(
-    issuer: Issuer, key: PublicKey, subject: x509.Name, validity: Validity, *, serial_number: int | None = None
-) -> x509.Certificate:
+def operational_device(issuer: Issuer, key: PublicKey, subject: x509.Name, validity: Validity) -> x509.Certificate:
     """Return an operational certificate with the subject of the device's factory certificate."""
-    leaf = _Leaf(subject, key, validity, frozenset({CLIENT_AUTH}), serial_number=serial_number)
-    return _sign_issued(issuer, leaf)
+    return _sign_issued(issuer, _Leaf(subject, key, validity, frozenset({CLIENT_AUTH})))
 
 
 def signer(issuer: Issuer, key: PublicKey, name: str, role: Role, validity: Validity) -> x509.Certificate:
@@ -215,10 +221,8 @@ def _identified(builder: x509.CertificateBuilder, key: PublicKey, issuer_key: Pu
     )
 
 
-def _beneath(
-    issuer: Issuer, subject: x509.Name, key: PublicKey, validity: Validity, serial_number: int | None = None
-) -> x509.CertificateBuilder:
-    builder = _start(subject, issuer.certificate.subject, key, validity, serial_number)
+def _beneath(issuer: Issuer, subject: x509.Name, key: PublicKey, validity: Validity) -> x509.CertificateBuilder:
+    builder = _start(subject, issuer.certificate.subject, key, validity, issuer.serial_number())
     return _identified(builder, key, check_key(issuer.private_key.public_key()))
 
 
@@ -237,19 +241,17 @@ class _Leaf:
     validity: Validity
     usages: frozenset[x509.ObjectIdentifier]
     names: Sequence[x509.GeneralName] = ()
-    serial_number: int | None = None
 
 
 def _sign_issued(issuer: Issuer, leaf: _Leaf) -> x509.Certificate:
     if issuer.profile is Profile.MINIMAL:
         return _sign_minimal(issuer, leaf)
-    builder = _beneath(issuer, leaf.subject, leaf.key, leaf.validity, leaf.serial_number)
+    builder = _beneath(issuer, leaf.subject, leaf.key, leaf.validity)
     return _sign_end_entity(builder, issuer.private_key, leaf.usages, leaf.names)
 
 
 def _sign_minimal(issuer: Issuer, leaf: _Leaf) -> x509.Certificate:
-    serial = secrets.randbits(_MINIMAL_SERIAL_BITS) | 1 if leaf.serial_number is None else leaf.serial_number
-    builder = _start(leaf.subject, issuer.certificate.subject, leaf.key, leaf.validity, serial)
+    builder = _start(leaf.subject, issuer.certificate.subject, leaf.key, leaf.validity, issuer.serial_number())
     builder = builder.add_extension(_key_usage(signs_certificates=False), critical=False)
     if leaf.usages:
         builder = builder.add_extension(_purposes(leaf.usages), critical=False)

@@ -51,8 +51,12 @@ def endpoint_name(certificate: x509.Certificate | x509.CertificateSigningRequest
 
 
 def device_subject(endpoint: str) -> x509.Name:
-    """Return the subject of a device's certificates and requests: CN and serialNumber, both the endpoint name."""
+    """Return the subject of a device's certificates and requests: CN and serialNumber, both the endpoint name.
+
+    A serialNumber is a PrintableString, which has no underscore: such a name is in the CN alone.
+    """
     check_endpoint_name(endpoint)
-    return x509.Name(
-        [x509.NameAttribute(NameOID.COMMON_NAME, endpoint), x509.NameAttribute(NameOID.SERIAL_NUMBER, endpoint)]
-    )
+    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, endpoint)]
+    if "_" not in endpoint:
+        attributes.append(x509.NameAttribute(NameOID.SERIAL_NUMBER, endpoint))
+    return x509.Name(attributes)

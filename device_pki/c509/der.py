@@ -21,7 +21,7 @@ Shape = TypeVar("Shape")
 class AttributeTypeAndValue:
     type: x509.ObjectIdentifier
     value: str | asn1.TLV
-    """A UTF8String as text; PrintableString is not, because names of devices bend its alphabet."""
+    """A UTF8String as text, anything else as it is."""
 
 
 RdnSequence: TypeAlias = list[asn1.SetOf[AttributeTypeAndValue]]

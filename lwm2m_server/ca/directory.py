@@ -7,6 +7,7 @@ ca.csr                the request to be certified by another CA, while there is 
 https.key, https.pem  TLS identity of the CA API, self-signed: providers pin the very certificate
 est.key, est.pem      the EST server's, issued by this CA
 profile               how much its certificates say, `full` or `minimal`; full without this file
+serial                the next free serial number, if minimal: never less than one that was given
 edhoc.key             its key for static Diffie-Hellman in EDHOC, which TransferMessages may pin
 ra.key, ra.pem        instead of ca.key, when the CA is elsewhere: the registration authority that orders there
 next/                 the key that is prepared to replace the CA's, with its certificates: another folder like this
@@ -38,6 +39,7 @@ from device_pki.issue import Issuer, Profile
 from device_pki.keys import KeyKindError, public_key
 from device_pki.roles import TRANSFER_SIGNING
 from enrollment.ca.builtin import BuiltinCa
+from lwm2m_server.ca.serials import SerialNumbers
 
 HARDWARE_TYPE: Final = x509.ObjectIdentifier(TRANSFER_SIGNING.dotted_string.rsplit(".", 1)[0] + ".3")
 """hwType in the hardwareModuleName of factory certificates (RFC 4108 5), beside our key usages."""
@@ -83,6 +85,11 @@ class CaDirectory:
     def profile_file(self) -> Path:
         """How much the certificates say that this CA issues."""
         return self.root / "profile"
+
+    @property
+    def serials(self) -> Path:
+        """The first serial number that is still free, where they are counted."""
+        return self.root / "serial"
 
     def profile(self) -> Profile:
         """Read how much the certificates say; raise `CaDirectoryError`."""
@@ -203,7 +210,9 @@ class CaDirectory:
         key = self.ca_key()
         if not same_key(key.public_key(), public_key(certificate)):
             raise CaDirectoryError(f"the CA's key is not the key of {self.certificate}: restore both from one backup")
-        return Issuer(certificate, key, self.profile())
+        profile = self.profile()
+        counted = SerialNumbers(self.serials).next if profile is Profile.MINIMAL else None
+        return Issuer(certificate, key, profile, counted)
 
     def ca_key(self) -> PrivateKey:
         """Read the CA's key, or find it in its token; raise `CaDirectoryError`."""

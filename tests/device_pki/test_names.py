@@ -35,6 +35,12 @@ def test_both_are_written() -> None:
     assert [a.value for a in device_subject("dev-1")] == ["dev-1", "dev-1"]
 
 
+def test_a_name_with_an_underscore_is_in_the_common_name_alone() -> None:
+    issued = operational_device(AUTHORITY.issuer, KEY, device_subject("dev_1"), YEAR)
+    assert [a.oid for a in issued.subject] == [CN]
+    assert endpoint_name(issued) == "dev_1"
+
+
 @pytest.mark.parametrize(
     "attributes",
     [

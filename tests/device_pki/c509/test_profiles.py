@@ -35,7 +35,10 @@ KEYS = {kind: generate_private_key(kind) for kind in KeyKind}
 ISSUERS = {kind: root_ca(key, f"CA {kind.value}", YEAR) for kind, key in KEYS.items()}
 
 issuers = st.builds(
-    lambda kind, profile: Issuer(ISSUERS[kind], KEYS[kind], profile), st.sampled_from(KeyKind), st.sampled_from(Profile)
+    lambda kind, profile, serial: Issuer(ISSUERS[kind], KEYS[kind], profile, serial and (lambda: serial)),
+    st.sampled_from(KeyKind),
+    st.sampled_from(Profile),
+    st.none() | st.integers(1, (1 << 159) - 1),
 )
 keys = st.sampled_from([key.public_key() for key in KEYS.values()])
 moments = st.datetimes(datetime(1971, 1, 1), datetime(9998, 1, 1), timezones=st.just(UTC))
@@ -65,18 +68,15 @@ constraints = st.sampled_from(
 signing_roles = st.sampled_from([Role.TRANSFER_SIGNER, Role.DOCUMENT_SIGNER, Role.FIRMWARE_SIGNER])
 certified = st.one_of(
     st.builds(
-        lambda issuer, key, name, validity, typed, serial: (
+        lambda issuer, key, name, validity, typed: (
             issuer,
-            factory_device(
-                issuer, key, name, validity, hardware_type=HARDWARE if typed else None, serial_number=serial
-            ),
+            factory_device(issuer, key, name, validity, hardware_type=HARDWARE if typed else None),
         ),
         issuers,
         keys,
         endpoints,
         validities,
         st.booleans(),
-        st.none() | st.integers(1, (1 << 159) - 1),
     ),
     st.builds(
         lambda issuer, key, name, validity: (issuer, operational_device(issuer, key, common_name(name), validity)),
