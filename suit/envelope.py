@@ -174,12 +174,6 @@ def without(envelope: Envelope, keys: Collection[ManifestKey]) -> bytes:
     return assemble(envelope.manifest_bytes, envelope.digest, list(envelope.signatures), members)
 
 
-def without_payloads(envelope: Envelope, uris: Collection[str]) -> bytes:
-    """The envelope without the integrated payloads at these URIs; they were never part of what is signed."""
-    members = {key: value for key, value in envelope.members.items() if key not in uris}
-    return assemble(envelope.manifest_bytes, envelope.digest, list(envelope.signatures), members)
-
-
 def including(envelope: Envelope, severed: Mapping[ManifestKey, bytes]) -> bytes:
     """The envelope with severed elements put back: `without` undone, byte for byte."""
     members = envelope.members | dict(severed)

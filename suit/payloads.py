@@ -21,8 +21,8 @@ from suit.commands import (
     OverrideMultiple,
     decode_sequence,
 )
-from suit.digest import Digest
-from suit.envelope import Envelope
+from suit.digest import Digest, of_element
+from suit.envelope import Envelope, assemble, parse_envelope
 from suit.numbers import CommandCode, ManifestKey, ParameterKey
 from suit.parameters import ParameterValue
 
@@ -56,6 +56,27 @@ def named_payloads(envelope: Envelope) -> dict[str, Digest | None]:
         for uri, digest in (*walk.run(manifest.shared, (0,)), *walk.run(section, (0,))):
             found.setdefault(uri, set()).add(digest)
     return {uri: next(iter(digests)) if len(digests) == 1 else None for uri, digests in found.items()}
+
+
+def payloads_without_texts(envelope: Envelope) -> dict[str, bytes]:
+    """The dependencies in an envelope that carry severed texts, without these; deeper ones likewise. Raises SuitError.
+
+    A dependency is named by its manifest's digest, so it is as good without them.
+    """
+    found: dict[str, bytes] = {}
+    for uri, digest in named_payloads(envelope).items():
+        payload = envelope.payloads.get(uri)
+        if payload is None or digest is None or digest.matches(payload):
+            continue
+        inner = parse_envelope(payload)
+        if of_element(inner.manifest_bytes, digest.alg) != digest:
+            continue
+        members = inner.members | payloads_without_texts(inner)
+        members.pop(ManifestKey.TEXT, None)
+        shorter = assemble(inner.manifest_bytes, inner.digest, list(inner.signatures), members)
+        if len(shorter) < len(payload):
+            found[uri] = shorter
+    return found
 
 
 @dataclass(slots=True)

@@ -20,10 +20,10 @@ from lwm2m_server.store import suit as store
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.images import Image, Kind
 from suit.digest import Digest
-from suit.envelope import Envelope, parse_envelope, without_payloads
+from suit.envelope import Envelope, assemble, parse_envelope
 from suit.errors import SuitError
 from suit.numbers import DigestAlgorithm
-from suit.payloads import named_payloads
+from suit.payloads import named_payloads, payloads_without_texts
 
 WORTH: Final = 64
 """Bytes of the smallest payload that is left out."""
@@ -43,6 +43,15 @@ class Package:
     sha256: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    """`integrated`: what of an envelope is worth leaving out, where the manifest names its digest; `texts`: whether
+    dependencies in it carry texts for people, which are never sent."""
+
+    integrated: Mapping[str, Digest]
+    texts: bool
+
+
 @dataclass(slots=True)
 class _Held:
     package: Package
@@ -56,13 +65,13 @@ class Packages:
         self._database = database
         self._images = images
         self._held: dict[tuple[bytes, tuple[str, ...]], _Held] = {}
-        self._payloads: OrderedDict[bytes, Mapping[str, Digest]] = OrderedDict()
+        self._known_contents: OrderedDict[bytes, _Contents] = OrderedDict()
 
     async def decide(self, update: Update) -> Update:
         """The update with what is left out for this device. Raises OSError, `UnknownFirmware`."""
         image = await self._images.get(update.order.digest)
         left_out: tuple[str, ...] = ()
-        if image.kind is Kind.SUIT and not update.whole and (integrated := self._integrated(image)):
+        if image.kind is Kind.SUIT and not update.whole and (integrated := self._contents(image).integrated):
             known = await self._known(update.order.endpoint)
             left_out = tuple(sorted(uri for uri, digest in integrated.items() if digest in known))
         with self.holding(image, left_out) as package:
@@ -80,19 +89,17 @@ class Packages:
                 manifest = await self._images.get(digest)
             except UnknownFirmware:
                 continue
-            known |= set(self._integrated(manifest).values())
+            known |= set(self._contents(manifest).integrated.values())
         return known
 
-    def _integrated(self, image: Image) -> Mapping[str, Digest]:
-        """What of an envelope is worth leaving out, as far as the manifest names digests of it."""
-        found = self._payloads.get(image.digest)
+    def _contents(self, image: Image) -> _Contents:
+        found = self._known_contents.get(image.digest)
         if found is None:
             raw = self._images.read(image)
-            found = _payloads_of(parse_envelope(raw, len(raw)))
-            self._payloads[image.digest] = found
-        self._payloads.move_to_end(image.digest)
-        while len(self._payloads) > _REMEMBERED:
-            self._payloads.popitem(last=False)
+            found = self._known_contents[image.digest] = _contents_of(parse_envelope(raw, len(raw)))
+        self._known_contents.move_to_end(image.digest)
+        while len(self._known_contents) > _REMEMBERED:
+            self._known_contents.popitem(last=False)
         return found
 
     # --- bytes ---
@@ -122,21 +129,25 @@ class Packages:
         held.holders -= 1
         if not held.holders:
             del self._held[key]
-            if not package.left_out:
+            if package.sha256 == package.image.sha256:
                 self._images.release(package.image)
 
     def _make(self, image: Image, left_out: tuple[str, ...]) -> Package:
-        if not left_out:
+        if not left_out and not (image.kind is Kind.SUIT and self._contents(image).texts):
             return Package(image, (), self._images.hold(image), image.sha256)
         raw = self._images.read(image)
-        body = without_payloads(parse_envelope(raw, len(raw)), left_out)
+        envelope = parse_envelope(raw, len(raw))
+        members = envelope.members | payloads_without_texts(envelope)
+        for uri in left_out:
+            del members[uri]
+        body = assemble(envelope.manifest_bytes, envelope.digest, list(envelope.signatures), members)
         return Package(image, left_out, body, hashlib.sha256(body).digest())
 
 
-def _payloads_of(envelope: Envelope) -> Mapping[str, Digest]:
+def _contents_of(envelope: Envelope) -> _Contents:
     try:
-        named = named_payloads(envelope)
-    except SuitError:  # a severed section that is none: it is the device that says so
-        return {}
+        named, texts = named_payloads(envelope), bool(payloads_without_texts(envelope))
+    except SuitError:  # a section or dependency that is none: it is the device that says so
+        return _Contents({}, texts=False)
     large = (uri for uri, payload in envelope.payloads.items() if len(payload) >= WORTH)
-    return {uri: digest for uri in large if (digest := named.get(uri)) is not None}
+    return _Contents({uri: digest for uri in large if (digest := named.get(uri)) is not None}, texts)

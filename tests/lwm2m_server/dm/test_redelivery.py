@@ -18,8 +18,12 @@ from device_client.emulator.storage.manifests import Manifests
 from device_client.emulator.storage.software import SoftwareStore
 from lwm2m_server.roles.dm import RunningDm
 from suit.builder import Builder
+from suit.digest import of_element
 from suit.envelope import parse_envelope, sign
+from suit.manifest import Manifest
+from suit.numbers import ManifestKey, TextKey
 from suit.templates import component_id
+from suit.text import Text, encode_text
 from tests.lwm2m_server.dm.test_manifests import FIRMWARE, KEY, SUIT
 from tests.lwm2m_server.dm.test_role import folder as folder
 from tests.lwm2m_server.dm.test_role import running
@@ -113,6 +117,22 @@ async def test_a_failure_of_its_own_counts_after_everything_was_sent(folder: Pat
         await one.push(update(5, image=LARGE))
         older = await one.push(update(4, image=LARGE))
         assert (older["state"], older["failure"], older["saved"]) == ("failed", "result", 0)
+        assert one.content("image") == LARGE
+
+
+async def test_texts_of_dependencies_are_not_sent(folder: Path) -> None:
+    texts = encode_text({"en": Text({TextKey.MANIFEST_DESCRIPTION: "for people only" * 20})})
+    plain = parse_envelope(update(1, image=LARGE)).manifest
+    described = Manifest(1, plain.components, plain.shared, plain.sequences, text=of_element(texts))
+    inner = sign(described, KEY, {"#image": LARGE}, severed={ManifestKey.TEXT: texts})
+    build = Builder(1)
+    build.for_devices(bytes(16), bytes(16))
+    build.depends_on(parse_envelope(inner), uri="#inner")
+    async with scene(folder) as one:
+        pushed = await one.push(sign(build.manifest(), KEY, {"#inner": inner}))
+        assert (pushed["state"], pushed["saved"] >= len(texts)) == ("installed", True)
+        kept = Manifests(one.files, "firmware/firmware/")
+        assert not any(texts in (kept.get(name) or b"") for name in kept.names())
         assert one.content("image") == LARGE
 
 
