@@ -107,7 +107,7 @@ class _Enrolled:
 
 async def _enrolled(parties: Parties, profile: Profile, *, by_reference: bool) -> _Enrolled:
     async with serving_ca(parties, by_reference=by_reference) as taps:
-        device = _Device(parties, taps.oscore, _edhoc(parties, profile, by_reference=by_reference))
+        device = _Device(parties, taps.oscore, edhoc_of(parties, profile, by_reference=by_reference))
         return await until_nominal(lambda: device.enroll_twice(lean=profile.pins_key), lambda one: one.is_nominal)
 
 
@@ -141,7 +141,8 @@ class _Device:
         parse_certificate(await client.request(c509_enroll_request(uri, request)), key.public_key())
 
 
-def _edhoc(parties: Parties, profile: Profile, *, by_reference: bool) -> EdhocClientConfig:
+def edhoc_of(parties: Parties, profile: Profile, *, by_reference: bool) -> EdhocClientConfig:
+    """How the device shows itself to CA2, and how it knows it; `by_reference`: by the certificate it holds."""
     own = certificate_identity(parties.device.key, [parties.device.certificate], by_reference=True)
     if profile.pins_key:
         return EdhocClientConfig(own, _Pinned(parties.pinned_key), Method.STATIC_STATIC)
