@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -89,7 +90,12 @@ async def _answers(
     ca: Issuer, key: PrivateKey, plan: Plan
 ) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
     responder = OcspResponder(
-        BuiltinCa(ca, (), DAY, DAY), _issued, mark=lambda: 1, lifetime=timedelta(minutes=5), clock=lambda: NOW
+        BuiltinCa(ca, (), DAY, DAY),
+        _issued,
+        mark=lambda: 1,
+        lifetime=timedelta(minutes=5),
+        clock=lambda: NOW,
+        max_signed=sys.maxsize,
     )
     named = CertId.of(7, ca.certificate)
     with_nonce, without = build_request(named, bytes(32)), build_request(named, None)

@@ -24,6 +24,10 @@ MAX_KEPT: Final = 10_000
 """Answers kept for others who ask the same, about 1 kB each."""
 
 
+MAX_SIGNED: Final = 1_000
+"""Answers signed in a second; whoever asks then is told to try later, and the CA goes on with what else it does."""
+
+
 @dataclass(frozen=True, slots=True)
 class OcspAnswer:
     """A DER answer. `fresh_until` is None when it is for nobody else, or unsigned."""
@@ -51,6 +55,7 @@ class OcspResponder:
         mark: Callable[[], int],
         lifetime: timedelta,
         clock: Callable[[], datetime],
+        max_signed: int = MAX_SIGNED,
     ) -> None:
         self._ca = ca
         self._status_of = status_of
@@ -61,6 +66,8 @@ class OcspResponder:
         self._kept_mark = mark()
         self._responders: dict[x509.Certificate, Issuer] = {}
         self._certifying = asyncio.Lock()
+        self._max_signed = max_signed
+        self._second, self._signed = clock(), 0
 
     async def answer(self, data: bytes) -> OcspAnswer:
         """Return the answer to the DER request `data`, whatever it is."""
@@ -75,10 +82,18 @@ class OcspResponder:
         kept = self._find(question, now)
         if kept is not None:
             return kept
+        if not self._may_sign(now):
+            return _refused(OCSPResponseStatus.TRY_LATER, now)
         try:
             return await self._sign(question, issuer, now)
         except CaBackendError:
             return _refused(OCSPResponseStatus.TRY_LATER, now)
+
+    def _may_sign(self, second: datetime) -> bool:
+        if second != self._second:
+            self._second, self._signed = second, 0
+        self._signed += 1
+        return self._signed <= self._max_signed
 
     def _issuer(self, question: Question) -> x509.Certificate | None:
         """Whose certificate it is: the CA's with its present key, or with an earlier one."""

@@ -189,7 +189,8 @@ class CaDirectory:
     def missing(self) -> list[Path]:
         """The files of a complete folder that are not there; those above a root are nobody's."""
         identities = (self.https, self.est)
-        files = [self.key, self.certificate, *(one.key for one in identities), *(one.certificate for one in identities)]
+        key = next((path for path in (self.key_uri, self.ra.key) if path.exists()), self.key)
+        files = [key, self.certificate, *(one.key for one in identities), *(one.certificate for one in identities)]
         return [path for path in files if not path.exists()]
 
     def chain(self) -> tuple[x509.Certificate, ...]:

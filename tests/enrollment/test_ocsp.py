@@ -14,7 +14,7 @@ from device_pki.ocsp.client import Answer, build_request, verify_answer
 from device_pki.ocsp.identifiers import CertId
 from device_pki.ocsp.responder import SerialStatus
 from enrollment.ca import ocsp as responders
-from enrollment.ca.ocsp import RESPONDER_LIFETIME, OcspAnswer, OcspResponder
+from enrollment.ca.ocsp import MAX_SIGNED, RESPONDER_LIFETIME, OcspAnswer, OcspResponder
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.enrollment_register import SqlEnrollmentRegister
 from lwm2m_server.testing.register_contract import DEVICE, OTHER, UUIDS, key_of
@@ -33,8 +33,16 @@ class World:
         self.register = SqlEnrollmentRegister(database)
         self.ca, self.now, self.mark, self.looked_up = CountingCa(CA1), NOW, 1, 0
         self.certificate = CA1.operational(CA1.device("dev-1")).certificate
-        self.responder = OcspResponder(
-            self.ca, self._status_of, mark=lambda: self.mark, lifetime=LIFETIME, clock=lambda: self.now
+        self.responder = self.made()
+
+    def made(self, max_signed: int = MAX_SIGNED) -> OcspResponder:
+        return OcspResponder(
+            self.ca,
+            self._status_of,
+            mark=lambda: self.mark,
+            lifetime=LIFETIME,
+            clock=lambda: self.now,
+            max_signed=max_signed,
         )
 
     async def _status_of(self, serial_number: int) -> SerialStatus:
@@ -120,6 +128,19 @@ async def test_a_ca_that_cannot_sign_says_try_later(world: World) -> None:
     world.ca.down = True
     answered = await world.responder.answer(build_request(CertId.of(1, CA1.certificate), None))
     assert refusal_of(answered) is ocsp.OCSPResponseStatus.TRY_LATER
+
+
+async def test_only_so_many_are_signed_in_a_second(world: World) -> None:
+    """Whoever floods the responder does not take the CA's time; what was made before is still given."""
+    world.responder = world.made(max_signed=2)
+    serial = world.certificate.serial_number
+    await world.ask(serial)
+    await world.ask(serial, b"n" * 32)
+    flooded = await world.responder.answer(build_request(CertId.of(serial, CA1.certificate), b"n" * 32))
+    assert refusal_of(flooded) is ocsp.OCSPResponseStatus.TRY_LATER
+    await world.ask(serial)
+    world.now += timedelta(seconds=1)
+    await world.ask(serial, b"n" * 32)
 
 
 async def test_the_responders_certificate_is_renewed_in_time(world: World) -> None:

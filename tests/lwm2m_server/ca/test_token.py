@@ -47,6 +47,7 @@ def test_it_is_made_and_used_by_commands(token: Token, tmp_path: Path) -> None:
     made = run(*words)
     assert run(*words) == made, "repeating changes nothing"
     assert not (data / "ca.key").exists()
+    assert run(*words, "--dry-run") == {"data": str(data), "missing": []}
     assert oct((data / "ca.uri").stat().st_mode & 0o777) == "0o600"
     run("crl", "--data", data, "--out", out, "-o", "json")
     [certificate] = read_certificates(Path(made["certificate"]))

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -106,7 +107,10 @@ def make_provider_folder(folder: Path, name: str, ca: CaDirectory, permanent: Ca
 
 
 @asynccontextmanager
-async def serving_provider(root: Path, name: str, permanent: CaDirectory) -> AsyncIterator[Provider]:
+async def serving_provider(
+    root: Path, name: str, permanent: CaDirectory, *, ocsp: bool = False, lists: bool = True, **more: Any
+) -> AsyncIterator[Provider]:
+    """`ocsp`: it asks its CA's responder; without `lists` its CA's API does not answer. `more`: further settings."""
     ca = make_ca(root / f"{name}-ca", f"{name}-ca")
     data = root / name
     make_provider_folder(data, name, ca, permanent)
@@ -118,10 +122,12 @@ async def serving_provider(root: Path, name: str, permanent: CaDirectory) -> Asy
         public_uri=f"coaps://127.0.0.1:{7000 + int(name[-1])}",
         api_bind=ANY,
         permanent_anchors=(permanent.certificate,),
+        status_bind=ANY,
         coap=FAST,
     )
     async with running_ca(ca_settings) as ca_running:
         host, port = ca_running.api
+        assert ca_running.status is not None
         settings = SpSettings(
             name=name,
             data=data,
@@ -132,7 +138,8 @@ async def serving_provider(root: Path, name: str, permanent: CaDirectory) -> Asy
             operational_anchors=(ca.certificate,),
             permanent_anchors=(permanent.certificate,),
             ca=CaClientSettings(
-                api=f"https://{host}:{port}",
+                api=f"https://{host}:{port if lists else 9}",
+                ocsp=f"http://{host}:{ca_running.status[1]}/ocsp" if ocsp else "",
                 certificate=ca.https.certificate,
                 public_uri=ca_settings.public_uri,
                 label=uuid4(),
@@ -142,6 +149,7 @@ async def serving_provider(root: Path, name: str, permanent: CaDirectory) -> Asy
             batch_delay=0.05,
             retry_max=0.5,
             coap=FAST,
+            **more,
         )
         async with running_sp(settings) as running:
             yield Provider(name, ca, permanent, settings, ca_running, running)
