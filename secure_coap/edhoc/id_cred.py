@@ -58,7 +58,7 @@ class IdCred:
 
     @classmethod
     def of_kcwt(cls, claims: Any) -> IdCred:
-        """A CWT: the tagged COSE message, as `cose.cbor` decodes it."""
+        """A CWT: the untagged COSE message, as `cose.cbor` decodes it."""
         return cls({int(CredentialHeader.KCWT): claims})
 
     # --- reading ---

@@ -21,6 +21,10 @@ from secure_coap.oscore.errors import OscoreError, OscoreReason
 from secure_coap.oscore.option import MAX_SEQUENCE
 from secure_coap.oscore.replay import ReplayWindow
 
+_BYTES: Final = 0x40
+"""Head of a byte string of less than 24 bytes, which identifiers, partial IVs and the external AAD are."""
+_ENC_STRUCTURE: Final = b"\x83\x68Encrypt0\x40"
+"""Enc_structure but for its last item: [ "Encrypt0", h'', … (RFC 8613 section 5.4)."""
 _Aead: TypeAlias = AESCCM | AESGCM | ChaCha20Poly1305
 
 
@@ -78,10 +82,16 @@ class SecurityContext:
     sequence: int = 0
     reserved: int = MAX_SEQUENCE
     window: ReplayWindow = field(default_factory=ReplayWindow)
+    _common_iv: int = field(init=False, repr=False)
+    _nonce_length: int = field(init=False)
+    _aad_head: bytes = field(init=False)
     _sealing: _Aead = field(init=False)
     _opening: _Aead = field(init=False)
 
     def __post_init__(self) -> None:
+        self._common_iv = int.from_bytes(self.common_iv, "big")
+        self._nonce_length = self.algorithm.nonce_length
+        self._aad_head = b"\x85\x01\x81" + cbor.encode(int(self.algorithm))
         self._sealing = _aead(self.algorithm, self.sender_key)
         self._opening = _aead(self.algorithm, self.recipient_key)
 
@@ -123,9 +133,9 @@ class SecurityContext:
 
     def nonce(self, identifier: bytes, partial_iv: bytes) -> bytes:
         """The AEAD nonce of whoever chose the partial IV (section 5.2)."""
-        width = self.algorithm.nonce_length - 6
-        padded = bytes((len(identifier),)) + identifier.rjust(width, b"\x00") + partial_iv.rjust(5, b"\x00")
-        return bytes(one ^ other for one, other in zip(padded, self.common_iv, strict=True))
+        length = self._nonce_length
+        padded = bytes((len(identifier),)) + identifier.rjust(length - 6, b"\x00") + partial_iv.rjust(5, b"\x00")
+        return (int.from_bytes(padded, "big") ^ self._common_iv).to_bytes(length, "big")
 
     def seal(self, nonce: bytes, plaintext: bytes, aad: bytes) -> bytes:
         """Encrypt with our sender key."""
@@ -140,8 +150,11 @@ class SecurityContext:
 
     def aad(self, request_kid: bytes, request_piv: bytes) -> bytes:
         """The additional data of a request and its responses (section 5.4)."""
-        external = cbor.encode([1, [int(self.algorithm)], request_kid, request_piv, b""])
-        return cbor.encode(["Encrypt0", b"", external])
+        external = b"".join(
+            (self._aad_head, bytes((_BYTES | len(request_kid),)), request_kid, bytes((_BYTES | len(request_piv),)))
+        )
+        external += request_piv + b"\x40"
+        return _ENC_STRUCTURE + bytes((_BYTES | len(external),)) + external
 
 
 ContextTable: TypeAlias = Mapping[tuple[bytes, bytes | None], SecurityContext]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks import firmware, handshakes, memory, registration, results, revocation, suit
+from benchmarks import firmware, handshakes, memory, oscore, registration, results, revocation, suit
 from benchmarks.results import Result
 
 
@@ -28,6 +28,12 @@ async def test_memory(tmp_path: Path) -> None:
 
 async def test_suit(tmp_path: Path) -> None:
     result = await suit.run(suit.SMOKE)
+    check(result, tmp_path)
+    assert all(figure.our_median > 0 and figure.their_median for figure in result.figures)
+
+
+async def test_oscore(tmp_path: Path) -> None:
+    result = await oscore.run(oscore.SMOKE)
     check(result, tmp_path)
     assert all(figure.our_median > 0 and figure.their_median for figure in result.figures)
 
