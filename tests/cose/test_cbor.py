@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cose.cbor import CborError, CborReason, Tagged, decode, encode
+from cose.cbor import CborError, CborReason, Tagged, array_head, decode, decode_sequence, encode, encode_bytes
 from cose.numbers import Header
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "cose" / "cbor.json").read_text())
@@ -289,3 +289,21 @@ def test_any_order_where_it_is_asked_for() -> None:
     assert decode(bytes.fromhex("a220010402"), any_order=True) == {-1: 1, 4: 2}
     assert _reason(bytes.fromhex("a220010402")) is CborReason.UNSORTED_KEYS
     assert _reason(bytes.fromhex("a3040120010402"), any_order=True) is CborReason.DUPLICATE_KEY
+
+
+def test_sequences_fill_their_bytes() -> None:
+    assert decode_sequence(b"") == []
+    assert decode_sequence(bytes.fromhex("01820203a0")) == [1, [2, 3], {}]
+    for data, reason in (("0182", CborReason.TRUNCATED), ("011817", CborReason.NOT_SHORTEST)):
+        with pytest.raises(CborError) as caught:
+            decode_sequence(bytes.fromhex(data))
+        assert caught.value.reason is reason
+    with pytest.raises(CborError) as caught:
+        decode_sequence(bytes(3), max_size=2)
+    assert caught.value.reason is CborReason.TOO_LARGE
+
+
+def test_heads_for_members_that_are_encoded_already() -> None:
+    for size in (0, 23, 24, 255, 256, 70_000):
+        assert array_head(size) + bytes(size) == encode([0] * size)
+        assert encode_bytes(bytes(size)) == encode(bytes(size))
