@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
-from device_pki.c509.errors import malformed
+from device_pki.c509.errors import C509Error, C509Reason, malformed
+
+_MAX_PAIRS: Final = 256
+"""Extensions of a certificate, attributes of a name, names in one extension."""
 
 
 def integer(item: Any) -> int:
@@ -47,8 +50,10 @@ def array(item: Any, length: int | None = None) -> list[Any]:
 
 
 def pairs(item: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield the items of an array two by two."""
+    """Yield the items of an array two by two. So many that each costs little and all together much are refused."""
     items = array(item)
+    if len(items) > 2 * _MAX_PAIRS:
+        raise C509Error(C509Reason.TOO_LARGE, f"{len(items) // 2} pairs, at most {_MAX_PAIRS} are taken")
     if len(items) % 2:
         raise malformed("an array of pairs with an odd number of items")
     return zip(items[::2], items[1::2], strict=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -15,8 +16,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from cose.cbor import decode_sequence, encode
 from cose.keys import generate_private_key, load_private_key
 from device_pki.bag import encode_x5bag
+from device_pki.c509 import C509Error, decode_certificate, encode_certificate
 from device_pki.certificates import load_certificate
 from device_pki.fingerprints import der, fingerprint
 from device_pki.issue import Validity, common_name, revocation_list, server
@@ -341,6 +344,28 @@ class Test29ExpensiveInput:
         key = self.DEVICE.key.public_key()
         assert isinstance(key, ec.EllipticCurvePublicKey)
         assert self.check(off_curve(der(self.DEVICE.certificate), key)) is PathReason.KEY_KIND
+
+    @pytest.mark.parametrize(
+        ("place", "item"),
+        [
+            (8, b"\xfe" + b"\xff" * 32),
+            (9, [3, [4, []] * 2600]),
+            (9, [5, [["", None, None]] * 1900]),
+            (9, [8, [1] * 7900]),
+            (9, [38, [1] * 7900]),
+            (6, [1, ""] * 3900),
+        ],
+    )
+    def test_c509_that_is_much_work(self, place: int, item: object) -> None:
+        items = decode_sequence(encode_certificate(self.DEVICE.certificate))
+        items[place] = item
+        encoded = b"".join(map(encode, items))
+
+        def attempt() -> None:
+            with suppress(C509Error):
+                decode_certificate(encoded)
+
+        assert quickest(attempt) < LIMIT
 
     def test_a_request_with_a_point_off_the_curve(self) -> None:
         key = generate_private_key()

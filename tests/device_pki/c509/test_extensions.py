@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from cose.cbor import Tagged, encode
-from device_pki.c509 import C509Error, decode_certificate, encode_certificate, sign_natively
+from device_pki.c509 import C509Error, C509Reason, decode_certificate, encode_certificate, sign_natively
 from device_pki.c509.der import octets_of_oid
 from device_pki.c509.registry import Extension
 from device_pki.hardware import hardware_module_name
@@ -220,6 +220,27 @@ def test_the_example_of_four_extensions() -> None:
 
 def test_no_extension_is_an_empty_array() -> None:
     assert items(certificate())[9] == []
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        [item for _ in range(257) for item in (b"\x2b", b"")],
+        [3, [2, ""] * 257],
+        [3, [4, []] * 257],
+        [3, [4, [1, ""] * 257]],
+        [6, [1, []] * 257],
+        [9, [1, ""] * 257],
+        [24, [1, [""]] * 257],
+        [27, [0, 0] * 257],
+    ],
+)
+def test_what_is_cheap_once_is_not_taken_a_thousand_times(field: Any) -> None:
+    sequence = items(certificate())
+    sequence[9] = field
+    with pytest.raises(C509Error) as refused:
+        decode_certificate(b"".join(encode(item) for item in sequence))
+    assert refused.value.reason is C509Reason.TOO_LARGE
 
 
 @pytest.mark.parametrize(
