@@ -339,7 +339,7 @@ class DmSettings(_Section):
     dtls_bind: BindAddress | None = Address("127.0.0.1", 5684)
     """UDP address with DTLS."""
     oscore_bind: BindAddress | None = None
-    """UDP address with OSCORE, for devices with an OSCORE context in the store."""
+    """UDP address with OSCORE, for devices with an OSCORE context in the store, or a certificate and EDHOC."""
     tcp_bind: BindAddress | None = None
     """TCP address without security (RFC 8323); a loopback address."""
     tls_bind: BindAddress | None = None

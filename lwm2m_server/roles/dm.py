@@ -14,10 +14,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from cose.keys import PublicKey, UnusableKey, load_private_key, load_public_key, same_key
+from device_pki.directory import CertificateDirectory
+from device_pki.encodings import Certificate
 from device_pki.identity import PeerIdentity
 from device_pki.keys import public_key
 from device_pki.path import PathError, PathReason, verify_path
 from device_pki.roles import Role
+from enrollment.credentials import CertificateResolver, certificate_identity
 from lwm2m_server.api.admin import create_app
 from lwm2m_server.api.operator_token import renew as renew_token
 from lwm2m_server.api.serving import serving
@@ -39,7 +42,7 @@ from lwm2m_server.store.database import Database
 from objects.firmware import PullProtocol
 from objects.model import MODEL, ObjectModel
 from secure_coap.channels.dtls import DtlsServerConfig
-from secure_coap.channels.oscore import OscoreServerConfig
+from secure_coap.channels.oscore import EdhocServerConfig, OscoreServerConfig
 from secure_coap.numbers.parameters import TransmissionParameters
 
 log = structlog.get_logger()
@@ -161,9 +164,7 @@ async def _bind(
             dtls = await server.bind(*settings.dtls_bind, dtls=secured)
     if settings.oscore_bind is not None:
         with _listening("oscore_bind", settings.oscore_bind):
-            oscore = await server.bind(
-                *settings.oscore_bind, oscore=OscoreServerConfig(contexts=server.oscore_contexts)
-            )
+            oscore = await server.bind(*settings.oscore_bind, oscore=_oscore(settings, server, verifier))
     if settings.tcp_bind is not None:
         with _listening("tcp_bind", settings.tcp_bind):
             tcp = await server.bind_tcp(*settings.tcp_bind, nosec_anywhere=settings.nosec_anywhere)
@@ -209,6 +210,21 @@ def _secured(settings: DmSettings, server: Lwm2mServer, verifier: DeviceVerifier
     return DtlsServerConfig(presented(chain), key, verifier, server.credentials.find)
 
 
+def _oscore(settings: DmSettings, server: Lwm2mServer, verifier: DeviceVerifier) -> OscoreServerConfig:
+    """Contexts that devices were given always; EDHOC with certificates too once the server has one.
+
+    The role holds no device's certificate beforehand, so devices show theirs and do not refer to it.
+    """
+    secured = _secured(settings, server, verifier)
+    if secured.private_key is None:
+        return OscoreServerConfig(contexts=server.oscore_contexts)
+    shown = certificate_identity(secured.private_key, secured.certificate_chain, by_reference=False)
+    resolver = CertificateResolver(verifier, CertificateDirectory())
+    return OscoreServerConfig(
+        EdhocServerConfig([shown], resolver, clock=verifier.clock.datetime), server.oscore_contexts
+    )
+
+
 def _key(path: Path) -> ec.EllipticCurvePrivateKey:
     try:
         key = load_private_key(path)
@@ -230,7 +246,7 @@ class DeviceVerifier:
     clock: Clock
     revocation: DeviceRevocation | None = None
 
-    def __call__(self, chain: Sequence[x509.Certificate]) -> PeerIdentity:
+    def __call__(self, chain: Sequence[Certificate]) -> PeerIdentity:
         """The identity a presented chain (leaf first) proves; raises `PathError`."""
         if not chain:
             raise PathError(PathReason.NO_CERTIFICATE)
@@ -245,7 +261,7 @@ class DeviceVerifier:
             log.warning("handshake_refused", reason=error.reason.value)
             raise
 
-    def _identity(self, chain: Sequence[x509.Certificate], role: Role) -> PeerIdentity:
+    def _identity(self, chain: Sequence[Certificate], role: Role) -> PeerIdentity:
         now = self.clock.datetime()
         return PeerIdentity.of(
             verify_path(chain[0], chain[1:], anchors=self.anchors, role=role, now=now, revocation=self.revocation)

@@ -6,27 +6,39 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from device_pki.directory import CertificateDirectory
+from device_pki.encodings import Certificate
+from device_pki.identity import PeerIdentity
+from device_pki.path import verify_path
+from device_pki.roles import Role
+from enrollment.credentials import CertificateResolver, certificate_identity
+from lwm2m_server.ca.directory import CaDirectory
 from lwm2m_server.clock import Clock
+from lwm2m_server.roles import dev
+from lwm2m_server.roles.dm import RunningDm
 from lwm2m_server.server.credentials import CredentialError, CredentialTaken
 from lwm2m_server.server.oscore_contexts import OscoreContexts
 from lwm2m_server.store.database import Database
 from secure_coap.association import Association, Transport
-from secure_coap.channels.oscore import MemoryContexts, OscoreClientConfig, PresharedContext
+from secure_coap.channels.dtls import DtlsClientConfig
+from secure_coap.channels.oscore import EdhocClientConfig, MemoryContexts, OscoreClientConfig, PresharedContext
 from secure_coap.endpoint import CoapClient
-from secure_coap.errors import TransportError
+from secure_coap.errors import HandshakeFailed, TransportError
 from secure_coap.exchange import Request, Response
 from secure_coap.message import decode
 from secure_coap.numbers.codes import Code
 from secure_coap.numbers.options import Option
 from secure_coap.oscore.option import OscoreOption
-from tests.lwm2m_server.dm.test_role import ANY, running
+from tests.device_client.pki import root
+from tests.lwm2m_server.dm.test_role import ANY, running, tls_of
 from tests.lwm2m_server.server.running import QUICK
 from tests.lwm2m_server.server.test_registering import register, update
 from tests.lwm2m_server.sp.device import until
@@ -270,3 +282,51 @@ async def serving(folder: Path) -> AsyncIterator[int]:
     finally:
         os.kill(process.pid, signal.SIGKILL)
         await process.wait()
+
+
+@asynccontextmanager
+async def certified(
+    role: RunningDm, ca: CaDirectory, dtls: DtlsClientConfig, *, by_reference: bool = False
+) -> AsyncIterator[CoapClient]:
+    """A device with the certificate of a DTLS configuration, by EDHOC."""
+    assert role.oscore is not None and dtls.private_key is not None
+
+    def verify(chain: Sequence[Certificate]) -> PeerIdentity:
+        anchors, now = [ca.issuer().certificate], datetime.now(UTC)
+        path = verify_path(chain[0], chain[1:], anchors=anchors, role=Role.SERVER, now=now, host="127.0.0.1")
+        return PeerIdentity.of(path)
+
+    own = certificate_identity(dtls.private_key, dtls.certificate_chain, by_reference=by_reference)
+    resolver = CertificateResolver(verify, CertificateDirectory())
+    config = OscoreClientConfig(edhoc=EdhocClientConfig(own, resolver, padded_to=112))
+    client = await CoapClient.connect(*role.oscore, oscore=config, parameters=QUICK)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def test_devices_with_certificates_come_by_edhoc_to_the_same_address(tmp_path: Path) -> None:
+    dev.prepare(tmp_path)
+    ca = CaDirectory(tmp_path / "ca")
+    async with running(tmp_path, oscore_bind=ANY) as (role, admin):
+        async with certified(role, ca, tls_of(ca, "by-certificate")) as client:
+            assert (await register(client, "ep=somebody-else")).code is Code.FORBIDDEN
+            assert (await register(client)).code is Code.CREATED
+            listed = {one["endpoint"]: one["transport"] for one in (await admin.get("/api/v1/devices")).json()}
+            assert listed == {"by-certificate": "oscore"}
+        made = (await admin.post("/api/v1/oscore-contexts", json={"endpoint": "urn:dev:1"})).json()
+        assert role.oscore is not None
+        async with device_of(made).connected(role.oscore) as client:
+            assert (await register(client, "ep=urn:dev:1")).code is Code.CREATED
+
+
+async def test_a_certificate_nobody_vouches_for_does_not_come_in_by_edhoc(tmp_path: Path) -> None:
+    dev.prepare(tmp_path)
+    ca, stranger = CaDirectory(tmp_path / "ca"), root("Stranger")
+    async with running(tmp_path, oscore_bind=ANY) as (role, _):
+        for config in (tls_of(ca, "device-1", issuer=stranger), tls_of(ca, "device-1")):
+            by_reference = config.certificate_chain[0].issuer == ca.issuer().certificate.subject
+            with pytest.raises((HandshakeFailed, TransportError)):
+                async with certified(role, ca, config, by_reference=by_reference) as client:
+                    await register(client)
