@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from cose.keys import authority_key
+from device_pki import issue
 from device_pki.roles import Role
 from secure_coap.association import Transport
 from secure_coap.errors import Forbidden
 from secure_coap.exchange import Request
 from secure_coap.numbers.codes import Code
-from tests.device_client.peers import server_peer
-from tests.device_client.pki import Pki
+from tests.device_client.peers import PATIENCE, server_peer
+from tests.device_client.pki import Identified, Pki, Provider, new_key, validity
 from tests.device_client.world import (
     ENROLLMENT,
     FIRMWARE,
@@ -142,6 +146,34 @@ async def test_a_server_that_lets_the_device_in_no_more_is_understood(tmp_path: 
         await scene.until(lambda _: len([o for o in scene.ca1.outcomes if o.operation.value == "sen"]) >= 2)
         scene.sp1.refuse = None
         assert (await scene.sp1.registered(2)).role is Role.OPERATIONAL_DEVICE
+
+
+def without_the_role(pki: Pki) -> Provider:
+    """Its EST server shows a certificate of the same CA that is for a server only (security test 26)."""
+    return replace(pki.sp1, est=pki.sp1.server)
+
+
+def of_another_ca(pki: Pki) -> Provider:
+    return replace(pki.sp1, est=pki.sp2.est)
+
+
+def for_another_host(pki: Pki) -> Provider:
+    key = new_key()
+    certificate = issue.est_server(pki.sp1.ca, key.public_key(), "SP1 EST", ["ca9.example"], validity())
+    return replace(pki.sp1, est=Identified(certificate, key))
+
+
+@pytest.mark.parametrize("server", [without_the_role, of_another_ca, for_another_host])
+async def test_a_server_that_is_not_the_ca_learns_nothing_and_is_left(
+    tmp_path: Path, pki: Pki, server: Callable[[Pki], Provider]
+) -> None:
+    async with compact(tmp_path, replace(pki, sp1=server(pki))) as scene:
+        with capture_logs() as logs:
+            scene.switch_on()
+            async with asyncio.timeout(PATIENCE):
+                while not any("the server is not trusted" in one.get("problem", "") for one in logs):
+                    await asyncio.sleep(0.02)
+        assert scene.ca1.requests == 0 and not scene.ca1.server.associations
 
 
 async def test_it_lives_with_a_lossy_link(tmp_path: Path, pki: Pki) -> None:
