@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from benchmarks import firmware, handshakes, memory, oscore, registration, revocation, suit
+from benchmarks import enrollment, firmware, handshakes, memory, oscore, registration, revocation, suit
 from benchmarks.results import Result, print_table
 
 BENCHMARKS: Final[dict[str, Callable[[bool], Coroutine[Any, Any, Result]]]] = {
@@ -15,6 +15,7 @@ BENCHMARKS: Final[dict[str, Callable[[bool], Coroutine[Any, Any, Result]]]] = {
     "memory": lambda smoke: memory.run(memory.SMOKE if smoke else memory.Plan()),
     "firmware": lambda smoke: firmware.run(firmware.SMOKE if smoke else firmware.Plan()),
     "revocation": lambda smoke: revocation.run(revocation.SMOKE if smoke else revocation.Plan()),
+    "enrollment": lambda smoke: enrollment.run(enrollment.SMOKE if smoke else enrollment.Plan()),
     "suit": lambda smoke: suit.run(suit.SMOKE if smoke else suit.Plan()),
     "oscore": lambda smoke: oscore.run(oscore.SMOKE if smoke else oscore.Plan()),
     "handshakes": lambda smoke: handshakes.run(handshakes.SMOKE if smoke else handshakes.Plan()),

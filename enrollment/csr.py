@@ -99,7 +99,13 @@ def parse_csr(data: bytes) -> x509.CertificateSigningRequest:
         _ = csr.subject
     except PARSE_ERRORS as error:
         raise CsrError(CsrReason.MALFORMED, "not the DER of a PKCS#10 request") from error
+    if data[-len(csr.signature) - 1] != _NO_UNUSED_BITS:
+        raise CsrError(CsrReason.MALFORMED, "a signature consists of whole octets")
     return csr
+
+
+_NO_UNUSED_BITS: Final = 0
+"""What stands before the octets of a BIT STRING; the last thing in a request is one."""
 
 
 @asn1.sequence

@@ -21,7 +21,7 @@ from enrollment.est.discovery import CORE, links, matching
 from enrollment.est.paths import EST_ROOT, WELL_KNOWN, EstOperation, is_label
 from enrollment.est.rates import TooOften
 from enrollment.est.routes import routes
-from enrollment.est.service import SERVER_KEY_OPERATIONS, EstEvent, EstService, Observer
+from enrollment.est.service import SERVER_KEY_OPERATIONS, EstService, Observer
 from enrollment.key_request import check_c509_key_request, check_key_request
 from enrollment.register import DeviceEntry, EnrollmentRefused, EnrollmentRegister
 from secure_coap.association import Association, Transport
@@ -58,11 +58,10 @@ class EstServer:
         signer: Signer | None = None,
         c509: C509Formats = EXPERIMENTAL_C509,
     ) -> None:
-        self.service = EstService(register, ca, clock, signer)
+        self.service = EstService(register, ca, clock, observe, signer)
         """What decides; other fronts, for other protocols, may share it."""
         self._c509 = c509
         self._routes = routes(c509)
-        self._observe = observe
 
     async def handle(self, request: Request, association: Association) -> Response:
         """Return the answer; refusals are raised as `CoapError`."""
@@ -72,16 +71,13 @@ class EstServer:
         peer = _authenticated(association)
         try:
             response, outcome = await self._serve(request, association, peer, label=label, operation=operation)
-        except EnrollmentRefused as error:
-            self._report(operation, label, peer, error.reason.value)
-            raise Forbidden from error
-        except (CsrError, CaBackendError, TooOften) as error:
-            self._report(operation, label, peer, str(error))
+        except (EnrollmentRefused, CsrError, CaBackendError, TooOften) as error:
+            self.service.failed(operation, label, peer, error)
             raise _refusal(error) from error
         except CoapError as error:
-            self._report(operation, label, peer, error.diagnostic)
+            self.service.failed(operation, label, peer, error)
             raise
-        self._report(operation, label, peer, outcome)
+        self.service.succeeded(operation, label, peer, outcome)
         return response
 
     async def _discover(self, request: Request, association: Association) -> Response:
@@ -165,9 +161,6 @@ class EstServer:
             raise Forbidden
         return label, operation
 
-    def _report(self, operation: EstOperation, label: str | None, peer: PeerIdentity, outcome: str) -> None:
-        self._observe(EstEvent(operation, (label or "")[:6], peer.endpoint, outcome))
-
 
 def _authenticated(association: Association) -> PeerIdentity:
     if not isinstance(association.peer, PeerIdentity):
@@ -182,8 +175,11 @@ _REFUSALS: Final[dict[CsrReason, type[Forbidden | RequestEntityTooLarge]]] = {
 }
 
 
-def _refusal(error: CsrError | CaBackendError | TooOften) -> CoapError:
+def _refusal(error: EnrollmentRefused | CsrError | CaBackendError | TooOften) -> CoapError:
+    """What a device is told: of the register's refusals all the same."""
     match error:
+        case EnrollmentRefused():
+            return Forbidden()
         case CsrError():
             return _REFUSALS.get(error.reason, BadRequest)(str(error))
         case TooOften():

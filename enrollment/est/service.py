@@ -7,6 +7,7 @@ each front gives them its own codes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -85,9 +86,30 @@ class EstService:
     register: EnrollmentRegister
     ca: CaBackend
     clock: Callable[[], datetime]
+    observe: Observer
     signer: Signer | None = None
     """Signs the private keys it makes; without one it makes none that must be encrypted."""
+    counts: Counter[tuple[EstOperation, str]] = field(default_factory=Counter)
+    """Answered requests by operation and by what became of them: a reason's name, or how they ended well."""
     _rates: EnrollmentRates = field(default_factory=EnrollmentRates)
+
+    def succeeded(self, operation: EstOperation, label: str | None, peer: PeerIdentity, outcome: str) -> None:
+        """Count and report an answer."""
+        self._report(operation, label, peer, outcome, outcome)
+
+    def failed(self, operation: EstOperation, label: str | None, peer: PeerIdentity, error: Exception) -> None:
+        """Count and report a refusal: one of the errors this service raises, or a front's own."""
+        match error:
+            case EnrollmentRefused():
+                self._report(operation, label, peer, error.reason.name, error.reason.value)
+            case CsrError():
+                self._report(operation, label, peer, error.reason.name, str(error))
+            case _:
+                self._report(operation, label, peer, type(error).__name__, str(error))
+
+    def _report(self, operation: EstOperation, label: str | None, peer: PeerIdentity, kind: str, outcome: str) -> None:
+        self.counts[operation, kind] += 1
+        self.observe(EstEvent(operation, (label or "")[:6], peer.endpoint, outcome))
 
     async def entry(self, peer: PeerIdentity, label: str | None, operation: EstOperation) -> DeviceEntry:
         """Return the entry that `peer` speaks for: its own factory certificate's, or its operational certificate's.

@@ -38,7 +38,7 @@ from enrollment.est.https import (
 )
 from enrollment.est.paths import EST_ROOT, WELL_KNOWN, EstOperation, is_label
 from enrollment.est.rates import TooOften
-from enrollment.est.service import EstEvent, EstService, Observer
+from enrollment.est.service import EstService
 from enrollment.key_request import check_key_request
 from enrollment.pkcs7 import encode_certs_only
 from enrollment.register import EnrollmentRefused
@@ -61,7 +61,6 @@ Identify = Callable[[x509.Certificate], Awaitable[PeerIdentity]]
 class _Front:
     service: EstService
     identify: Identify
-    observe: Observer
 
     def endpoint(self, operation: EstOperation) -> Callable[[Request], Awaitable[Response]]:
         """What answers requests for an operation; refusals are raised."""
@@ -72,13 +71,10 @@ class _Front:
             peer = await self._peer(request)
             try:
                 response, outcome = await self._serve(operation, body, peer, label=label, binding=tls_unique(request))
-            except EnrollmentRefused as error:
-                self._report(operation, label, peer, error.reason.value)
+            except (EnrollmentRefused, CsrError, TooOften, CaBackendError) as error:
+                self.service.failed(operation, label, peer, error)
                 raise
-            except (CsrError, TooOften, CaBackendError) as error:
-                self._report(operation, label, peer, str(error))
-                raise
-            self._report(operation, label, peer, outcome)
+            self.service.succeeded(operation, label, peer, outcome)
             return response
 
         return answer
@@ -108,13 +104,10 @@ class _Front:
         except (CertificateError, PathError) as error:
             raise Problem(HTTPStatus.FORBIDDEN, "") from error
 
-    def _report(self, operation: EstOperation, label: str | None, peer: PeerIdentity, outcome: str) -> None:
-        self.observe(EstEvent(operation, (label or "")[:6], peer.endpoint, outcome))
 
-
-def create_app(service: EstService, identify: Identify, observe: Observer) -> Starlette:
+def create_app(service: EstService, identify: Identify) -> Starlette:
     """Return the ASGI application; it must be served with `MutualTlsProtocol`."""
-    front = _Front(service, identify, observe)
+    front = _Front(service, identify)
     return Starlette(
         routes=[
             Route(f"{root}/{operation.https_name}", front.endpoint(operation), methods=[_method(operation)])

@@ -80,7 +80,7 @@ async def serving_est(
             stack.push_async_callback(compact.close)
             oscore = compact.address
         if settings.est_https_bind is not None:
-            app = create_app(est.service, _identify(verify, factory), _log_request)
+            app = create_app(est.service, _identify(verify, factory))
             anchors = [*service.permanent_anchors, *service.ca.chain, *service.ca.earlier]
             context = verifying_server_context(directory.est.certificate, directory.est.key, anchors)
             https = await stack.enter_async_context(serving(app, *settings.est_https_bind, tls=context))

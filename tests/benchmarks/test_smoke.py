@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks import firmware, handshakes, memory, oscore, registration, results, revocation, suit
+from benchmarks import enrollment, firmware, handshakes, memory, oscore, registration, results, revocation, suit
 from benchmarks.results import Result
 
 
@@ -24,6 +24,12 @@ async def test_firmware(tmp_path: Path) -> None:
 
 async def test_memory(tmp_path: Path) -> None:
     check(await memory.run(memory.SMOKE), tmp_path)
+
+
+async def test_enrollment(tmp_path: Path) -> None:
+    result = await enrollment.run(enrollment.SMOKE)
+    check(result, tmp_path)
+    assert all(figure.our_median > 0 and figure.their_median for figure in result.figures)
 
 
 async def test_suit(tmp_path: Path) -> None:

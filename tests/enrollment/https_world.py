@@ -93,6 +93,6 @@ async def serving_https(world: EstWorld, folder: Path) -> AsyncIterator[HttpsWor
                 refused = error
         raise refused
 
-    app = create_app(world.server.service, identify, world.events.append)
+    app = create_app(world.server.service, identify)
     async with serving(app, HOST, 0, tls=context) as (host, port):
         yield HttpsWorld(world, f"https://{host}:{port}", folder)

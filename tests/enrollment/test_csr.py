@@ -118,6 +118,14 @@ def test_what_is_no_request_is_refused(data: bytes, reason: CsrReason) -> None:
     assert reason_for(data) is reason
 
 
+def test_a_signature_has_one_encoding() -> None:
+    """A BIT STRING that claims unused bits would be another request with the same signature."""
+    data = bytearray(GOOD)
+    signature = x509.load_der_x509_csr(GOOD).signature
+    data[-len(signature) - 1] = 1
+    assert reason_for(bytes(data)) is CsrReason.MALFORMED
+
+
 def test_a_factory_request_belongs_to_no_session() -> None:
     assert check_factory_csr(build_csr(KEY, "dev-1")).endpoint == "dev-1"
     with pytest.raises(CsrError) as refused:
