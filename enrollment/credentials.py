@@ -31,7 +31,7 @@ Verify: TypeAlias = Callable[[Sequence[Certificate]], PeerIdentity]
 PINNED_KID: Final = b"\x00"
 """How a CA names the key that a TransferMessage pins (key 12): the only one of its kind, so the shortest name does."""
 _PINNED_SUBJECT: Final = "est"
-CERTIFICATE_EXPECTED: Final = 96
+CERTIFICATE_EXPECTED: Final = 112
 """Bytes of a device's first datagram to a server that shows its certificate: a third of what such an answer takes."""
 
 

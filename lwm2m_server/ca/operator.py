@@ -25,9 +25,11 @@ from lwm2m_server.settings import CaSettings
 from lwm2m_server.store.database import Database
 from lwm2m_server.store.enrollment_listing import (
     CertificateFilter,
+    FactoryCertificate,
     LabelSummary,
     ListedCertificate,
     list_certificates,
+    list_factory_certificates,
     list_labels,
 )
 from lwm2m_server.store.enrollment_register import SqlEnrollmentRegister
@@ -65,6 +67,10 @@ class CaOperator:
     async def certificates(self, wanted: CertificateFilter, limit: int) -> list[ListedCertificate]:
         """Return up to `limit` operational certificates, the oldest first."""
         return await list_certificates(self.database, wanted, limit=limit)
+
+    async def factory_certificates(self, endpoint: str | None, limit: int) -> list[FactoryCertificate]:
+        """Return up to `limit` factory certificates, the oldest first."""
+        return await list_factory_certificates(self.database, endpoint=endpoint, limit=limit)
 
     async def change_policy(
         self, wanted: str, changes: Mapping[str, object], *, dry_run: bool

@@ -25,7 +25,7 @@ from lwm2m_server.cli.ca_common import (
     time_text,
     with_register,
 )
-from lwm2m_server.cli.common import Format, Output, show
+from lwm2m_server.cli.common import Exit, Format, Output, fail, show
 
 if TYPE_CHECKING:
     from lwm2m_server.ca.directory import CaDirectory
@@ -141,14 +141,28 @@ def list_certificates(  # noqa: PLR0917 - one parameter per option
     label: Annotated[str | None, typer.Option(help="Only under this label (or its UUID).")] = None,
     endpoint: Annotated[str | None, typer.Option(help="Only of this device.")] = None,
     serial: Annotated[str | None, typer.Option(help="Only the one with this serial number (hex).")] = None,
+    factory: Annotated[
+        bool, typer.Option("--factory", help="Factory certificates, which a permanent CA issues.")
+    ] = False,
     data: Data = None,
     config: Config = None,
     limit: Limit = 100,
     output: Format = Output.TABLE,
 ) -> None:
-    """List the certificates issued to devices, the oldest first."""
+    """List the certificates issued to devices, the oldest first: operational ones, or those of the factory."""
     from lwm2m_server.ca.directory import CaDirectoryError
     from lwm2m_server.store.enrollment_listing import CertificateFilter
+
+    async def made_at_the_factory(ca: CaOperator) -> list[Row]:
+        return [
+            {
+                "endpoint": one.endpoint,
+                "serial": f"{one.certificate.serial_number:x}",
+                "issued": time_text(one.issued_at),
+            }
+            | certificate_row(one.certificate)
+            for one in await ca.factory_certificates(endpoint, limit)
+        ]
 
     async def rows(ca: CaOperator) -> list[Row]:
         text = None if label is None else (await ca.find_label(label)).text
@@ -170,7 +184,9 @@ def list_certificates(  # noqa: PLR0917 - one parameter per option
             for one in await ca.certificates(wanted, limit)
         ]
 
-    show(output, with_register(data, config, rows))
+    if factory and (label is not None or serial is not None):
+        fail(Exit.USAGE, "factory certificates belong to no label and are found by --endpoint")
+    show(output, with_register(data, config, made_at_the_factory if factory else rows))
 
 
 @app.command("revoke")

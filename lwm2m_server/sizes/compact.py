@@ -24,11 +24,11 @@ from lwm2m_server.fleet.factory_certificates import Carriage
 from lwm2m_server.fleet.profiles import Profile
 from lwm2m_server.sizes.checks import device_check, server_check
 from lwm2m_server.sizes.column import Column, Message, Operation
-from lwm2m_server.sizes.conditions import CA_HOST, ENDPOINT, SP1_HOST
+from lwm2m_server.sizes.conditions import CA_HOST, SP1_HOST
 from lwm2m_server.sizes.messages import device_list, transfer_messages
 from lwm2m_server.sizes.nominal import until_nominal
 from lwm2m_server.sizes.parties import Holder, Parties, new_key
-from lwm2m_server.sizes.servers import delivering, exchange, label, serving_ca, take_anything
+from lwm2m_server.sizes.servers import delivering, exchange, new_label, serving_ca, take_anything
 from lwm2m_server.sizes.tap import Datagram, Tap
 from secure_coap.channels.oscore import EdhocClientConfig, EdhocServerConfig, OscoreClientConfig, OscoreServerConfig
 from secure_coap.edhoc import CredentialResolver, EdhocIdentity, IdCred, Method, ResolvedCredential
@@ -39,7 +39,7 @@ _TITLES: Final = {Profile.COMPACT: "EDHOC, C509, standards only", Profile.LEAN: 
 _COMMON: Final = (
     "EDHOC cipher suite 2, OSCORE with AES-CCM-16-64-128; message 3 with the first request (RFC 9668)",
     "the device's factory certificate by c5t",
-    "EST over OSCORE: C509 requests with a MAC under the responder's ephemeral key, C509 certificates (type 3)",
+    "EST over OSCORE: C509 requests without a name, with a MAC under the responder's ephemeral key; C509 certificates",
     "LwM2M Write of an opaque resource over the association that registered",
 )
 _OPTIONS: Final = {
@@ -52,7 +52,7 @@ _OPTIONS: Final = {
     Profile.LEAN: (
         *_COMMON,
         "method 3; CA2's key pinned by the TransferMessage (36 bytes of it)",
-        "neither label nor name in the request: the device is registered under one label, and authenticated",
+        "no label in the request, because the device is registered under one only",
         "device list: fingerprints (kind 2), the bag sent apart",
     ),
 }
@@ -120,24 +120,24 @@ class _Device:
         self._config = OscoreClientConfig(edhoc=edhoc)
 
     async def enroll_twice(self, *, lean: bool) -> _Enrolled:
-        """Enroll with two fresh keys, one after the other; `lean`: without what the server knows anyhow."""
-        uri = await label(self._parties)
-        name = None if lean else ENDPOINT
+        """Enroll with two fresh keys, one after the other; `lean`: without the label, which the server knows anyhow."""
+        uri = await new_label(self._parties)
         if lean:
             uri = replace(uri, path=uri.path[:1])
         await self._tap.take()
         client = await CoapClient.connect(*self._tap.address, oscore=self._config)
         opening = await self._tap.take()
-        await self._enroll(client, uri, name)
+        await self._enroll(client, uri)
         first = await self._tap.take()
-        await self._enroll(client, uri, name)
+        await self._enroll(client, uri)
         counted = _Enrolled(opening, first, await self._tap.take())
         await client.close()
         return counted
 
-    async def _enroll(self, client: CoapClient, uri: CaUri, name: str | None) -> None:
+    async def _enroll(self, client: CoapClient, uri: CaUri) -> None:
+        """As the emulated device does: the session says who asks, so the request need not."""
         key = new_key()
-        request = build_c509_csr(key, Possession.of(client.association), name)
+        request = build_c509_csr(key, Possession.of(client.association))
         parse_certificate(await client.request(c509_enroll_request(uri, request)), key.public_key())
 
 

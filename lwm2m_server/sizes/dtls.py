@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
-from uuid import uuid4
 
 from cryptography import x509
 
@@ -23,7 +22,7 @@ from lwm2m_server.sizes.conditions import CA_HOST, ENDPOINT, SP1_HOST
 from lwm2m_server.sizes.messages import device_list, transfer_messages
 from lwm2m_server.sizes.nominal import SIGNATURE, is_nominal, until_nominal
 from lwm2m_server.sizes.parties import Parties, new_key
-from lwm2m_server.sizes.servers import delivering, exchange, label, serving_ca, take_anything
+from lwm2m_server.sizes.servers import delivering, exchange, new_label, serving_ca, take_anything
 from lwm2m_server.sizes.tap import Datagram, Tap
 from secure_coap.channels.dtls import DtlsClientConfig, DtlsServerConfig
 from secure_coap.channels.dtls.records import (
@@ -113,7 +112,7 @@ class _Device:
     async def enroll(self) -> _Enrolled:
         """Enroll with a fresh key."""
         client = await CoapClient.connect(*self._tap.address, dtls=self._config)
-        key, uri = new_key(), await label(self._parties, uuid4())
+        key, uri = new_key(), await new_label(self._parties)
         request = build_csr(key, ENDPOINT, client.association.channel_binding)
         await self._tap.take()
         certificate = parse_certificate(await client.request(enroll_request(uri, request)), key.public_key())

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
-from uuid import UUID
+from uuid import uuid4
 
+from device_pki.fingerprints import fingerprint
 from enrollment.est.paths import EST_ROOT, CaUri
 from enrollment.factory_bags import register_bag
 from lwm2m_server.ca.operator import opened
@@ -19,7 +19,7 @@ from lwm2m_server.roles.ca import running_ca
 from lwm2m_server.server.server import Lwm2mServer
 from lwm2m_server.settings import Address, CaSettings
 from lwm2m_server.sizes.column import Message, Operation
-from lwm2m_server.sizes.conditions import CA_HOST, ENDPOINT
+from lwm2m_server.sizes.conditions import CA_HOST, ENDPOINT, SP2
 from lwm2m_server.sizes.nominal import until_nominal
 from lwm2m_server.sizes.parties import Parties
 from lwm2m_server.sizes.tap import Datagram, Tap
@@ -32,7 +32,6 @@ from secure_coap.exchange import Request, Response
 from secure_coap.numbers import Code, ContentFormat
 
 _LOOPBACK = "127.0.0.1"
-LABEL: Final = UUID(int=1)
 _MESSAGE = TRANSFER["Transfer Message"]
 _ENDORSER = TRANSFER["Endorser"]
 
@@ -47,11 +46,11 @@ class Taps:
 
 @asynccontextmanager
 async def serving_ca(parties: Parties, *, by_reference: bool = False) -> AsyncIterator[Taps]:
-    """CA2 with its EST server, for both profiles; the device is registered with it, under `LABEL`.
+    """CA2 with its EST server, for both profiles; the device is registered with it.
 
     `by_reference`: in EDHOC it only names its certificate.
     """
-    await label(parties)
+    await new_label(parties)
     settings = CaSettings(
         name="ca2",
         data=parties.ca2.root,
@@ -73,18 +72,16 @@ async def serving_ca(parties: Parties, *, by_reference: bool = False) -> AsyncIt
             await taps.oscore.close()
 
 
-async def label(parties: Parties, uuid: UUID = LABEL) -> CaUri:
-    """A label at CA2 under which the device may enroll."""
-    now = datetime.now(UTC)
+async def new_label(parties: Parties) -> CaUri:
+    """A fresh label at CA2, the only one under which the device may enroll."""
+    now, device = datetime.now(UTC), parties.device.certificate
     async with opened(parties.ca2) as ca:
+        former = await ca.register.open_labels(fingerprint(device))
         bag = await register_bag(
-            ca.register,
-            [parties.device.certificate],
-            provider="sp2",
-            uuid=uuid,
-            anchors=parties.permanent.chain(),
-            now=now,
+            ca.register, [device], provider=SP2, uuid=uuid4(), anchors=parties.permanent.chain(), now=now
         )
+        for one in former:
+            await ca.register.set_entry(one, fingerprint(device), open_=False, revoke=None, now=now)
     return CaUri(CA_HOST, 0, (EST_ROOT, bag.label.text))
 
 

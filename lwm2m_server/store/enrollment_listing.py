@@ -11,11 +11,13 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from cryptography import x509
 from sqlalchemy import ColumnElement, func, select, tuple_
 
 from enrollment.register import IssuedCertificate, Label, LabelPolicy
 from lwm2m_server.store import enrollment_rules as rules
 from lwm2m_server.store.ca_tables import certificates, entries, labels, revocations
+from lwm2m_server.store.ca_tables import factory_certificates as issued_at_the_factory
 from lwm2m_server.store.database import Database
 
 PAGE: Final = 100
@@ -95,6 +97,31 @@ async def factory_certificates(database: Database) -> AsyncIterator[bytes]:
     async with database.reading() as connection:
         async for row in await connection.stream(select(entries.c.certificate)):
             yield row.certificate
+
+
+@dataclass(frozen=True, slots=True)
+class FactoryCertificate:
+    """What a permanent CA issued to a device."""
+
+    endpoint: str
+    certificate: x509.Certificate
+    issued_at: datetime
+
+
+async def list_factory_certificates(
+    database: Database, *, endpoint: str | None = None, limit: int = PAGE
+) -> list[FactoryCertificate]:
+    """Return up to `limit` factory certificates, the oldest first."""
+    columns = issued_at_the_factory.c
+    statement = select(issued_at_the_factory).order_by(columns.issued_at, columns.thumbprint).limit(limit)
+    if endpoint is not None:
+        statement = statement.where(columns.endpoint == endpoint)
+    async with database.reading() as connection:
+        rows = (await connection.execute(statement)).all()
+    return [
+        FactoryCertificate(row.endpoint, x509.load_der_x509_certificate(row.der), rules.time_of(row.issued_at))
+        for row in rows
+    ]
 
 
 async def list_certificates(

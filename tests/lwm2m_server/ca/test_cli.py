@@ -194,6 +194,20 @@ class TestRegister:
         assert "ca list" in run("revoke", "00" * 32, "--data", ca.root, code=1)
         assert "hex digits" in run("list", "--serial", "xyz", "--data", ca.root, code=1)
 
+    def test_factory_certificates_are_listed(self, ca: CaDirectory) -> None:
+        made = [Authority(ca.issuer()).device(f"dev-{n}").certificate for n in (1, 2)]
+
+        async def record() -> None:
+            async with opened(ca) as operator:
+                await operator.register.record_factory_batch(made, datetime.now(UTC))
+
+        asyncio.run(record())
+        rows = run("list", "--factory", "--data", ca.root, "-o", "json")
+        assert {row["fingerprint"] for row in rows} == {fingerprint(one).hex() for one in made}
+        [row] = run("list", "--factory", "--endpoint", "dev-2", "--data", ca.root, "-o", "json")
+        assert (row["endpoint"], row["serial"]) == ("dev-2", f"{made[1].serial_number:x}")
+        assert "--endpoint" in run("list", "--factory", "--label", self.LABEL, "--data", ca.root, code=2)
+
     def test_a_policy_is_shown_and_changed(self, ca: CaDirectory) -> None:
         words = ("labels", "policy", self.LABEL, "--data", ca.root, "-o", "json")
         before = run(*words)
