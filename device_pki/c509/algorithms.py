@@ -1,6 +1,6 @@
 """Algorithm identifiers of C509: a registered number, an object identifier, or one with parameters.
 
-Registered are whole AlgorithmIdentifiers, parameters included (draft-ietf-cose-cbor-encoded-cert-20, 9.14 and 9.15).
+Registered are whole AlgorithmIdentifiers, parameters included (draft-ietf-cose-cbor-encoded-cert-20, 8.14 and 8.15).
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Algorithm(enum.IntEnum):
 
 
 class SignatureAlgorithm(Algorithm):
-    """Signature algorithms, and algorithms that prove possession by a MAC (9.14)."""
+    """Signature algorithms, and algorithms that prove possession by a MAC (8.14)."""
 
     RSA_SHA1 = -256, "1.2.840.113549.1.1.5", _NULL
     ECDSA_SHA1 = -255, "1.2.840.10045.4.1"
@@ -85,7 +85,7 @@ class SignatureAlgorithm(Algorithm):
 
 
 class PublicKeyAlgorithm(Algorithm):
-    """Public key algorithms (9.15)."""
+    """Public key algorithms (8.15)."""
 
     RSA = 0, "1.2.840.113549.1.1.1", _NULL
     EC_P256 = 1, _EC_PUBLIC_KEY, _named_curve("1.2.840.10045.3.1.7")

@@ -1,4 +1,4 @@
-"""The extensions field (draft-ietf-cose-cbor-encoded-cert-20, 3.1.9 and 3.3).
+"""The extensions field (draft-ietf-cose-cbor-encoded-cert-20, 3.1.10 and 3.3).
 
 A registered extension travels as its number, negative if critical, and a compact value; any other, and a value the
 compact form cannot express exactly, as its object identifier and the DER. keyUsage alone is one integer.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from device_pki.c509 import der
@@ -16,6 +16,9 @@ from device_pki.c509.errors import malformed, unsupported
 from device_pki.c509.items import array, integer, octets, pairs
 from device_pki.c509.registry import Extension
 from device_pki.c509.values import basic, names, policies, resources
+
+_SHORT: Final = 64
+"""Octets of the longest value that is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +85,31 @@ def _pair(extension: der.Extension, *, native: bool) -> tuple[Any, Any]:
         try:
             return (
                 -registered if extension.critical else int(registered),
-                _exact_item(_codec(registered, native=native), extension.extn_value),
+                _exact_item(registered, extension.extn_value, native),
             )
         except ValueError:
-            if native:  # it must use the compact form where there is one (3.6)
+            if native:  # it must use the compact form where there is one (3.7)
                 raise unsupported(f"this value of {registered.name}") from None
     value: Any = extension.extn_value
     return der.octets_of_oid(extension.extn_id), [value] if extension.critical else value
 
 
-def _exact_item(codec: _Codec, value: bytes) -> Any:
+def _exact_item(extension: Extension, value: bytes, native: bool) -> Any:
+    """Most values of a CA's certificates are the same for all devices."""
+    read = _often_read if len(value) <= _SHORT else _read
+    return read(extension, value, native)
+
+
+def _read(extension: Extension, value: bytes, native: bool) -> Any:
+    codec = _codec(extension, native=native)
     item = codec.item(value)
     if codec.der(item) != value:
         raise unsupported("not exactly")
     return item
+
+
+_often_read = lru_cache(maxsize=256)(_read)
+"""Its items are shared, and changed by nobody."""
 
 
 def extensions_of(item: Any) -> list[der.Extension]:

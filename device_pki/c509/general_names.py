@@ -1,4 +1,4 @@
-"""General names as pairs of a type and a value (draft-ietf-cose-cbor-encoded-cert-20, 3.3 and 9.13)."""
+"""General names as pairs of a type and a value (draft-ietf-cose-cbor-encoded-cert-20, 3.3 and 8.13)."""
 
 from __future__ import annotations
 

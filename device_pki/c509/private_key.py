@@ -1,4 +1,4 @@
-"""C509 private keys (draft-ietf-cose-cbor-encoded-cert-20, 3.5): a P-256 key as a COSE_Key (type 1)."""
+"""C509 private keys (draft-ietf-cose-cbor-encoded-cert-20, 3.6): a P-256 key as a COSE_Key (type 1)."""
 
 from __future__ import annotations
 

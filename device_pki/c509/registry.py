@@ -1,4 +1,4 @@
-"""The registered numbers of C509 (draft-ietf-cose-cbor-encoded-cert-20, section 9).
+"""The registered numbers of C509 (draft-ietf-cose-cbor-encoded-cert-20, section 8).
 
 Every enum maps a number to the object identifier it stands for.
 """
@@ -13,14 +13,14 @@ from cryptography import x509
 
 
 class CertificateType(enum.IntEnum):
-    """What the signature covers (9.2): the CBOR, or the DER the certificate was re-encoded from."""
+    """What the signature covers (8.2): the CBOR, or the DER the certificate was re-encoded from."""
 
     NATIVE = 2
     RE_ENCODED = 3
 
 
 class RequestType(enum.IntEnum):
-    """What the signature of a certification request covers (9.3)."""
+    """What the signature of a certification request covers (8.3)."""
 
     NATIVE = 2
     RE_ENCODED = 3
@@ -54,7 +54,7 @@ class Registered(enum.IntEnum):
 
 
 class Attribute(Registered):
-    """Attributes of relative distinguished names (9.6)."""
+    """Attributes of relative distinguished names (8.6)."""
 
     EMAIL_ADDRESS = 0, "1.2.840.113549.1.9.1"
     COMMON_NAME = 1, "2.5.4.3"
@@ -88,7 +88,7 @@ class Attribute(Registered):
 
 
 class RequestAttribute(Registered):
-    """Attributes of certification requests (9.7)."""
+    """Attributes of certification requests (8.7)."""
 
     EXTENSION_REQUEST = 0, "1.2.840.113549.1.9.14"
     CHALLENGE_PASSWORD = 1, "1.2.840.113549.1.9.7"
@@ -96,7 +96,7 @@ class RequestAttribute(Registered):
 
 
 class Extension(Registered):
-    """Certificate extensions (9.8)."""
+    """Certificate extensions (8.8)."""
 
     SUBJECT_KEY_IDENTIFIER = 1, "2.5.29.14"
     KEY_USAGE = 2, "2.5.29.15"
@@ -125,7 +125,7 @@ class Extension(Registered):
 
 
 class CertificatePolicy(Registered):
-    """Certificate policies (9.9)."""
+    """Certificate policies (8.9)."""
 
     ANY_POLICY = 0, "2.5.29.32.0"
     DOMAIN_VALIDATED = 1, "2.23.140.1.2.1"
@@ -152,14 +152,14 @@ class CertificatePolicy(Registered):
 
 
 class PolicyQualifier(Registered):
-    """Policy qualifiers (9.10)."""
+    """Policy qualifiers (8.10)."""
 
     CPS = 1, "1.3.6.1.5.5.7.2.1"
     USER_NOTICE = 2, "1.3.6.1.5.5.7.2.2"
 
 
 class AccessMethod(Registered):
-    """Access methods of the information access extensions (9.11)."""
+    """Access methods of the information access extensions (8.11)."""
 
     OCSP = 1, "1.3.6.1.5.5.7.48.1"
     CA_ISSUERS = 2, "1.3.6.1.5.5.7.48.2"
@@ -171,7 +171,7 @@ class AccessMethod(Registered):
 
 
 class KeyPurpose(Registered):
-    """Extended key usages (9.12)."""
+    """Extended key usages (8.12)."""
 
     ANY = 0, "2.5.29.37.0"
     SERVER_AUTH = 1, "1.3.6.1.5.5.7.3.1"
@@ -194,7 +194,7 @@ class KeyPurpose(Registered):
 
 
 class OtherName(Registered):
-    """otherName forms with a general name number of their own (9.13)."""
+    """otherName forms with a general name number of their own (8.13)."""
 
     MAC_ADDRESS = -3, "1.3.6.1.5.5.7.8.12"
     SMTP_UTF8_MAILBOX = -2, "1.3.6.1.5.5.7.8.9"
@@ -202,7 +202,7 @@ class OtherName(Registered):
 
 
 class GeneralNameType(enum.IntEnum):
-    """General names by their tag in RFC 5280 (9.13); the forms of `OtherName` have negative numbers."""
+    """General names by their tag in RFC 5280 (8.13); the forms of `OtherName` have negative numbers."""
 
     OTHER_NAME = 0
     RFC822_NAME = 1
