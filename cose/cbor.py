@@ -354,14 +354,15 @@ def _items(  # noqa: PLR0912 - one branch for each kind of head
 
 def _map(members: list[Any], accepted: _Accepted) -> dict[Any, Any]:
     """From keys and values by turns."""
-    keys = members[::2]
+    found: dict[Any, Any] = {}
     previous = -1
-    for key in keys:
+    turns = iter(members)
+    for key in turns:
         if type(key) is not int or key <= previous:
-            keys = _checked(keys, accepted)
-            break
+            return dict(zip(_checked(members[::2], accepted), members[1::2], strict=True))
         previous = key
-    return dict(zip(keys, members[1::2], strict=True))
+        found[key] = next(turns)
+    return found
 
 
 def _checked(keys: list[Any], accepted: _Accepted) -> list[int | str | bytes | tuple[Any, ...]]:
