@@ -14,6 +14,8 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,18 +29,23 @@ from lwm2m_server.api.ca import CRL_CONTENT_TYPE
 
 REQUEST_TYPE: Final = "application/ocsp-request"
 ANSWER_TYPE: Final = "application/ocsp-response"
+PEM_CONTENT_TYPE: Final = "application/x-pem-file"
 CACHED: Final = 30
 """Seconds others may keep what they fetched: revocations have to be seen within a minute."""
 
 
 def create_app(publisher: RevocationPublisher, responder: OcspResponder) -> Starlette:
-    """Return the ASGI application: `/crl`, `/ocsp` (POST) and `/ocsp/<base64 of a request>` (GET)."""
+    """Return the ASGI application: `/crl`, `/crl.pem`, `/ocsp` (POST) and `/ocsp/<base64 of a request>` (GET)."""
 
-    async def crl(_request: Request) -> Response:
+    async def crl(request: Request) -> Response:
         try:
-            return Response(await publisher.current(), media_type=CRL_CONTENT_TYPE, headers=_kept_for(CACHED))
+            lists = await publisher.all_current()
         except CaBackendError:
             return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE)
+        if request.url.path.endswith(".pem"):
+            armoured = b"".join(x509.load_der_x509_crl(der).public_bytes(Encoding.PEM) for der in lists)
+            return Response(armoured, media_type=PEM_CONTENT_TYPE, headers=_kept_for(CACHED))
+        return Response(lists[0], media_type=CRL_CONTENT_TYPE, headers=_kept_for(CACHED))
 
     async def post(request: Request) -> Response:
         if request.headers.get("content-type") != REQUEST_TYPE:
@@ -56,6 +63,7 @@ def create_app(publisher: RevocationPublisher, responder: OcspResponder) -> Star
     return Starlette(
         routes=[
             Route("/crl", crl, methods=["GET"]),
+            Route("/crl.pem", crl, methods=["GET"]),
             Route("/ocsp", post, methods=["POST"]),
             Route("/ocsp/{request:path}", get, methods=["GET"]),
         ]

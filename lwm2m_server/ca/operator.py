@@ -142,12 +142,16 @@ class CaOperator:
 
     async def crl(self) -> bytes:
         """Return the newest revocation list (DER), signing it if something was revoked since."""
+        return (await self.crls())[0]
+
+    async def crls(self) -> tuple[bytes, ...]:
+        """Return that list, then the same by each of the CA's earlier keys."""
         try:
             async with opened_backend(self.directory, self.settings) as backend:
                 publisher = RevocationPublisher(
                     self.register, backend, interval=LIST_INTERVAL, clock=lambda: datetime.now(UTC)
                 )
-                return await publisher.current()
+                return await publisher.all_current()
         except CaBackendError as error:
             raise CaDirectoryError(f"stored, but the revocation list cannot be signed now: {error}") from error
 

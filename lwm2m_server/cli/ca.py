@@ -210,21 +210,27 @@ def revoke(
 
 @app.command("crl")
 def show_crl(
-    out: Annotated[Path | None, typer.Option("--out", help="File for the list (DER).")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File for the list (DER); FILE.pem: also by earlier keys of the CA.")
+    ] = None,
     data: Data = None,
     config: Config = None,
     output: Format = Output.TABLE,
 ) -> None:
     """Show the newest revocation list, signing it if something was revoked since."""
     from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
 
     from cose.files import write_durably
 
     async def row(ca: CaOperator) -> Row:
-        der = await ca.crl()
-        if out is not None:
-            write_durably(out, der, 0o644)
-        crl = x509.load_der_x509_crl(der)
+        lists = await ca.crls()
+        crl = x509.load_der_x509_crl(lists[0])
+        if out is not None and out.suffix == ".pem":
+            armoured = [x509.load_der_x509_crl(der).public_bytes(Encoding.PEM) for der in lists]
+            write_durably(out, b"".join(armoured), 0o644)
+        elif out is not None:
+            write_durably(out, lists[0], 0o644)
         return {
             "number": crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number,
             "revoked": len(crl),

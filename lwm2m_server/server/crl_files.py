@@ -6,6 +6,7 @@ that cannot be used leaves the list of before in force, until that one expires.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,11 @@ from lwm2m_server.server.revocation import DeviceRevocation
 log = structlog.get_logger()
 
 _ARMOUR: Final = b"-----BEGIN X509 CRL-----"
-_MAX_FILE: Final = 2 * MAX_CRL_SIZE
-"""Octets read of a file; base64 makes a list a third larger."""
+_MAX_LISTS: Final = 4
+"""Lists in one file of PEM: by a CA's present key, and by those it had."""
+_MAX_FILE: Final = 2 * _MAX_LISTS * MAX_CRL_SIZE
+"""Octets of the largest file; base64 makes a list a third larger."""
+_BLOCK: Final = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
 
 
 class CrlFileError(Exception):
@@ -96,10 +100,22 @@ class CrlFiles:
         return True
 
     def _take(self, path: Path, stamp: _Stamp) -> tuple[x509.Certificate, ...]:
+        """Take in the lists of a file; those by keys that are no anchors here may stand beside one that counts."""
         with path.open("rb") as file:
-            issuers = self._revocation.take(_der(file.read(_MAX_FILE)))
+            lists = _ders(file.read(_MAX_FILE + 1))
+        issuers: list[x509.Certificate] = []
+        refused = None
+        for der in lists:
+            try:
+                issuers += self._revocation.take(der)
+            except CrlError as error:
+                if error.reason is not CrlReason.WRONG_ISSUER:
+                    raise
+                refused = error
+        if refused is not None and not issuers:
+            raise refused
         self._taken[path] = stamp
-        return issuers
+        return tuple(issuers)
 
 
 _REMEDY: Final = {
@@ -117,10 +133,16 @@ def _stamp(path: Path) -> _Stamp:
     return _Stamp(found.st_ino, found.st_size, found.st_mtime_ns)
 
 
-def _der(data: bytes) -> bytes:
+def _ders(data: bytes) -> list[bytes]:
+    """The one list of a DER file, or those of a PEM file."""
+    if len(data) > _MAX_FILE:
+        raise CrlError(CrlReason.TOO_LARGE, f"a file of at most {_MAX_FILE} octets is read")
     if not data.startswith(_ARMOUR):
-        return data
+        return [data]
+    blocks = _BLOCK.findall(data)
+    if not 1 <= len(blocks) <= _MAX_LISTS:
+        raise CrlError(CrlReason.MALFORMED, f"not the PEM of 1 to {_MAX_LISTS} revocation lists")
     try:
-        return x509.load_pem_x509_crl(data).public_bytes(Encoding.DER)
+        return [x509.load_pem_x509_crl(block).public_bytes(Encoding.DER) for block in blocks]
     except ValueError as error:
         raise CrlError(CrlReason.MALFORMED, "not the PEM of a revocation list") from error

@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
 from device_pki.ocsp.client import build_request, verify_answer
@@ -99,6 +101,13 @@ async def test_anybody_gets_the_list(world: World) -> None:
         answered = await http.get("/crl")
     assert answered.headers["content-type"] == "application/pkix-crl"
     assert parse_crl(answered.content, world.anchor, datetime.now(UTC)).serials == frozenset()
+
+
+async def test_the_lists_of_all_keys_in_one_file(world: World) -> None:
+    async with httpx.AsyncClient(base_url=world.url) as http:
+        answered = await http.get("/crl.pem")
+        der = (await http.get("/crl")).content
+    assert x509.load_pem_x509_crl(answered.content).public_bytes(Encoding.DER) == der
 
 
 @pytest.mark.parametrize("path", ["/ocsp/", "/ocsp/%%%", "/ocsp/AAAA", "/ocsp/" + "A" * 5000, "/ocsp/é"])

@@ -19,6 +19,7 @@ from device_pki import issue
 from device_pki.issue import Issuer
 from device_pki.revocation import objection
 from lwm2m_server.ca.directory import CaDirectory
+from lwm2m_server.ca.rollover import Certifier, prepare, switch
 from lwm2m_server.clock import Clock
 from lwm2m_server.provider_keys import read_chain
 from lwm2m_server.roles import dev
@@ -33,6 +34,7 @@ from secure_coap.endpoint import CoapClient
 from secure_coap.errors import HandshakeFailed, TransportError
 from secure_coap.numbers.codes import Code
 from secure_coap.tcp_endpoint import CoapTcpClient
+from tests.lwm2m_server.ca.test_cli import run
 from tests.lwm2m_server.dm.test_process import SERVER
 from tests.lwm2m_server.dm.test_role import VALID, tls_of
 from tests.lwm2m_server.server.running import QUICK
@@ -233,6 +235,22 @@ class TestFiles:
         file.write_text('roles = ["dm"]\n[dm]\ndata = "."\ndevice_crls = ["ca.crl"]\n')
         with pytest.raises(SettingsError, match="device_anchors"):
             load_settings(file)
+
+    def test_a_file_may_hold_the_lists_of_all_keys_of_a_ca(self, authority: Authority, tmp_path: Path) -> None:
+        """As `ca crl` writes them after the CA's key was replaced; also before the new anchor is known here."""
+        before = read_chain(authority.anchor)
+        prepare(authority.ca, Certifier(), datetime.now(UTC))
+        switch(authority.ca, datetime.now(UTC))
+        out = tmp_path / "lists.pem"
+        run("crl", "--data", authority.ca.root, "--out", out, "-o", "json")
+        assert out.read_bytes().count(b"BEGIN X509 CRL") == 2
+        for anchors in (before, [*before, *read_chain(authority.anchor)]):
+            revocation = DeviceRevocation(anchors, Clock())
+            CrlFiles([out], revocation).load()
+            assert all(revocation.check.lists.newest(anchor) is not None for anchor in anchors)
+        out.write_bytes(out.read_bytes() * 3)
+        with pytest.raises(CrlFileError, match="1 to 4"):
+            CrlFiles([out], DeviceRevocation(before, Clock())).load()
 
     def test_a_running_server_keeps_the_list_it_has(self, authority: Authority) -> None:
         """Nothing that a file may become undoes a revocation, not even the CA's own older list."""
