@@ -45,6 +45,8 @@ class OscoreClient(OscoreChannel):
         self._initiator: EdhocInitiator | None = None
         self._begun = 0.0
         self._renewed: Renewed | None = None
+        self._former_binding = b""
+        """Of the keys before a key update."""
 
     def connect(self, remote: Address, now: float) -> None:
         """Send message 1, or ask for the numbers the association opens with."""
@@ -157,7 +159,7 @@ class OscoreClient(OscoreChannel):
             self._open_with(association)
         else:
             self._table.renew(association, context)
-            association.channel_binding = binding
+            self._former_binding, association.channel_binding = association.channel_binding, binding
         association.responder_key = session.responder_key
         association.message_3 = agreed.message_3
         self._tell_renewed(None)
@@ -181,12 +183,16 @@ class OscoreClient(OscoreChannel):
     # --- what goes wrong afterwards ---
 
     def _receive_error(self, association: OscoreAssociation, exchange: Exchange, message: Message) -> Received | None:
-        """The server refused message 3, which came with a request (RFC 9668 section 3.3.1)."""
-        if association.message_3 and not message.code.is_success:
-            self._counters.unprotected += 1
-            self.close(association, f"EDHOC: {error_of(message.payload)}")
-            return None
-        return super()._receive_error(association, exchange, message)
+        """The server may have refused message 3, which came with the request (RFC 9668 section 3.3.1)."""
+        rejected = super()._receive_error(association, exchange, message)
+        if rejected is None or not association.message_3 or exchange.context is not association.context:
+            return rejected
+        if association.former is not None:  # a key update: the keys of before are still good
+            self._table.restore(association)
+            association.channel_binding = self._former_binding
+            return rejected
+        self.close(association, f"EDHOC: {error_of(message.payload)}")
+        return None
 
     def _drop_former(self, association: OscoreAssociation, former: SecurityContext) -> None:
         self._table.drop_name(former)

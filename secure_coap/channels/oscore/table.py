@@ -67,6 +67,13 @@ class AssociationTable:
         self.name(association)
         return unused
 
+    def restore(self, association: OscoreAssociation) -> None:
+        """The peer has refused the new keys: go on with the former ones."""
+        if association.former is not None:
+            self.drop_name(association.context)
+            association.context = association.former
+            association.confirmed()
+
     def drop_name(self, context: SecurityContext) -> None:
         """Requests no longer find an association by a context."""
         self.by_kid.pop((context.recipient_id, context.id_context), None)
