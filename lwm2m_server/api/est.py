@@ -164,7 +164,7 @@ async def _refused(_request: Request, error: Exception) -> Response:
         case TooOften():
             return _text(HTTPStatus.TOO_MANY_REQUESTS, str(error), error.retry_after)
         case CaBackendError(retry_after=int(seconds)):
-            return _text(HTTPStatus.ACCEPTED, "the CA decides later: send the request again", seconds)
+            return _text(HTTPStatus.ACCEPTED, "", seconds)  # Bouncy Castle's client fails at a body here
         case CaBackendError():
             return _text(HTTPStatus.SERVICE_UNAVAILABLE, "the CA cannot serve now", RETRY_AFTER)
     return _text(HTTPStatus.FORBIDDEN, "")

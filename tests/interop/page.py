@@ -129,6 +129,14 @@ other. It reads our request templates and private keys (`tests/interop/test_boun
 | points on brainpool curves | compressed | as in the draft's example not; both are read |
 | subjectDirectoryAttributes, precertificate poison | DER only | compact |
 
+## EST over HTTPS: Bouncy Castle 1.87, curl and OpenSSL
+
+Bouncy Castle's client enrolls, renews, reads the CA's certificates and what a request should hold, has a key made for
+it, and understands refusals and decisions that take time, unless these come with a text, so ours have none
+(`tests/interop/test_bouncycastle_est.py`). curl with requests and bundles by `openssl` enrolls over TLS 1.2 and 1.3
+(`tests/enrollment/test_est_https.py`). `openssl cms` opens and verifies the private keys our CAs encrypt
+(`tests/enrollment/cms/test_key_packages.py`).
+
 ## What else is known
 
 - Leshan's client registers as LwM2M 1.1 only; Leshan's bootstrap server is not published as a library.

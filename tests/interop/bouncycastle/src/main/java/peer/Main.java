@@ -31,7 +31,7 @@ import org.bouncycastle.pkcs.PKCS10CertificationRequest;
 import org.bouncycastle.util.encoders.Hex;
 
 /**
- * C509 by Bouncy Castle: every line is an order and its arguments in hexadecimal, answered by a line of hexadecimal, or
+ * C509 and EST by Bouncy Castle: every line is an order and its arguments in hexadecimal, answered by a line of hexadecimal, or
  * by "!" and the exception. The end of standard input ends the process.
  */
 public final class Main {
@@ -56,6 +56,10 @@ public final class Main {
     }
 
     private static byte[] carryOut(String order, byte[]... arguments) throws Exception {
+        if (order.startsWith("est-")) {
+            return Est.carryOut(
+                    order, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
+        }
         switch (order) {
             case "certificate-to-c509":
                 return C509Certificate.fromX509Certificate(arguments[0]).getEncoded();
