@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from device_pki.ocsp import answers
 from lwm2m_server.ca.directory import CaDirectory
 from lwm2m_server.ca.operator import opened
+from lwm2m_server.ca.rollover import Certifier, prepare, switch
 from lwm2m_server.server import factory_revocation
 from lwm2m_server.server.crl_files import CrlFileError
 from secure_coap.errors import HandshakeFailed
@@ -97,3 +99,25 @@ async def test_a_list_that_is_missing_is_named(permanent: CaDirectory, tmp_path:
     with pytest.raises(CrlFileError, match="permanent_crls"):
         async with serving(tmp_path, permanent, permanent_crls=(tmp_path / "none.crl",)):
             raise AssertionError("it started")
+
+
+async def test_devices_of_both_keys_come_while_a_ca_is_replaced(permanent: CaDirectory, tmp_path: Path) -> None:
+    """The provider has both anchors; each key's list says who is good, and who is not."""
+    async with serving(tmp_path, permanent) as provider:
+        old, revoked = provider.operational("dev-1"), provider.operational("dev-1")
+        assert await comes_in_soon(provider, old) is Code.FORBIDDEN
+    ca, before = provider.ca, provider.ca.chain()[0]
+    prepare(ca, Certifier(), datetime.now(UTC))
+    switch(ca, datetime.now(UTC))
+    await revoke(ca, revoked, tmp_path)
+    both = (ca.certificate, ca.earlier_folder(before).certificate)
+    async with serving(tmp_path, permanent, operational_anchors=both) as provider:
+        assert await comes_in_soon(provider, old) is Code.FORBIDDEN
+        assert await comes_in(provider, provider.operational("dev-1")) is Code.FORBIDDEN
+        assert await comes_in(provider, revoked) is None
+
+
+async def comes_in_soon(provider: Provider, identity: DeviceIdentity) -> Code | None:
+    """The same once the provider has fetched its CA's lists."""
+    await until(lambda: provider.running.provider.revocation.check.lists.newest(provider.ca_certificate) is not None)
+    return await comes_in(provider, identity)

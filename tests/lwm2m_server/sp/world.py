@@ -149,8 +149,7 @@ async def serving_provider(
             batch_delay=0.05,
             retry_max=0.5,
             coap=FAST,
-            **more,
-        )
+        ).model_copy(update=more)
         async with running_sp(settings) as running:
             yield Provider(name, ca, permanent, settings, ca_running, running)
 
