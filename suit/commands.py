@@ -92,7 +92,8 @@ def decode_sequence(
         raise SuitError(SuitReason.LIMIT, f"{what}: more than {MAX_COMMANDS} commands")
     if not items or len(items) % 2:
         raise SuitError(SuitReason.MALFORMED, f"{what}: commands and arguments come in pairs")
-    return tuple([_parse(code, items[at + 1], nesting, excluded) for at, code in enumerate(items) if not at % 2])
+    turns = iter(items)
+    return tuple([_parse(code, next(turns), nesting, excluded) for code in turns])
 
 
 def encode_sequence(sequence: CommandSequence) -> bytes:

@@ -271,13 +271,16 @@ def diff(
 
 
 @app.command()
-def simulate(
+def simulate(  # noqa: PLR0917 - one parameter per option
     envelope: Input,
     device: Annotated[Path, typer.Option("-d", "--device", help="The device: JSON or YAML.")],
     key: Annotated[Path, typer.Option("-k", "--key", help="The key the device believes.")],
     payload: Annotated[
         list[str] | None, typer.Option(help="What the device could fetch, URI=FILE; may be repeated.")
     ] = None,
+    uninstall: Annotated[
+        bool, typer.Option("--uninstall", help="Then remove what was installed, as the manifest says.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Run a manifest on a described device and show each step; exit code 1 when it does not end well."""
@@ -293,7 +296,7 @@ def simulate(
         payloads = {uri: _read(Path(file)) for uri, _, file in (one.rpartition("=") for one in payload or ())}
     except (InvalidDescription, UnusableKey, SuitError, OSError) as error:
         _fail(str(error))
-    done = simulate(verified, described, payloads)
+    done = simulate(verified, described, payloads, removing=uninstall)
     steps = [
         (
             step.section.name.lower(),
@@ -303,7 +306,8 @@ def simulate(
         )
         for step in done.steps
     ]
-    outcome = "the device is in the manifest's state" if done.error is None else str(done.error)
+    reached = "what the manifest says is removed" if uninstall else "the device is in the manifest's state"
+    outcome = reached if done.error is None else str(done.error)
     if as_json:
         names = ("section", "command", "component", "failure")
         result = {"steps": [dict(zip(names, step, strict=True)) for step in steps], "outcome": outcome}

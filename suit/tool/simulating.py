@@ -19,7 +19,7 @@ from suit.common import ComponentId
 from suit.digest import Digest
 from suit.envelope import VerifiedEnvelope
 from suit.errors import SuitError
-from suit.processor import ProcessResult, process
+from suit.processor import ProcessResult, process, uninstall
 from suit.recipient import DeviceDescription
 from suit.records import Log, Step
 from suit.report import Report, report_of
@@ -106,8 +106,10 @@ def read_device(path: Path) -> SimulatedDevice:
     return SimulatedDevice(device, MemoryStore(components, slots), item.get("sequence"))
 
 
-def simulate(envelope: VerifiedEnvelope, simulated: SimulatedDevice, payloads: Mapping[str, bytes]) -> Simulation:
-    """Process the envelope; `payloads` are what the device could fetch, by URI."""
+def simulate(
+    envelope: VerifiedEnvelope, simulated: SimulatedDevice, payloads: Mapping[str, bytes], *, removing: bool = False
+) -> Simulation:
+    """Process the envelope; `payloads` are what the device could fetch, by URI. With `removing` uninstall it again."""
     log, steps = Log(), list[Step]()
     log.trace = steps.append
     result, failure = None, None
@@ -120,6 +122,8 @@ def simulate(envelope: VerifiedEnvelope, simulated: SimulatedDevice, payloads: M
             fetched=payloads,
             log=log,
         )
+        if removing:
+            result = uninstall(envelope, device=simulated.device, store=simulated.store, log=log)
     except SuitError as error:
         failure = error
     report = report_of(envelope.digest, log, failure, uri=envelope.manifest.reference_uri)

@@ -239,7 +239,10 @@ def test_trust_domains(desk: Path) -> None:
     done = simulated(desk, raw, "author.pem", components=components, domains={"radio": ["second.pem"]})
     assert holds(done, "image", IMAGE)
     assert holds(done, "radio/firmware", RADIO)
+    words = ("simulate", "-m", desk / "other.suit", "-d", desk / "device.json", "-k", desk / "author.pem")
+    removed = json.loads(tool(*words, "--uninstall", "--json"))
+    assert removed["components"]["radio"] == removed["components"]["radio/firmware"] == "empty"
+    assert holds(removed, "image", IMAGE)
     stranger = json.dumps(json.loads((desk / "device.json").read_text()) | {"domains": {}})
     (desk / "device.json").write_text(stranger)
-    words = ("simulate", "-m", desk / "other.suit", "-d", desk / "device.json", "-k", desk / "author.pem")
     assert "dependency" in tool(*words, exit_code=1)

@@ -11,7 +11,7 @@ from suit import ComponentId, DeviceDescription, SuitError, SuitReason, parse_en
 from suit.commands import Alternatives, Command, CommandSequence, Index, Nested
 from suit.metadata import ComponentMetadata
 from suit.numbers import CommandCode, ManifestKey, ParameterKey, ReportReason
-from suit.processor import MAX_SEQUENCE_STEP
+from suit.processor import MAX_SEQUENCE_STEP, uninstall
 from suit.run import MAX_STEPS
 from suit.templates import IMAGE_MATCH, INVOKE, command, download, image_parameters, override, select
 from tests.suit.samples import (
@@ -185,6 +185,7 @@ ABORT = command(CommandCode.CONDITION_ABORT)
 WRITE = command(CommandCode.DIRECTIVE_WRITE)
 COPY = command(CommandCode.DIRECTIVE_COPY)
 CHECK = command(CommandCode.CONDITION_CHECK_CONTENT)
+UNLINK = command(CommandCode.DIRECTIVE_UNLINK)
 
 
 def content(data: bytes) -> Command:
@@ -313,6 +314,18 @@ def test_invoke_hands_arguments_on() -> None:
     store = device_store()
     run(custom({ManifestKey.INVOKE: (override({ParameterKey.INVOKE_ARGS: b"-v"}), *INVOKE)}), store)
     assert store.started == [(IMAGE_ID, b"-v")]
+
+
+def test_an_uninstallation_that_fails_removes_nothing() -> None:
+    install_section, uninstall_section = (content(b"x"), WRITE), (UNLINK, ABORT)
+    verified = custom({ManifestKey.INSTALL: install_section, ManifestKey.UNINSTALL: uninstall_section})
+    store = device_store()
+    run(verified, store)
+    with pytest.raises(SuitError) as caught:
+        uninstall(verified, device=DEVICE, store=store)
+    assert caught.value.reason is SuitReason.ABORTED
+    assert store.components[IMAGE_ID] == b"x"
+    assert not store.staged
 
 
 def test_a_severed_install_that_is_gone() -> None:
