@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
@@ -219,20 +218,12 @@ def _subtrees_item(subtrees: Sequence[_GeneralSubtree] | None, *, native: bool) 
 
 
 def _prefixed(address_and_mask: bytes) -> bytes:
-    half = len(address_and_mask) // 2
-    try:
-        prefix = ipaddress.ip_network((address_and_mask[:half], _mask_length(address_and_mask[half:])), strict=False)
-    except ValueError as error:
-        raise unsupported("an address without a contiguous mask") from error
-    return address_and_mask[:half] + bytes((prefix.prefixlen,))
-
-
-def _mask_length(mask: bytes) -> int:
-    number = int.from_bytes(mask, "big")
-    length = number.bit_count()
-    if number != _mask_number(length, len(mask)):
-        raise ValueError("not contiguous")
-    return length
+    size = len(address_and_mask) // 2
+    mask = int.from_bytes(address_and_mask[size:], "big")
+    length = mask.bit_count()
+    if size not in _PREFIXED_SIZES.values() or mask != _mask_number(length, size):
+        raise unsupported("an address without a contiguous mask")
+    return address_and_mask[:size] + bytes((length,))
 
 
 def _mask_number(length: int, size: int) -> int:
