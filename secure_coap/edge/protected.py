@@ -43,6 +43,7 @@ class ProtectedDriver(Driver):
         self._limits = limits
         self._sessions: dict[Link, None] = {}
         self._channel_timer: asyncio.TimerHandle | None = None
+        self._channel_due = 0.0
         self._socket = DatagramSocket(bound, engine.counters, self._receive, self.flush)
         self._looking = self._loop.call_later(limits.idle / _LOOKS, self._close_idle)
         self.closed_reason: asyncio.Future[str] = self._loop.create_future()
@@ -117,8 +118,12 @@ class ProtectedDriver(Driver):
                 if sealed is not None:
                     send(sealed, link.remote)
             outbox.clear()
-        if self._channel_timer is None and (due := channel.next_timer(self._loop.time())) is not None:
+        due = channel.next_timer(self._loop.time())
+        if due is not None and (self._channel_timer is None or due < self._channel_due):
+            if self._channel_timer is not None:
+                self._channel_timer.cancel()
             self._channel_timer = self._loop.call_at(due, self._on_channel_timer)
+            self._channel_due = due
 
     def _on_channel_timer(self) -> None:
         self._channel_timer = None

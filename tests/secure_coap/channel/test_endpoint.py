@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from lwm2m_server.testing.relay import Relay
 from secure_coap.association import Association, Transport
 from secure_coap.channels.oscore import OscoreAssociation
 from secure_coap.edhoc import Method
@@ -13,9 +14,10 @@ from secure_coap.endpoint import CoapClient, CoapServer
 from secure_coap.errors import HandshakeFailed, TransportError
 from secure_coap.exchange import Request, Response
 from secure_coap.notifier import Notifier
-from secure_coap.numbers import Code
+from secure_coap.numbers import Code, TransmissionParameters
 from tests.secure_coap.channel.parties import HOST, Parties, Party
 
+PATIENT = TransmissionParameters(ack_timeout=0.05, max_retransmit=8)
 BODY = bytes(range(256)) * 20
 
 
@@ -121,6 +123,23 @@ async def test_without_protection_there_is_nothing() -> None:
         assert not (await client.request(request)).code.is_success
     assert not server.associations
     await client.close()
+    await server.close()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_on_a_network_that_loses(seed: int) -> None:
+    parties = Parties()
+    server = await CoapServer.bind(HOST, 0, oscore=parties.server_config(), handler=echo, parameters=PATIENT)
+    relay = await Relay.start((HOST, 0), server.address, loss=0.15, seed=seed)
+    client = await CoapClient.connect(*relay.address, oscore=parties.client_config(), handler=echo, parameters=PATIENT)
+    body = BODY[:2_000]
+    assert (await client.request(Request(Code.POST, payload=body))).payload == body
+    await asyncio.wait_for(client.renew_keys(), 15)
+    assert (await client.request(Request(Code.POST, payload=body))).payload == body
+    (association,) = server.associations
+    assert (await server.request(association, Request(Code.PUT, payload=body))).payload == body
+    await client.close()
+    await relay.close()
     await server.close()
 
 
