@@ -27,6 +27,11 @@ def token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Token]:
         yield made
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name no test by bytes: those with a fresh key or signature in them have another name in each parallel worker."""
+    return argname if isinstance(val, bytes) else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out suites over foreign files where those are not beside the checkout.
 
