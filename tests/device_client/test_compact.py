@@ -15,11 +15,11 @@ from cose.keys import authority_key
 from device_pki import issue
 from device_pki.roles import Role
 from secure_coap.association import Transport
-from secure_coap.errors import Forbidden
+from secure_coap.errors import Forbidden, TransportError
 from secure_coap.exchange import Request
 from secure_coap.numbers.codes import Code
-from tests.device_client.peers import PATIENCE, server_peer
-from tests.device_client.pki import Identified, Pki, Provider, new_key, validity
+from tests.device_client.peers import PATIENCE, est_peer, server_peer
+from tests.device_client.pki import HOST, Identified, Pki, Provider, new_key, validity
 from tests.device_client.world import (
     ENROLLMENT,
     FIRMWARE,
@@ -66,6 +66,21 @@ async def test_the_server_operates_it_block_by_block_too(tmp_path: Path, pki: Pk
         assert whole.code is Code.CONTENT and len(whole.payload) > 1024
 
 
+async def test_keys_that_are_used_up_are_replaced_by_another_edhoc(
+    tmp_path: Path, pki: Pki, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("device_client.emulator.transport.oscore.MAX_MESSAGES", 9)
+    async with compact(tmp_path, pki) as scene:
+        scene.switch_on()
+        first = await scene.sp1.registered()
+        for count in (2, 3):
+            with contextlib.suppress(TransportError):
+                while len(scene.sp1.registrations) < count:
+                    await scene.sp1.ask(Request(Code.GET, ("3", "0")))
+            again = await scene.sp1.registered(count)
+            assert again.key == first.key and again.association is not first.association
+
+
 async def test_renewal_takes_a_new_key_and_a_new_association(tmp_path: Path, pki: Pki) -> None:
     async with compact(tmp_path, pki) as scene:
         scene.switch_on()
@@ -103,6 +118,18 @@ async def test_a_pinned_key_that_is_another_one_leaves_the_certificate(tmp_path:
         await scene.ok(scene.sp1, write(TRANSFER["Transfer Message"], message))
         await scene.ok(scene.sp1, execute(TRANSFER["Start"]))
         await scene.until(lambda s: s["epoch"] == 1 and s["state"] == "idle")
+
+
+async def test_a_server_changes_the_profile_of_a_device_that_runs(tmp_path: Path, pki: Pki) -> None:
+    async with world(tmp_path, pki, both=True) as scene, est_peer(tmp_path, pki, pki.sp1, compact=True) as beside:
+        scene.switch_on()
+        first = await scene.sp1.registered()
+        uri = f"coap://{HOST}:{beside.port}/est/{scene.ca1_uri.rsplit('/', 1)[-1]}"
+        for name, value in (("Enroll URI", uri), ("Protocol", 1), ("Request Format", 1)):
+            await scene.ok(scene.sp1, write(ENROLLMENT[name], value))
+        await scene.ok(scene.sp1, execute(ENROLLMENT["Enroll"]))
+        assert (await scene.sp1.registered(2)).key != first.key
+        assert [one.outcome for one in beside.outcomes] == ["certificate issued"]
 
 
 async def test_refused_by_the_new_ca_it_falls_back(tmp_path: Path, pki: Pki) -> None:
@@ -174,6 +201,18 @@ async def test_a_server_that_is_not_the_ca_learns_nothing_and_is_left(
                 while not any("the server is not trusted" in one.get("problem", "") for one in logs):
                     await asyncio.sleep(0.02)
         assert scene.ca1.requests == 0 and not scene.ca1.server.associations
+
+
+async def test_it_learns_how_much_a_server_answers(tmp_path: Path, pki: Pki) -> None:
+    async with compact(tmp_path, pki) as scene:
+        scene.switch_on()
+        await scene.sp1.registered()
+        counters = scene.sp1.server.counters
+        asked = counters.cookies
+        for count in (2, 3):
+            scene.sp1.server.drop(scene.sp1.registrations[-1].association)
+            await scene.sp1.registered(count)
+        assert counters.cookies == asked
 
 
 async def test_it_lives_with_a_lossy_link(tmp_path: Path, pki: Pki) -> None:

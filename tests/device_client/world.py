@@ -264,7 +264,9 @@ def installed(
     server_uri: str,
     form: Form,
     profile: EnrollmentProfile = DTLS,
+    both: bool = False,
 ) -> Installed:
+    """`both`: the device may be told to use the other protocol, too."""
     return Installed(
         certificate=certificate,
         permanent_anchor=pki.permanent.certificate,
@@ -281,7 +283,7 @@ def installed(
         lifetime=60,
         installed_at=int(time.time()) - 86400,
         profile=(profile.protocol, profile.request, profile.keygen),
-        protocols=1 << profile.protocol | (SERVER_KEYS if profile.keygen else 0),
+        protocols=(0b11 if both else 1 << profile.protocol) | (SERVER_KEYS if profile.keygen else 0),
     )
 
 
@@ -301,6 +303,7 @@ async def world(
     certificate_lifetime: timedelta = timedelta(days=30),
     settings: RunSettings = SETTINGS,
     profile: EnrollmentProfile = DTLS,
+    both: bool = False,
     loss: float = 0.0,
     seed: int = 1,
 ) -> AsyncIterator[World]:
@@ -323,7 +326,7 @@ async def world(
         ca1_uri, ca2_uri = await ca1.label([certificate]), await ca2.label([certificate])
         for peer in (sp1, sp2):
             peer.known.add(certificate)
-        birth = installed(pki, certificate, ca1_uri, sp1.uri, form, profile)
+        birth = installed(pki, certificate, ca1_uri, sp1.uri, form, profile, both)
         endpoint = factory.install(data, birth, FIRMWARE_IMAGE)
         scene = World(data, pki, endpoint, certificate, ca1, ca2, sp1, sp2, ca1_uri, ca2_uri, settings, profile, clock)
         try:

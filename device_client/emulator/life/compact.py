@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
 
 from device_client.emulator.life.trust import Identity, Peer, Trust
 from device_client.emulator.transport.edhoc import EdhocCredentials
@@ -16,6 +17,11 @@ from enrollment.credentials import (
 )
 from secure_coap.edhoc import CredentialLookup, Method
 
+AMPLIFICATION: Final = 3
+"""How many times the bytes it got a server sends to an address that is not proven (security rule 26)."""
+MOST_PADDED: Final = 400
+"""Bytes a first datagram is padded to at most: from there on an Echo costs less."""
+
 
 class Compact:
     """EDHOC's credentials for one device. What servers said about references is known until power off."""
@@ -24,6 +30,8 @@ class Compact:
         self._trust = trust
         self._to_bring: set[tuple[str, bytes]] = set()
         """Servers, by URI, that do not hold a certificate, by fingerprint."""
+        self._sizes: dict[tuple[str, Method], int] = {}
+        """How large the first datagram must be for a server to answer it at once."""
 
     def credentials(self, identity: Identity, peer: Peer, host: str) -> EdhocCredentials:
         """For an association with `peer` at `host`, as `identity`.
@@ -36,8 +44,15 @@ class Compact:
         chain = (identity.certificate, *identity.chain)
         own = certificate_identity(identity.private_key, chain, by_reference=by_reference)
         method, judge = self._judge(peer, host)
-        size = CERTIFICATE_EXPECTED if method.responder_signs else 0
-        return EdhocCredentials(method, own, judge, padded_to=size, unknown=lambda: self._to_bring.add(pair))
+        known = (peer.uri, method)
+        return EdhocCredentials(
+            method,
+            own,
+            judge,
+            padded_to=self._sizes.get(known, CERTIFICATE_EXPECTED if method.responder_signs else 0),
+            answered=lambda size: self._sizes.update({known: min(-(-size // AMPLIFICATION), MOST_PADDED)}),
+            unknown=lambda: self._to_bring.add(pair),
+        )
 
     def _judge(self, peer: Peer, host: str) -> tuple[Method, CredentialLookup]:
         pinned = peer.pinned_key

@@ -321,7 +321,12 @@ class _Remote(interfaces.EndpointAddress, asyncio.DatagramProtocol):  # type: ig
         kind = self._kind(message)
         if message.code.is_request():
             self._kinds[message.token] = kind
-        self._channel.send(message.encode())
+        try:
+            self._channel.send(message.encode())
+        except ChannelError as failure:
+            # Not at once: aiocoap is in the middle of sending.
+            self._loop.call_soon(self._lose, failure)
+            return
         self._flush(kind)
 
     def end(self, failure: BaseException) -> None:

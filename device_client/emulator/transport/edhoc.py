@@ -54,9 +54,9 @@ class EdhocCredentials:
     """Who the device is in EDHOC, how it authenticates, and how it judges the server.
 
     `combined`: message 3 travels with the first request (RFC 9668). `padded_to`: bytes of the first datagram; a server
-    answers an unproven address with three times as much at most, and else asks for an Echo first. `unknown` is called
-    when the server says that it does not hold the credential the device has only named: the next association has to
-    bring it.
+    answers an unproven address with three times as much at most, and else asks for an Echo first. `answered` is called
+    with the bytes of that answer. `unknown` is called when the server says that it does not hold the credential the
+    device has only named: the next association has to bring it.
     """
 
     method: Method
@@ -64,6 +64,7 @@ class EdhocCredentials:
     lookup: CredentialLookup
     combined: bool = True
     padded_to: int = 0
+    answered: Callable[[int], None] = lambda _: None
     unknown: Callable[[], None] = lambda: None
 
 
@@ -180,13 +181,14 @@ class EdhocClient:
             acknowledgement = Message(code=AioCode.EMPTY, _mtype=ACK, _mid=answer.mid)
             self._out.append(acknowledgement.encode())
         if answer.code is not AioCode.EMPTY:
-            self._answered(answer)
+            self._answered(answer, len(datagram))
         return []
 
-    def _answered(self, answer: Message) -> None:
+    def _answered(self, answer: Message, size: int) -> None:
         if not answer.code.is_successful():
             self._refused(answer)
         elif self._waiting is not None:
+            self._credentials.answered(size)
             self._message_2(answer.payload)
         else:
             self.established = True
