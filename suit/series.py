@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Final
 
 from cose import cbor
-from suit import authentication
+from suit import authentication, decoding
 from suit.authentication import Author
 from suit.commands import CommandSequence, encode_command, uris
 from suit.digest import Digest, of_element
@@ -27,25 +27,27 @@ from suit.templates import override, select
 
 _FIRST_KEYS: Final = (ManifestKey.ENCODING_VERSION, ManifestKey.SEQUENCE_NUMBER, ManifestKey.COMMON)
 """Elements that every manifest has, and that come first."""
-_COMMON: Final = cbor.encode(ManifestKey.COMMON)
+_COMMON_KEY: Final = cbor.encode(ManifestKey.COMMON)
 
 
 class Series:
     """What all manifests of a series have in common is `manifest`; its sequence number does not matter."""
 
     def __init__(self, manifest: Manifest) -> None:
+        encoded, common = manifest.encode(), manifest.common.encode()
+        fields = decoding.decode(encoded, "manifest")
+        others = [cbor.encode(key) + cbor.encode(value) for key, value in fields.items() if key not in _FIRST_KEYS]
+        number = cbor.encode(manifest.sequence_number)
+        sequences = [sequence for sequence in manifest.sequences.values() if not isinstance(sequence, Digest)]
         self._manifest = manifest
         self._count = manifest.common.count
-        self._commands = 2 * len(manifest.shared)
-        self._shared = b"".join(map(encode_command, manifest.shared))
-        common = cbor.decode(manifest.common.encode()) | {int(CommonKey.SHARED_SEQUENCE): b""}
-        self._common = cbor.encode(common)[: -len(cbor.encode_bytes(b""))]
-        fields = cbor.decode(manifest.encode())
-        others = [cbor.encode(key) + cbor.encode(value) for key, value in fields.items() if key not in _FIRST_KEYS]
+        # The encoded manifest, in pieces: head and version | number | key of common data, common data | the others.
         self._end = b"".join(others)
-        number, shared = cbor.encode(manifest.sequence_number), cbor.encode_bytes(manifest.common.encode())
-        self._begin = manifest.encode()[: -len(number + cbor.encode(ManifestKey.COMMON) + shared + self._end)]
-        sequences = [sequence for sequence in manifest.sequences.values() if not isinstance(sequence, Digest)]
+        self._begin = encoded[: -len(number + _COMMON_KEY + cbor.encode_bytes(common) + self._end)]
+        # Common data, in pieces: all before the shared sequence | its commands, without the head that counts them.
+        whole = decoding.decode(common, "common") | {int(CommonKey.SHARED_SEQUENCE): b""}
+        self._common = cbor.encode(whole)[: -len(cbor.encode_bytes(b""))]
+        self._shared = b"".join(map(encode_command, manifest.shared))
         self._uris = tuple(uris(manifest.shared, *sequences))
 
     def encode(self, sequence_number: int, parameters: Mapping[int, Parameters]) -> bytes:
@@ -56,10 +58,10 @@ class Series:
         if not parameters:
             return replace(self._manifest, sequence_number=sequence_number).encode()
         own = self._own(parameters)
-        count = cbor.array_head(self._commands + 2 * len(own))
-        shared = count + self._shared + b"".join([encode_command(command) for command in own])
+        head = cbor.array_head(2 * (len(self._manifest.shared) + len(own)))
+        shared = head + self._shared + b"".join([encode_command(command) for command in own])
         common = cbor.encode_bytes(self._common + cbor.encode_bytes(shared))
-        return b"".join((self._begin, cbor.encode(sequence_number), _COMMON, common, self._end))
+        return b"".join((self._begin, cbor.encode(sequence_number), _COMMON_KEY, common, self._end))
 
     def sign(
         self,
