@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
@@ -91,6 +91,14 @@ async def test_a_refusal_is_told(peer: EstPeer, name: str, says: str) -> None:
         with pytest.raises(CaBackendError, match=says) as refused:
             await ca.issue_operational(named(name, generate_private_key()), device_subject("dev-1"), now())
         assert refused.value.retry_after is None
+
+
+async def test_a_certificate_may_begin_a_little_later(ca: EstUpstreamCa) -> None:
+    """The order took time, or the clocks differ; by more than a minute it is not taken."""
+    csr = request()
+    assert await ca.issue_operational(csr, device_subject("dev-1"), now() - timedelta(seconds=30))
+    with pytest.raises(CaBackendError, match="not yet valid"):
+        await ca.issue_operational(csr, device_subject("dev-1"), now() - timedelta(minutes=2))
 
 
 async def test_another_subject_than_ordered_is_not_taken(ca: EstUpstreamCa) -> None:

@@ -42,7 +42,7 @@ async def test_a_device_enrolls_and_is_revoked(ca: CaDirectory, tmp_path: Path) 
 
 
 def test_it_is_made_and_used_by_commands(token: Token, tmp_path: Path) -> None:
-    data, out = tmp_path / "ca", tmp_path / "server.pem"
+    data, out = tmp_path / "ca", tmp_path / "list.crl"
     words = ("init", "--data", data, "--name", "CA", "--key", token.uri("object=large"), "-o", "json")
     made = run(*words)
     assert run(*words) == made, "repeating changes nothing"
