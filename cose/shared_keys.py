@@ -37,12 +37,9 @@ class SharedKey:
     def decode(cls, data: bytes) -> SharedKey:
         """From a COSE_Key with these members and no others. Raises `CborError`, `CoseError` KEY."""
         match cbor.decode(data, max_size=MAX_ENCODED):
-            case {
-                KeyParameter.KTY: KeyType.SYMMETRIC,
-                KeyParameter.KID: bytes(kid),
-                KeyParameter.K: bytes(key),
-                **more,
-            }:
-                if not more and len(key) in SIZES and len(kid) == KID_SIZE:
-                    return cls(kid, key)
+            case {KeyParameter.KID: bytes(kid), KeyParameter.K: bytes(key)}:
+                found = cls(kid, key)
+                # Only the same bytes again: then nothing else is in it, and no member under an alias of its number.
+                if len(key) in SIZES and len(kid) == KID_SIZE and found.encode() == data:
+                    return found
         raise CoseError(CoseReason.KEY, f"a symmetric COSE_Key with a kid of {KID_SIZE} bytes, 16, 24 or 32 bytes long")
