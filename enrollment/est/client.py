@@ -85,11 +85,14 @@ def reenroll_request(uri: CaUri, csr: bytes, *, accept: ContentFormat = ContentF
 
 
 def c509_enroll_request(
-    uri: CaUri, csr: bytes, *, renew: bool = False, c509: C509Formats = EXPERIMENTAL_C509
+    uri: CaUri, csr: bytes, *, renew: bool = False, terse: bool = False, c509: C509Formats = EXPERIMENTAL_C509
 ) -> Request:
-    """Return the request that enrolls, or renews, by a C509 request (`enrollment.c509_csr`) for a C509 certificate."""
+    """Return the request that enrolls, or renews, by a C509 request (`enrollment.c509_csr`) for a C509 certificate.
+
+    A `terse` one leaves it to the server in which form that comes: ours sends the same, others a reference, too.
+    """
     operation = EstOperation.SIMPLE_REENROLL if renew else EstOperation.SIMPLE_ENROLL
-    return _csr_request(uri, operation, csr, c509.certificate, c509.request)
+    return _csr_request(uri, operation, csr, None if terse else c509.certificate, c509.request)
 
 
 def c509_server_key_request(uri: CaUri, csr: bytes, *, c509: C509Formats = EXPERIMENTAL_C509) -> Request:
@@ -107,7 +110,7 @@ def server_key_request(uri: CaUri, csr: bytes, *, bare: bool = True) -> Request:
 
 
 def _csr_request(
-    uri: CaUri, operation: EstOperation, csr: bytes, accept: int, content_format: int = ContentFormat.PKCS10
+    uri: CaUri, operation: EstOperation, csr: bytes, accept: int | None, content_format: int = ContentFormat.PKCS10
 ) -> Request:
     return Request(Code.POST, uri.below(operation), payload=csr, content_format=content_format, accept=accept)
 

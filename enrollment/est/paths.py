@@ -52,7 +52,7 @@ class CaUriError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CaUri:
-    """Where a device enrolls: `coaps://host[:port]/est[/<label>]` over DTLS, `coap://…` protected by OSCORE."""
+    """Where a device enrolls: `coaps://host[:port][/est[/<label>]]` over DTLS, `coap://…` protected by OSCORE."""
 
     host: str
     port: int
@@ -66,10 +66,10 @@ class CaUri:
             host, port = parts.hostname, parts.port
         except ValueError as error:
             raise CaUriError("not a URI") from error
-        segments = tuple(parts.path.split("/")[1:])
+        segments = tuple(parts.path.removesuffix("/").split("/")[1:])
         if parts.scheme not in _PORTS or not host or parts.username is not None or parts.query or parts.fragment:
             raise CaUriError("a CA-URI is coaps:// or coap://host[:port]/path without user, query and fragment")
-        if not segments or any(segment in {"", ".", ".."} for segment in segments):
+        if any(segment in {"", ".", ".."} for segment in segments):
             raise CaUriError("the path of a CA-URI has no empty or dot segments")
         return cls(host, port or _PORTS[parts.scheme], segments)
 

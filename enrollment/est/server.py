@@ -1,4 +1,4 @@
-"""The EST server of a CA over secure CoAP (RFC 9148), below `/est[/<label>]` and `/.well-known/est[/<label>]`.
+"""The EST server of a CA over secure CoAP (RFC 9148), below `/est[/<label>]`, `/.well-known/est[/<label>]` and `/`.
 
 Unknown paths, methods and formats are denied before anything else is looked at, and every refusal by the register is
 the same 4.03, so that nobody learns which labels or certificates exist.
@@ -18,7 +18,7 @@ from enrollment.csr import MAX_CSR_SIZE, CheckedCsr, CsrError, CsrReason, check_
 from enrollment.est import answers
 from enrollment.est.attributes import WANTED
 from enrollment.est.discovery import CORE, links, matching
-from enrollment.est.paths import EST_ROOT, WELL_KNOWN, EstOperation, is_label
+from enrollment.est.paths import EstOperation, is_label
 from enrollment.est.rates import TooOften
 from enrollment.est.routes import routes
 from enrollment.est.service import SERVER_KEY_OPERATIONS, EstService, Observer
@@ -110,7 +110,7 @@ class EstServer:
         issued = await self.service.enroll(entry, self._checked(request, association, entry))
         asked = request.accept
         if asked is None and request.content_format == self._c509.request:
-            asked = ContentFormat.MULTIPART
+            asked = self._c509.certificate
         content_format, payload = answers.certificate(issued.certificate, asked, self._c509)
         return Response(Code.CHANGED, payload, content_format), issued.outcome
 
@@ -190,7 +190,13 @@ def _refusal(error: EnrollmentRefused | CsrError | CaBackendError | TooOften) ->
 
 
 def _below_root(request: Request) -> tuple[str | None, str]:
-    path = request.path[1:] if request.path[:1] == (WELL_KNOWN,) else request.path
-    if request.query or not 2 <= len(path) <= 3 or path[0] != EST_ROOT:
+    match request.path:
+        case (str(name),) | ("est", str(name)) | (".well-known", "est", str(name)):
+            label = None
+        case ("est", str(label), str(name)) | (".well-known", "est", str(label), str(name)):
+            pass
+        case _:
+            raise NotFound
+    if request.query:
         raise NotFound
-    return (None if len(path) == 2 else path[1]), path[-1]
+    return label, name

@@ -52,7 +52,7 @@ _OPTIONS: Final = {
     Profile.LEAN: (
         *_COMMON,
         "method 3; CA2's key pinned by the TransferMessage (36 bytes of it)",
-        "no label in the request, because the device is registered under one only",
+        "neither path nor label nor Accept in the request: the device is registered under one label only",
         "device list: fingerprints (kind 2), the bag sent apart",
     ),
 }
@@ -120,25 +120,25 @@ class _Device:
         self._config = OscoreClientConfig(edhoc=edhoc)
 
     async def enroll_twice(self, *, lean: bool) -> _Enrolled:
-        """Enroll with two fresh keys, one after the other; `lean`: without the label, which the server knows anyhow."""
+        """Enroll with two fresh keys, one after the other; `lean`: without what the server knows anyhow."""
         uri = await new_label(self._parties)
         if lean:
-            uri = replace(uri, path=uri.path[:1])
+            uri = replace(uri, path=())
         await self._tap.take()
         client = await CoapClient.connect(*self._tap.address, oscore=self._config)
         opening = await self._tap.take()
-        await self._enroll(client, uri)
+        await self._enroll(client, uri, terse=lean)
         first = await self._tap.take()
-        await self._enroll(client, uri)
+        await self._enroll(client, uri, terse=lean)
         counted = _Enrolled(opening, first, await self._tap.take())
         await client.close()
         return counted
 
-    async def _enroll(self, client: CoapClient, uri: CaUri) -> None:
+    async def _enroll(self, client: CoapClient, uri: CaUri, *, terse: bool) -> None:
         """As the emulated device does: the session says who asks, so the request need not."""
         key = new_key()
-        request = build_c509_csr(key, Possession.of(client.association))
-        parse_certificate(await client.request(c509_enroll_request(uri, request)), key.public_key())
+        csr = build_c509_csr(key, Possession.of(client.association))
+        parse_certificate(await client.request(c509_enroll_request(uri, csr, terse=terse)), key.public_key())
 
 
 def edhoc_of(parties: Parties, profile: Profile, *, by_reference: bool) -> EdhocClientConfig:

@@ -81,10 +81,12 @@ async def test_the_same_key_gets_the_same_certificate_in_every_form(world: EstWo
     assert world.ca.calls == 1
 
 
-async def test_without_accept_a_reference_comes_with_the_certificate(world: EstWorld) -> None:
+async def test_the_certificate_comes_alone_unless_more_is_asked_for(world: EstWorld) -> None:
     uri, session, key = await world.label(), world.compact(), generate_private_key()
     csr = build_c509_csr(key, of_device(session))
-    response = await world.ask(replace(c509_enroll_request(uri, csr), accept=None), session)
+    response = await world.ask(c509_enroll_request(uri, csr, terse=True), session)
+    assert response.content_format == C509.certificate
+    response = await world.ask(replace(c509_enroll_request(uri, csr), accept=ContentFormat.MULTIPART), session)
     assert response.content_format == ContentFormat.MULTIPART
     certificate = parse_certificate(response, key.public_key())
     encoded = encode_certificate(certificate)

@@ -34,6 +34,8 @@ def test_a_ca_uri_has_host_port_and_path() -> None:
     assert (uri.host, uri.port, uri.path) == ("2001:db8::1", 5685, ("est", "abc"))
     assert CaUri.parse("coaps://ca1.example/est/abc").port == 5684
     assert CaUri.parse("coap://ca1.example/est/abc").port == 5683
+    for rootless in ("coap://ca1.example", "coap://ca1.example/"):
+        assert CaUri.parse(rootless).below(EstOperation.SIMPLE_ENROLL) == ("sen",)
     assert uri.below(EstOperation.SIMPLE_ENROLL) == ("est", "abc", "sen")
     assert crts_request(uri).path == ("est", "abc", "crts")
 
@@ -43,8 +45,7 @@ def test_a_ca_uri_has_host_port_and_path() -> None:
     [
         "http://ca1.example/est/abc",
         "coaps://good@evil/est/abc",
-        "coaps://ca1.example",
-        "coaps://ca1.example/",
+        "coaps://ca1.example/est//",
         "coaps://ca1.example//abc",
         "coaps://ca1.example/est/../abc",
         "coaps://ca1.example/est/abc?x",

@@ -125,7 +125,7 @@ class TestDiscovery:
 class TestPaths:
     """The label may be left out where there is only one, and the well-known root may stand before it."""
 
-    @pytest.mark.parametrize("uri", ["/est", "/.well-known/est", "/.well-known/est/{label}"])
+    @pytest.mark.parametrize("uri", ["", "/est", "/.well-known/est", "/.well-known/est/{label}"])
     async def test_other_names_of_the_same(self, world: EstWorld, uri: str) -> None:
         label = (await world.label()).path[1]
         other = CaUri.parse("coaps://ca1.example" + uri.format(label=label))

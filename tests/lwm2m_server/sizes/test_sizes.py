@@ -40,6 +40,7 @@ LIMITS = {
     "lean": {
         "factory_certificate": 136,
         "handshake": 146,
+        "enrollment": 260,
         "device_update_info": 60,
     },
 }
