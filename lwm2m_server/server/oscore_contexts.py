@@ -38,6 +38,7 @@ class OscoreContexts:
         self._by_name: dict[str, PresharedContext] = {}
         self._of_endpoint: dict[str, list[str]] = {}
         self._by_kid: dict[bytes, list[str]] = {}
+        self._secrets: set[bytes] = set()
 
     async def load(self) -> None:
         """Read the store, after a start."""
@@ -123,7 +124,7 @@ class OscoreContexts:
             context.derive()
         except ValueError as error:
             raise CredentialError(str(error)) from error
-        if any(known.master_secret == master_secret for known in self._by_name.values()):
+        if master_secret in self._secrets:
             raise CredentialTaken("this master secret is in use; make one of its own for each context")
         if self.find(recipient_id, id_context) is not None or self.find(recipient_id, None) is not None:
             raise CredentialTaken("another context has this identifier of a device; choose another one")
@@ -137,6 +138,7 @@ class OscoreContexts:
         context = self._by_name.pop(name, None)
         if context is None:
             return False
+        self._secrets.discard(context.master_secret)
         _drop(self._by_kid, context.recipient_id, name)
         _drop(self._of_endpoint, context.endpoint or "", name)
         async with self._database.transaction() as connection:
@@ -147,6 +149,7 @@ class OscoreContexts:
         self._by_name[context.name] = context
         self._of_endpoint.setdefault(context.endpoint or "", []).append(context.name)
         self._by_kid.setdefault(context.recipient_id, []).append(context.name)
+        self._secrets.add(context.master_secret)
 
 
 def _drop(table: dict[_Key, list[str]], key: _Key, name: str) -> None:

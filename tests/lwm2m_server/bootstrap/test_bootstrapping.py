@@ -22,6 +22,12 @@ from objects.nodes import ObjectInstance, Resource
 from objects.path import Path
 from secure_coap.association import Association
 from secure_coap.channels.dtls import DtlsClientConfig, DtlsServerConfig
+from secure_coap.channels.oscore import (
+    MemoryContexts,
+    OscoreClientConfig,
+    OscoreServerConfig,
+    PresharedContext,
+)
 from secure_coap.endpoint import CoapClient
 from secure_coap.exchange import Request, Response
 from secure_coap.numbers.codes import Code
@@ -98,6 +104,38 @@ async def test_a_device_gets_its_profile_with_its_own_key(world: World) -> None:
     assert isinstance(security, ObjectInstance)
     assert security.resources[3] == Resource(3, b"identity-1")
     assert security.resources[5] == Resource(5, KEY)
+
+
+async def test_a_device_gets_an_oscore_context_of_its_own_each_time(world: World) -> None:
+    await world.credentials.put("identity-1", "dev-1", KEY)
+    await world.assign(store.EVERYONE, profile(account(mode="oscore")))
+    address = await world.server.bind("127.0.0.1", 0, oscore=OscoreServerConfig(contexts=world.server.oscore_contexts))
+    secrets: set[bytes] = set()
+    for _ in range(2):
+        device = Device()
+        async with world.device(device, "identity-1") as client:
+            assert (await client.request(ask(None))).code is Code.CHANGED
+            async with asyncio.timeout(20):
+                while not device.finished:
+                    await asyncio.sleep(0.02)
+        written = device.written[Path(21, 0)]
+        assert isinstance(written, ObjectInstance)
+        secret, sender, recipient, salt = (_bytes(written, number) for number in (0, 1, 2, 5))
+        secrets.add(secret)
+        context = PresharedContext("server", secret, sender, recipient, salt)
+        config = OscoreClientConfig(context=context, contexts=MemoryContexts([context]))
+        client = await CoapClient.connect(*address, oscore=config)
+        answer = await client.request(Request(Code.POST, ("rd",), ("lwm2m=1.1",), b"</3/0>", content_format=40))
+        assert answer.code is Code.CREATED
+        await client.close()
+    assert len(secrets) == 2
+    assert world.server.registrations.get("dev-1") is not None
+
+
+def _bytes(instance: ObjectInstance, number: int) -> bytes:
+    resource = instance.resources[number]
+    assert isinstance(resource, Resource) and isinstance(resource.value, bytes)
+    return resource.value
 
 
 async def test_nobody_gets_the_profile_of_another(world: World) -> None:

@@ -70,6 +70,7 @@ def test_nobody_sees_the_keys() -> None:
         ({"security": {"mode": "psk", "identity": "a", "key": "zz"}}, "hex"),
         ({"security": {"mode": "rot13"}}, "security"),
         ({"security": {**OSCORE, "recipient_id": "01"}}, "must differ"),
+        ({"security": {"mode": "oscore", "sender_id": "01"}}, "none to use the device's own context"),
         ({"security": {**OSCORE, "sender_id": "0102030405060708"}}, "at most 7"),
         ({"uri": "coap://dm.example"}, "coaps://"),
         ({"uri": "coaps://user@dm.example"}, "coaps://"),
