@@ -6,7 +6,6 @@ permanent CA are factory certificates. An operational certificate counts only wh
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Iterable, Sequence
 from pathlib import Path
 
@@ -90,7 +89,10 @@ class DeviceTrust:
 
     async def refresh(self, peers: Iterable[Peer | None]) -> None:
         """Ask again about those whose sessions last."""
-        await asyncio.gather(*(waiting for waiting in map(self.ready, peers) if waiting is not None))
+        known = [peer for peer in peers if isinstance(peer, PeerIdentity)]
+        for revocation in (self._operational, self.factory):
+            if revocation is not None and revocation.ocsp.responders:
+                await revocation.refresh(peer for peer in known if self._revocation(peer) is revocation)
 
     def load(self) -> None:
         """Take the lists that were stored before the last stop, as far as they are still fresh."""

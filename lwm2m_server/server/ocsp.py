@@ -38,7 +38,8 @@ class OcspClient:
     """Keeps `answers` as fresh as the responders are. `responders`: the URL for each issuer."""
 
     def __init__(self, responders: Mapping[x509.Certificate, str], answers: OcspAnswers, clock: Clock) -> None:
-        self._urls = {fingerprint(issuer): url for issuer, url in responders.items()}
+        self.responders = {fingerprint(issuer): url for issuer, url in responders.items()}
+        """The URL by the issuer's fingerprint."""
         self._answers = answers
         self._clock = clock
         self._http: httpx.AsyncClient | None = None
@@ -55,7 +56,7 @@ class OcspClient:
 
     def answers_for(self, issuer: x509.Certificate | None) -> bool:
         """Is there a responder for the certificates of this CA?"""
-        return issuer is not None and fingerprint(issuer) in self._urls
+        return issuer is not None and fingerprint(issuer) in self.responders
 
     def due(self, chain: Sequence[x509.Certificate]) -> bool:
         """Should anything be asked about the certificates of a verified path?"""
@@ -80,7 +81,7 @@ class OcspClient:
                 yield certificate, issuer
 
     async def _ask(self, certificate: x509.Certificate, issuer: x509.Certificate) -> None:
-        url, loop = self._urls[fingerprint(issuer)], asyncio.get_running_loop()
+        url, loop = self.responders[fingerprint(issuer)], asyncio.get_running_loop()
         async with self._slots:
             if loop.time() < self._resting.get(url, 0.0):
                 return

@@ -83,10 +83,11 @@ class DeviceRevocation:
         return RevocationStatus.GOOD if status in _OPEN and self.ocsp.answers_for(issuer) else status
 
     def ready(self, peer: Peer | None) -> Awaitable[None] | None:
-        """What has to be waited for before `refusal` can tell; None when nothing has."""
-        if not isinstance(peer, PeerIdentity) or not self.ocsp.due(peer.chain):
+        """What has to be waited for before `refusal` can tell; None when nothing has, or an answer still counts."""
+        if not self.ocsp.responders or not isinstance(peer, PeerIdentity) or not self.ocsp.due(peer.chain):
             return None
-        return self.ocsp.ask(peer.chain)
+        known_good = objection(self.check, peer.chain, self._clock.datetime()) is None
+        return None if known_good else self.ocsp.ask(peer.chain)
 
     async def refresh(self, peers: Iterable[Peer | None]) -> None:
         """Ask again about those whose sessions last, some at a time."""

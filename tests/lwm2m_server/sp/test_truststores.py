@@ -84,11 +84,10 @@ async def test_a_device_that_is_away_is_named(scene: Stage) -> None:
     assert unknown.status_code == 404
 
 
-@pytest.mark.parametrize("certificate", ["00", "no hex", "server"])
-async def test_only_a_cas_certificate_is_an_anchor(scene: Stage, certificate: str) -> None:
+async def test_only_a_cas_certificate_is_an_anchor(scene: Stage) -> None:
     server = der(scene.world.sp1.running.provider.keys.dtls.chain[0]).hex()
-    order = {"certificates": [server if certificate == "server" else certificate]}
-    refused = await scene.sp1.admin.post("/groups/meters/trust", json=order)
-    assert refused.status_code in {400, 422}, refused.text
-    assert "CA's" in refused.text
+    for certificate in ("00", "no hex", server):
+        refused = await scene.sp1.admin.post("/groups/meters/trust", json={"certificates": [certificate]})
+        assert refused.status_code in {400, 422}, refused.text
+        assert "CA's" in refused.text
     assert scene.device.payloads("/33002/0") == []
