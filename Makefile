@@ -1,6 +1,7 @@
 # Everything a fresh machine needs is set up by the targets themselves: Python >= 3.11, git, make and apt are enough.
 PYTHON  ?= python3
 DEVICES ?= 8
+PROFILE ?= dtls
 VENV    := .venv
 BIN     := $(VENV)/bin
 # What tests and benchmarks meet: OpenSSL's and libcoap's commands, Leshan's Java libraries, a PKCS#11 token.
@@ -9,7 +10,7 @@ TEST_PACKAGES := curl openssl libcoap3-bin default-jdk-headless maven softhsm2
 .PHONY: demo sizes test lint soak bench clean
 
 demo: $(VENV)/.ready
-	@$(BIN)/lwm2m-server demo --devices $(DEVICES)
+	@$(BIN)/lwm2m-server demo --devices $(DEVICES) --profile $(PROFILE)
 
 sizes: $(VENV)/.ready
 	@$(BIN)/lwm2m-server sizes

@@ -34,6 +34,7 @@ from enrollment.register import ALL, EndpointTaken, EnrollmentRegister, LabelFul
 from lwm2m_server.api.body import bounded_body
 from lwm2m_server.api.label_policy import PolicyBody, read_policy
 from lwm2m_server.api.mutual_tls import peer_fingerprint
+from lwm2m_server.known_certificates import remember
 from lwm2m_server.problem import MEDIA_TYPE, Problem, conflict, install, invalid, not_found
 
 CRL_CONTENT_TYPE: Final = "application/pkix-crl"
@@ -133,9 +134,7 @@ async def put_label(uuid: UUID, request: Request, service: Service, provider: Ca
         )
     except LabelFull as error:
         raise conflict(str(error), code="label-full") from error
-    for certificate in certificates:
-        if fingerprint(certificate) in bag.accepted:
-            service.known.add(certificate)
+    await remember(service.known, [one for one in certificates if fingerprint(one) in bag.accepted])
     counts = {"accepted": len(bag.accepted), "refused": len(bag.refused)}
     log.info("bag_registered", provider=provider, label=bag.label.log_name, **counts)
     return JSONResponse(_label_answer(service, bag))

@@ -28,6 +28,7 @@ from lwm2m_server.fleet.manifests import manifest_of
 from lwm2m_server.fleet.partners import NamedAnchor, PartnerProfile
 from lwm2m_server.fleet.profiles import Profile
 from lwm2m_server.fleet.transfer_lookup import complete_list, find_transfer
+from lwm2m_server.known_certificates import remember
 from lwm2m_server.provider_keys import ProviderKeys
 from lwm2m_server.settings import SpSettings
 from lwm2m_server.store import fleet as fleet_store
@@ -114,8 +115,7 @@ class Acceptance:
                 connection, cti, label=str(label), agreed_state=agreed, update_first=update_first
             )
             await store.add_document(connection, document)
-        for certificate in certificates.values():
-            self._known.add(certificate)
+        await remember(self._known, certificates.values())
         log.info("transfer_accepted", transfer=cti.hex(), partner=transfer.partner, devices=len(certificates))
         self._wake_partner(transfer.partner)
 

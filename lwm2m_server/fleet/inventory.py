@@ -23,6 +23,7 @@ from lwm2m_server.clock import Clock
 from lwm2m_server.fleet.ca_registration import CaPlace, register_certificates
 from lwm2m_server.fleet.errors import Contradiction, Rejected, Unknown
 from lwm2m_server.fleet.factory_certificates import read_bag
+from lwm2m_server.known_certificates import remember
 from lwm2m_server.server.firmware.pulls import PATH
 from lwm2m_server.settings import SpSettings
 from lwm2m_server.store import fleet as store
@@ -100,8 +101,7 @@ class Inventory:
                     await store.add_device(connection, self._new(name, certificate, group, place.dtls_uri), self._now())
                 else:
                     await store.change_device(connection, name, group_name=group)
-        for certificate in certificates.values():
-            self._known.add(certificate)
+        await remember(self._known, certificates.values())
         return AddedDevices(place, tuple(certificates))
 
     def _factory_certificates(self, bag: bytes) -> dict[str, x509.Certificate]:

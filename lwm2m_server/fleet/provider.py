@@ -10,7 +10,6 @@ from pathlib import Path
 import httpx
 from cryptography import x509
 
-from device_pki.certificates import load_certificate
 from device_pki.directory import CertificateDirectory
 from device_pki.fingerprints import fingerprint
 from device_pki.path import PathError, verify_path
@@ -34,6 +33,7 @@ from lwm2m_server.fleet.outbox import Outbox
 from lwm2m_server.fleet.partners import NamedAnchor, PartnerProfile
 from lwm2m_server.fleet.suit_reports import SuitReports
 from lwm2m_server.fleet.trust import DeviceTrust
+from lwm2m_server.known_certificates import remember_stored
 from lwm2m_server.protocol.registration_limits import RegistrationLimits
 from lwm2m_server.provider_keys import Credential, KeyRole, ProviderKeys, certificate_path, key_path, read_chain
 from lwm2m_server.server.events import Registered, Updated
@@ -239,10 +239,12 @@ class ServiceProvider:
         """After a start: everything the store says is still to be done is taken up again."""
         await self.reload_partners()
         self.trust.load()
-        async with self.database.reading() as connection:
-            async for der in fleet_store.factory_certificates(connection):
-                self.factory_certificates.add(load_certificate(der))
         self.wake_duties()
+
+    async def know_devices(self) -> None:
+        """Have every device's factory certificate at hand for EDHOC."""
+        async with self.database.reading() as connection:
+            await remember_stored(self.factory_certificates, fleet_store.factory_certificates(connection))
 
     async def wake_windows(self) -> None:
         """Look after connected devices whose window has begun (a start is due) or ended (a Cancel is, rule 7).

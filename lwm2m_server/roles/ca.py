@@ -13,7 +13,6 @@ from typing import Final
 import structlog
 
 from cose.keys import authority_key
-from device_pki.certificates import load_certificate
 from device_pki.ocsp.responder import SerialStatus
 from enrollment.ca.backend import CaBackend, CaBackendError
 from enrollment.ca.ocsp import OcspResponder
@@ -26,6 +25,7 @@ from lwm2m_server.ca.backends import opened_backend
 from lwm2m_server.ca.directory import CaDirectory, read_certificates
 from lwm2m_server.ca.providers import ProviderPins
 from lwm2m_server.clock import Clock
+from lwm2m_server.known_certificates import remember_stored
 from lwm2m_server.roles.ca_est import serving_est
 from lwm2m_server.roles.garbage import settle
 from lwm2m_server.server.factory_revocation import factory_revocation
@@ -96,12 +96,15 @@ async def running_ca(settings: CaSettings, clock: Now = utc_now) -> AsyncIterato
         if settings.status_bind is not None:
             public = create_status_app(service.publisher, _responder(settings, directory, service))
             status = await stack.enter_async_context(serving(public, *settings.status_bind))
-        upkeep = asyncio.create_task(_upkeep(service, pins, context))
+        upkeep = [asyncio.create_task(_upkeep(service, pins, context))]
+        if settings.oscore_bind is not None:
+            upkeep.append(asyncio.create_task(remember_stored(service.known, factory_certificates(database))))
         try:
             yield RunningCa(est.dtls, api, est.oscore, est.https, status)
         finally:
-            upkeep.cancel()
-            await asyncio.gather(upkeep, return_exceptions=True)
+            for task in upkeep:
+                task.cancel()
+            await asyncio.gather(*upkeep, return_exceptions=True)
 
 
 async def _service(
@@ -128,9 +131,6 @@ async def _service(
         oscore_uri=settings.oscore_uri,
         edhoc_key=None if static is None else authority_key(static.public_key()),
     )
-    if settings.oscore_bind is not None:
-        async for der in factory_certificates(database):
-            service.known.add(load_certificate(der))
     return service, pins
 
 

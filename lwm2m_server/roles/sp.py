@@ -81,6 +81,8 @@ async def running_sp(settings: SpSettings, clock: Clock | None = None) -> AsyncI
         app = create_admin_app(provider.server, provider.firmware, provider.manifests, provider)
         admin = await stack.enter_async_context(serving(app, *settings.admin_bind))
         upkeep = [asyncio.create_task(_upkeep(provider)), asyncio.create_task(_crl(provider))]
+        if settings.oscore_bind is not None:
+            upkeep.append(asyncio.create_task(provider.know_devices()))
         try:
             yield RunningSp(lwm2m, partner, admin, provider)
         finally:
