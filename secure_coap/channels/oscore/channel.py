@@ -179,7 +179,10 @@ class OscoreChannel:
         if answer is not None:
             self._counters.freshness_asked += 1
             self._datagrams.append((remote, answer))
-        return begins and (self._table.holds(association) or self._begin(association))
+        if not begins or self._table.holds(association):
+            return begins
+        association.remote = remote
+        return self._begin(association)
 
     def _begin(self, association: OscoreAssociation) -> bool:
         """Open an association; False when all places are taken."""

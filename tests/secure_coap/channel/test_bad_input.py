@@ -7,7 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from secure_coap.channels.oscore import MemoryContexts, OscoreClientConfig, OscoreServerConfig, PresharedContext
+from secure_coap.channels.oscore import (
+    MemoryContexts,
+    OscoreAssociation,
+    OscoreClientConfig,
+    OscoreServerConfig,
+    PresharedContext,
+)
 from secure_coap.channels.oscore.identifiers import Identifiers
 from secure_coap.edhoc.messages import SMALL, items
 from secure_coap.edhoc.numbers import ErrorCode
@@ -177,6 +183,26 @@ def test_after_a_restart_old_requests_of_a_stored_context_get_an_echo_and_nothin
     for datagram in (*recorded, accepted):
         assert refused(link.deliver(datagram)).code is Code.UNAUTHORIZED
     assert len(link.received()) == 1
+
+
+def test_an_echo_proves_the_address_it_comes_from() -> None:
+    link, config = stored()
+    link.connect(config)
+    link.say(request())
+    link.restart()
+    link.say(request(2, b"\x02"))
+    (challenge,) = link.deliver(link.sealed(request(3, b"\x03")), ELSEWHERE)
+    link.deliver(challenge, SERVER, DEVICE)
+    echo = link.client_received()[-1].value(Option.ECHO)
+    assert echo is not None
+    fresh = request(4, b"\x04")
+    proven = link.sealed(replace(fresh, options=(*fresh.options, (int(Option.ECHO), echo))))
+    assert decode(link.deliver(proven)[0]).value(Option.OSCORE), "it was another address's: asked again"
+    link.deliver(link.sealed(replace(fresh, mid=5, options=(*fresh.options, (int(Option.ECHO), echo)))), ELSEWHERE)
+    (association,) = link.opened()
+    assert association.remote == ELSEWHERE
+    assert isinstance(association, OscoreAssociation)
+    assert association.proven
 
 
 def test_nothing_is_answered_before_numbers_are_stored() -> None:
