@@ -11,9 +11,6 @@ from typing import Final
 
 from cryptography import x509
 
-from cose.keys import thumbprint
-from device_pki.fingerprints import der
-from device_pki.keys import public_key
 from enrollment.c509_csr import check_factory_c509_csr
 from enrollment.ca.backend import CaBackend
 from enrollment.csr import CheckedCsr, CsrError, check_factory_csr
@@ -53,12 +50,14 @@ async def certify_batch(
     """
     checked = await check_batch(csrs)
     await _check_names(register, checked)
-    certificates = dict(await register.factory_certificates([csr.key_thumbprint for csr in checked]))
-    issued = await _issue(ca, [csr for csr in checked if csr.key_thumbprint not in certificates], now)
+    keys = [csr.key_thumbprint for csr in checked]
+    known = await register.factory_certificates(keys)
+    issued = await _issue(ca, [csr for csr in checked if csr.key_thumbprint not in known], now)
     if issued:
         await register.record_factory_batch(issued, now)
-    certificates |= {thumbprint(public_key(certificate)): der(certificate) for certificate in issued}
-    return [certificates[csr.key_thumbprint] for csr in checked]
+        # The same batch may have come twice at a time: what was stored first counts.
+        known = await register.factory_certificates(keys)
+    return [known[key] for key in keys]
 
 
 async def check_batch(csrs: Sequence[bytes]) -> list[CheckedCsr]:

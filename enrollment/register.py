@@ -227,7 +227,7 @@ class EnrollmentRegister(Protocol):
         """Return the factory certificates (DER) issued for these keys, by key."""
 
     async def record_factory_batch(self, certificates: Sequence[x509.Certificate], now: datetime) -> None:
-        """Store factory certificates, all or none. Raises `EndpointTaken`."""
+        """Store factory certificates, all or none; a key that has one keeps it. Raises `EndpointTaken`."""
 
     async def endpoint_keys(self, endpoints: Collection[str]) -> Mapping[str, bytes]:
         """Return the thumbprints of the factory keys certified for these endpoint names, by name."""

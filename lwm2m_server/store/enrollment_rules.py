@@ -143,7 +143,7 @@ async def put_on_list(connection: AsyncConnection, serials: Sequence[tuple[str, 
 
 
 async def record_factory(connection: AsyncConnection, batch: Sequence[x509.Certificate], now: datetime) -> None:
-    """Store factory certificates; raise `EndpointTaken`."""
+    """Store factory certificates, unless their keys have one; raise `EndpointTaken`."""
     rows = [
         {
             "thumbprint": thumbprint(public_key(certificate)),
@@ -156,9 +156,9 @@ async def record_factory(connection: AsyncConnection, batch: Sequence[x509.Certi
     ]
     await connection.execute(upsert(factory_certificates).on_conflict_do_nothing(), rows)
     table = factory_certificates.c
-    stored = await lookup(connection, table.endpoint, table.der, [str(row["endpoint"]) for row in rows])
+    holders = await lookup(connection, table.endpoint, table.thumbprint, [str(row["endpoint"]) for row in rows])
     for row in rows:
-        if stored.get(str(row["endpoint"])) != row["der"]:
+        if holders.get(str(row["endpoint"])) != row["thumbprint"]:
             raise EndpointTaken(str(row["endpoint"]))
 
 

@@ -270,10 +270,13 @@ class EnrollmentRegisterContract:
         assert await register.published_list() == second
 
     async def test_a_batch_is_recorded_whole_or_not_at_all(self, register: EnrollmentRegister) -> None:
-        """One name, one key."""
+        """One name, one key, one certificate."""
         await register.record_factory_batch([DEVICE], NOW)
         assert await register.factory_certificates([key_of(DEVICE), key_of(OTHER)]) == {key_of(DEVICE): der(DEVICE)}
         assert await register.endpoint_keys(["dev-1", "dev-2"]) == {"dev-1": key_of(DEVICE)}
+        again = factory_device(CA.issuer, public_key(DEVICE), "dev-1", Validity.unlimited(NOW))
+        await register.record_factory_batch([again], NOW)
+        assert await register.factory_certificates([key_of(DEVICE)]) == {key_of(DEVICE): der(DEVICE)}
         with pytest.raises(EndpointTaken):
             await register.record_factory_batch([OTHER, CA.factory("dev-1")], NOW)
         assert await register.factory_certificates([key_of(OTHER)]) == {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
+from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +22,14 @@ from device_pki.c509 import request_natively
 from device_pki.keys import public_key
 from device_pki.names import device_subject, endpoint_name
 from enrollment.csr import build_csr
+from enrollment.factory_run import key_of
 from lwm2m_server.ca.directory import CaDirectory
+from lwm2m_server.ca.operator import opened
 from lwm2m_server.cli.factory import app
 from lwm2m_server.provider_keys import KeyRole, certificate_path, key_path
 from tests.lwm2m_server.ca.world import Provider, make_ca, serving_ca
 
+SERVER = Path(sys.executable).parent / "lwm2m-server"
 COUNT = 5
 
 
@@ -93,6 +98,30 @@ async def test_a_run_goes_on_from_its_journal(station: Station) -> None:
     away = "https://127.0.0.1:1"
     assert "go on from there" in await station.certify(requests, api=away, code=69)
     assert (await station.certify(requests))["already there"] == 0
+
+
+async def test_a_run_that_was_killed_goes_on(station: Station) -> None:
+    """Killed after the first batch, with another at the CA; there is one certificate for each key afterwards."""
+    requests = [build_csr(generate_private_key(), f"dev-{number}") for number in range(2100)]
+    (station.folder / "csrs.cbor").write_bytes(encode(requests))
+    journal = station.folder / "factory.bag.journal"
+    words = ["certify", "--csrs", str(station.folder / "csrs.cbor"), "--out", str(station.out), "--ca-api", station.api]
+    words += ["--ca-certificate", str(station.ca.https.certificate), "--data", str(station.folder)]
+    running = await asyncio.create_subprocess_exec(SERVER, "factory", *words, stdout=DEVNULL, stderr=DEVNULL)
+    while not journal.exists() or journal.stat().st_size < 100_000:
+        assert running.returncode is None, "it did not end before"
+        await asyncio.sleep(0.01)
+    running.kill()
+    await running.wait()
+    assert journal.exists() and not station.out.exists()
+
+    made = await station.certify(requests)
+    assert (made["certificates"], made["already there"]) in {(2100, 1000), (2100, 2000)}
+    certificates = decode_x5bag(station.out.read_bytes(), 2100)
+    assert [thumbprint(public_key(one)) for one in certificates] == [key_of(one) for one in requests]
+    async with opened(station.ca) as ca:
+        listed = await ca.factory_certificates(None, 5000)
+    assert {one.certificate for one in listed} == set(certificates)
 
 
 async def test_bags_in_c509_and_in_numbered_files(station: Station) -> None:
