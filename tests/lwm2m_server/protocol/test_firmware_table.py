@@ -14,6 +14,7 @@ from lwm2m_server.protocol.firmware_table import (
     Action,
     Patience,
     Situation,
+    begun_whole,
     cancelled,
     refused,
     step,
@@ -189,3 +190,16 @@ def test_ways() -> None:
     assert ways(Method.PULL, push, (), served, authenticated=True) == ()
     assert ways(Method.PUSH, pull, (), served, authenticated=True) == ()
     assert PullProtocol.COAPS_TCP.scheme == "coaps+tcp"
+
+
+@pytest.mark.parametrize("failure", list(Failure))
+def test_a_failure_counts_once_everything_was_sent(failure: Failure) -> None:
+    failed = replace(update(Phase.FAILED), failure=failure, left_out=("#image",), saved=5, attempt=2)
+    again = begun_whole(failed, 7.0)
+    if failure in {Failure.RESULT, Failure.REFUSED}:
+        assert (again.phase, again.failure, again.whole, again.left_out, again.saved) == (
+            Phase.PENDING, None, True, (), 0
+        )  # fmt: skip
+        assert begun_whole(replace(again, phase=Phase.FAILED, failure=failure), 8.0).phase is Phase.FAILED
+    else:
+        assert again == failed
