@@ -1,8 +1,4 @@
-"""What server and client have in common: which association a datagram belongs to, and what is refused how.
-
-Unprotected are only Empty messages, EDHOC's own, and errors about messages that cannot be opened (RFC 8613 section
-8.2). None of them changes an association.
-"""
+"""What server and client have in common: which association a datagram belongs to, when one begins, when it ends."""
 
 from __future__ import annotations
 
@@ -10,13 +6,14 @@ from typing import Final
 
 from secure_coap.association import Address, Association
 from secure_coap.channels.base import ChannelEvent, Closed, Opened, Received
-from secure_coap.channels.oscore.association import OscoreAssociation, response_to
+from secure_coap.channels.oscore.association import OscoreAssociation
 from secure_coap.channels.oscore.contexts import ContextStore
 from secure_coap.channels.oscore.exchanges import Exchange
 from secure_coap.channels.oscore.stored import Reservation, StoredContexts
 from secure_coap.channels.oscore.table import AssociationTable
+from secure_coap.channels.oscore.unprotected import Outgoing
 from secure_coap.counters import Counters
-from secure_coap.engine.proof import AMPLIFICATION, AddressProof
+from secure_coap.engine.proof import AddressProof
 from secure_coap.engine.rng import Rng
 from secure_coap.errors import MessageFormatError
 from secure_coap.limits import Limits
@@ -29,14 +26,6 @@ from secure_coap.oscore.option import OscoreOption
 
 TIDY: Final = 30.0
 """Seconds between looks at exchanges that may be forgotten."""
-_FRESH: Final = ((int(Option.MAX_AGE), b""),)
-"""Max-Age 0: an error about one message says nothing about the next (RFC 8613 section 8.2)."""
-_COUNTERS: Final = {
-    OscoreReason.CONTEXT: "unknown_contexts",
-    OscoreReason.REPLAY: "replays",
-    OscoreReason.DECRYPTION: "undecryptable",
-    OscoreReason.MALFORMED: "malformed",
-}
 
 
 class OscoreChannel:
@@ -59,7 +48,7 @@ class OscoreChannel:
         self._stored = None if contexts is None else StoredContexts(contexts, self._proof, limits.observations)
         self._table = AssociationTable(limits)
         self._lately_used: dict[OscoreAssociation, None] = {}
-        self._datagrams: list[tuple[Address, bytes]] = []
+        self._out = Outgoing(counters)
         self._events: list[ChannelEvent] = []
         self._now = 0.0
 
@@ -76,7 +65,7 @@ class OscoreChannel:
         except MessageFormatError as error:
             self._counters.malformed += 1
             if error.reset_mid is not None:
-                self._send(Message.empty(MessageType.RST, error.reset_mid), remote)
+                self._out.send(Message.empty(MessageType.RST, error.reset_mid), remote)
             return None
         if message.code == Code.EMPTY:
             return self._receive_empty(message, datagram, remote)
@@ -87,12 +76,12 @@ class OscoreChannel:
         elif message.code.is_request:
             return self._receive_request(message, datagram, remote)
         elif message.type is MessageType.CON:
-            self._send(Message.empty(MessageType.RST, message.mid), remote)
+            self._out.send(Message.empty(MessageType.RST, message.mid), remote)
         return None
 
     def _receive_empty(self, message: Message, datagram: bytes, remote: Address) -> Received | None:
         if message.type is MessageType.CON:  # the CoAP ping of RFC 7252 section 4.3
-            self._send(Message.empty(MessageType.RST, message.mid), remote)
+            self._out.send(Message.empty(MessageType.RST, message.mid), remote)
             return None
         for association in self._table.at(remote):
             if association.awaits(message.mid):
@@ -104,14 +93,14 @@ class OscoreChannel:
 
     def _receive_unprotected(self, message: Message, datagram: bytes, remote: Address) -> None:
         self._counters.unprotected += 1
-        self._reply(message, Code.UNAUTHORIZED, remote)
+        self._out.reply(message, Code.UNAUTHORIZED, remote)
 
     def _receive_request(self, message: Message, datagram: bytes, remote: Address) -> Received | None:
         try:
             option = OscoreOption.decode(message.value(Option.OSCORE) or b"")
             return self._receive_named(option.kid, option.kid_context, message, datagram, remote)
         except OscoreError as error:
-            self._refuse(message, error, remote)
+            self._out.refuse(message, error, remote)
             return None
 
     def _receive_named(
@@ -122,7 +111,7 @@ class OscoreChannel:
         association = self._find(kid, id_context, remote)
         if association is not None and (known := association.answered_before(datagram)) is not None:
             self._counters.duplicates += 1
-            self._send_again(known.outer, datagram, association, remote)
+            self._out.send_again(known.outer, datagram, association, remote)
             return None
         if message.value(Option.EDHOC) is not None:
             opened = self._receive_combined(message, kid, association, remote)
@@ -137,7 +126,7 @@ class OscoreChannel:
         self, message: Message, kid: bytes, association: OscoreAssociation | None, remote: Address
     ) -> tuple[OscoreAssociation, Message] | None:
         """The association, and the request alone, of a request with message 3 in front (RFC 9668 section 3.3)."""
-        self._reply(message, Code.BAD_OPTION, remote)
+        self._out.reply(message, Code.BAD_OPTION, remote)
         return None
 
     def _find(self, kid: bytes, id_context: bytes | None, remote: Address) -> OscoreAssociation | None:
@@ -178,7 +167,7 @@ class OscoreChannel:
         begins, answer = self._stored.admit(association, message, datagram, remote, self._now)
         if answer is not None:
             self._counters.freshness_asked += 1
-            self._datagrams.append((remote, answer))
+            self._out.put(answer, remote)
         if not begins or self._table.holds(association):
             return begins
         association.remote = remote
@@ -228,15 +217,15 @@ class OscoreChannel:
             try:
                 inner = association.open_response(message, exchange)
             except OscoreError as error:
-                self._count(error)
+                self._out.count(error)
                 if error.reason is OscoreReason.REPLAY and message.type is MessageType.CON:
-                    self._send(Message.empty(MessageType.ACK, message.mid), remote)
+                    self._out.send(Message.empty(MessageType.ACK, message.mid), remote)
                 continue
             return self._received(association, inner)
         if not known:
             self._counters.unasked += 1
             if message.type is not MessageType.ACK:
-                self._send(Message.empty(MessageType.RST, message.mid), remote)
+                self._out.send(Message.empty(MessageType.RST, message.mid), remote)
         return None
 
     def _receive_error(self, association: OscoreAssociation, exchange: Exchange, message: Message) -> Received | None:
@@ -252,39 +241,6 @@ class OscoreChannel:
             return None
         exchange.settled = True
         return Received(association, Message.empty(MessageType.RST, message.mid).encode())
-
-    # --- what is answered without an association ---
-
-    def _refuse(self, message: Message, error: OscoreError, remote: Address) -> None:
-        self._count(error)
-        self._reply(message, error.code, remote, _FRESH, error.reason.value.encode())
-
-    def _count(self, error: OscoreError) -> None:
-        counter = _COUNTERS.get(error.reason)
-        if counter is not None:
-            setattr(self._counters, counter, getattr(self._counters, counter) + 1)
-
-    def _reply(
-        self,
-        message: Message,
-        code: Code,
-        remote: Address,
-        options: tuple[tuple[int, bytes], ...] = (),
-        payload: bytes = b"",
-    ) -> None:
-        """At most three times what came, from an address that proves nothing (security rule 26)."""
-        answer = response_to(message, code, options, payload)
-        if len(answer.encode()) > AMPLIFICATION * len(message.encode()):
-            answer = response_to(message, code)
-        self._send(answer, remote)
-
-    def _send_again(self, answer: bytes, datagram: bytes, association: OscoreAssociation, remote: Address) -> None:
-        """To a request that came before; where from is not looked at twice."""
-        if answer and (remote == association.remote or len(answer) <= AMPLIFICATION * len(datagram)):
-            self._datagrams.append((remote, answer))
-
-    def _send(self, message: Message, remote: Address) -> None:
-        self._datagrams.append((remote, message.encode()))
 
     # --- the rest of the channel ---
 
@@ -343,8 +299,7 @@ class OscoreChannel:
 
     def datagrams(self) -> list[tuple[Address, bytes]]:
         """See `Channel`."""
-        sent, self._datagrams = self._datagrams, []
-        return sent
+        return self._out.take()
 
     def events(self) -> list[ChannelEvent]:
         """See `Channel`."""

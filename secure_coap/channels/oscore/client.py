@@ -82,7 +82,7 @@ class OscoreClient(OscoreChannel):
         for datagram in outgoing:
             sealed = datagram if self._association is None else self.seal(self._association, datagram)
             if sealed is not None:
-                self._datagrams.append((self._remote, sealed))
+                self._out.put(sealed, self._remote)
 
     # --- the handshake ---
 
@@ -125,7 +125,7 @@ class OscoreClient(OscoreChannel):
         """Tell the server why, if it has said what it calls the session (RFC 9528 section 6)."""
         message = complaint(error, self._rng)
         if message is not None and self._association is None:
-            self._send(message, self._remote)
+            self._out.send(message, self._remote)
 
     def _fail(self, reason: str) -> None:
         self._initiator = None

@@ -60,9 +60,9 @@ class OscoreServer(OscoreChannel):
             understood(message.options)
         except CoapError as error:
             self._counters.refused += 1
-            self._reply(message, error.code, remote)
+            self._out.reply(message, error.code, remote)
             return
-        self._send(self._edhoc_answer(self.edhoc, message, datagram, remote, None), remote)
+        self._out.send(self._edhoc_answer(self.edhoc, message, datagram, remote, None), remote)
 
     def _edhoc_answer(
         self,
@@ -99,7 +99,7 @@ class OscoreServer(OscoreChannel):
         answer = self._edhoc_answer(self.edhoc, inner, datagram, remote, association)
         sealed = self.seal(association, answer.encode())
         if sealed is not None:
-            self._datagrams.append((remote, sealed))
+            self._out.put(sealed, remote)
         return True
 
     # --- EDHOC with the first request ---
@@ -115,7 +115,7 @@ class OscoreServer(OscoreChannel):
                 finished = self.edhoc.take_message_3(kid, message_3, remote, self._now)
                 association = self._establish(finished, message_3, remote)
         except EdhocError as error:
-            self._send(self.edhoc.refusal(message, error), remote)
+            self._out.send(self.edhoc.refusal(message, error), remote)
             return None
         options = tuple(option for option in message.options if option[0] != Option.EDHOC)
         alone = Message(message.type, message.code, message.mid, message.token, options, ciphertext)
