@@ -1,4 +1,4 @@
-"""What a CA wants in a request: CsrAttrs (RFC 7030 4.5.2, RFC 9148 4.3, content format 285)."""
+"""What a CA wants in a request: CsrAttrs (RFC 7030 4.5.2, content format 285), or a template of a C509 request."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from cryptography import x509
 from cryptography.hazmat import asn1
 from cryptography.x509.oid import AttributeOID
 
+from device_pki.c509 import RequestTemplate, RequestType
+from device_pki.c509.algorithms import PublicKeyAlgorithm, SignatureAlgorithm
 from device_pki.certificates import PARSE_ERRORS
 from enrollment.cms.der import items_of
 from enrollment.cms.numbers import EC_PUBLIC_KEY, ECDSA_SHA256
@@ -49,6 +51,15 @@ WANTED: Final = asn1.encode_der(
     )
 )
 """What our CAs want: the session's binding as challengePassword, a P-256 key, a signature by ECDSA with SHA-256."""
+
+
+TEMPLATE: Final = RequestTemplate(
+    types=(RequestType.NATIVE, RequestType.RE_ENCODED),
+    signature_algorithms=(SignatureAlgorithm.ECDH_POP_SHA256, SignatureAlgorithm.ECDSA_SHA256),
+    key_algorithms=(PublicKeyAlgorithm.EC_P256,),
+    extensions=(),
+).encode()
+"""The same for C509: a MAC under the session's agreement or a signature, a P-256 key, no extensions."""
 
 
 def decode_attributes(data: bytes) -> frozenset[x509.ObjectIdentifier]:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from cose.keys import PrivateKey, PublicKey, thumbprint
 from device_pki.bag import BagError, decode_c5b
-from device_pki.c509 import C509Error, decode_private_key
+from device_pki.c509 import C509Error, RequestTemplate, decode_private_key, decode_template
 from device_pki.certificates import PARSE_ERRORS, CertificateError, load_certificate
 from device_pki.keys import KeyKindError, check_key, public_key
 from enrollment.cms.enveloped import open_envelope
@@ -72,6 +72,11 @@ def crts_request(uri: CaUri, *, accept: int = ContentFormat.PKCS7_CERTS_ONLY) ->
 def attributes_request(uri: CaUri) -> Request:
     """Return the request for what the CA wants in a certificate request."""
     return Request(Code.GET, uri.below(EstOperation.CSR_ATTRIBUTES), accept=ContentFormat.CSRATTRS)
+
+
+def template_request(uri: CaUri, *, c509: C509Formats = EXPERIMENTAL_C509) -> Request:
+    """Return the request for what the CA wants in a C509 request."""
+    return Request(Code.GET, uri.below(EstOperation.CSR_ATTRIBUTES), accept=c509.template)
 
 
 def enroll_request(uri: CaUri, csr: bytes, *, accept: ContentFormat = ContentFormat.PKIX_CERT) -> Request:
@@ -148,6 +153,15 @@ def parse_attributes(response: Response) -> frozenset[x509.ObjectIdentifier]:
         raise EstAnswerError(EstReason.MALFORMED, str(error)) from error
 
 
+def parse_template(response: Response, c509: C509Formats = EXPERIMENTAL_C509) -> RequestTemplate:
+    """Return what the CA wants in a C509 request; raise like `parse_crts`."""
+    _expect(response, c509.template)
+    try:
+        return decode_template(response.payload)
+    except C509Error as error:
+        raise EstAnswerError(EstReason.MALFORMED, str(error)) from error
+
+
 def parse_certificate(response: Response, key: PublicKey, c509: C509Formats = EXPERIMENTAL_C509) -> x509.Certificate:
     """Return the certificate for `key` out of an answer to an enrollment.
 
@@ -192,7 +206,7 @@ def _private_key(pkcs8: bytes) -> PrivateKey:
     return key
 
 
-def _expect(response: Response, content_format: ContentFormat) -> None:
+def _expect(response: Response, content_format: int) -> None:
     response.raise_for_code()
     if response.content_format != content_format:
         raise EstAnswerError(EstReason.FORMAT, f"content format {response.content_format}")

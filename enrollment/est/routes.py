@@ -30,5 +30,5 @@ def routes(c509: C509Formats) -> dict[EstOperation, Route]:
         EstOperation.SIMPLE_REENROLL: enrolling,
         EstOperation.SERVER_KEY: Route(Code.POST, (ContentFormat.MULTIPART,), bodies),
         EstOperation.SERVER_KEY_BARE: Route(Code.POST, (ContentFormat.MULTIPART,), (ContentFormat.PKCS10,)),
-        EstOperation.CSR_ATTRIBUTES: Route(Code.GET, (ContentFormat.CSRATTRS,)),
+        EstOperation.CSR_ATTRIBUTES: Route(Code.GET, (ContentFormat.CSRATTRS, c509.template)),
     }

@@ -16,7 +16,7 @@ from enrollment.ca.backend import CaBackend, CaBackendError
 from enrollment.cms.signed import Signer
 from enrollment.csr import MAX_CSR_SIZE, CheckedCsr, CsrError, CsrReason, check_csr
 from enrollment.est import answers
-from enrollment.est.attributes import WANTED
+from enrollment.est.attributes import TEMPLATE, WANTED
 from enrollment.est.discovery import CORE, links, matching
 from enrollment.est.paths import EstOperation, is_label
 from enrollment.est.rates import TooOften
@@ -101,6 +101,8 @@ class EstServer:
     ) -> tuple[Response, str]:
         entry = await self.service.entry(peer, label, operation)
         if operation is EstOperation.CSR_ATTRIBUTES:
+            if request.accept == self._c509.template:
+                return Response(Code.CONTENT, TEMPLATE, self._c509.template), "template sent"
             return Response(Code.CONTENT, WANTED, ContentFormat.CSRATTRS), "attributes sent"
         if operation is EstOperation.CA_CERTIFICATES:
             content_format, payload = answers.authorities(self.service.ca.chain, request.accept, self._c509)

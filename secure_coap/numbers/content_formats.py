@@ -24,6 +24,8 @@ class C509Formats:
     """application/cose-c509-cert;usage=chain"""
     reference: int = 65017
     """application/cose-certhash;usage=c509"""
+    template: int = 65019
+    """application/cose-c509-crtemplate"""
 
 
 EXPERIMENTAL_C509: Final = C509Formats()

@@ -20,6 +20,8 @@ from device_pki.roles import Role
 from enrollment.c509_csr import Possession, build_c509_csr
 from enrollment.csr import build_csr
 from enrollment.est.client import (
+    EstAnswerError,
+    attributes_request,
     c509_enroll_request,
     c509_server_key_request,
     crts_request,
@@ -28,6 +30,8 @@ from enrollment.est.client import (
     parse_certificate,
     parse_crts,
     parse_server_key,
+    parse_template,
+    template_request,
 )
 from enrollment.multipart import decode_multipart
 from lwm2m_server.store.database import Database
@@ -114,6 +118,17 @@ async def test_a_key_made_by_the_ca_in_c509(world: EstWorld) -> None:
     assert [number for number, _ in decode_multipart(response.payload)] == [C509.private_key, C509.certificate]
     bare = replace(c509_server_key_request(uri, csr), path=(*uri.path, "skc"))
     assert (await world.ask(bare, session)).code is Code.UNSUPPORTED_CONTENT_FORMAT
+
+
+async def test_a_template_says_what_a_request_holds(world: EstWorld) -> None:
+    uri, session, key = await world.label(), world.compact(), generate_private_key()
+    template = parse_template(await world.ask(template_request(uri), session))
+    csr = decode(build_c509_csr(key, of_device(session)))
+    assert template.types is not None and csr[0] in template.types
+    assert template.signature_algorithms is not None and csr[1] in template.signature_algorithms
+    assert template.key_algorithms is not None and csr[3] in template.key_algorithms
+    with pytest.raises(EstAnswerError):
+        parse_template(await world.ask(attributes_request(uri), session))
 
 
 async def test_links_say_that_oscore_protects_them(world: EstWorld) -> None:
