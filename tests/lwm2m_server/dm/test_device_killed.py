@@ -7,6 +7,8 @@ import random
 import signal
 import sys
 from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +30,19 @@ LARGE = random.Random(9).randbytes(200_000)
 ZERO = "00" * 16
 
 
-async def start(folder: Path, port: int) -> Process:
-    """A standard client that takes its time to install."""
+@asynccontextmanager
+async def started(folder: Path, port: int) -> AsyncIterator[Process]:
+    """A standard client that takes its time to install; it does not outlive the block."""
     words = ["--server", f"coap://127.0.0.1:{port}", "--endpoint", "sensor", "--data", str(folder / "clients")]
     words += ["--firmware-authority", str(folder / "ours.pem"), "--vendor-id", ZERO, "--class-id", ZERO]
     words += ["--objects", "firmware", "--install-seconds", "0.3", "--ack-timeout", "0.3", "--retry-min", "0.05"]
-    return await asyncio.create_subprocess_exec(*COMMAND, *words, stderr=asyncio.subprocess.PIPE)
+    process = await asyncio.create_subprocess_exec(*COMMAND, *words, stderr=asyncio.subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
 
 
 async def heard(process: Process, event: bytes) -> None:
@@ -56,31 +65,29 @@ async def test_killed(folder: Path, moment: str) -> None:
     patience = CoapSettings(ack_timeout=0.1, max_retransmit=2)
     async with running(folder, firmware_authorities=(folder / "ours.pem",), coap=patience) as (role, admin):
         assert role.nosec is not None
-        process = await start(folder, role.nosec[1])
-        await until(lambda: role.server.sessions.is_online("sensor"))
-        before = image()
-        digest = (await admin.post(FIRMWARE, content=envelope)).json()["digest"]
-        (number,) = (await admin.post(f"{FIRMWARE}/{digest}/pushes", json={"device": "sensor"})).json()["updates"]
+        async with started(folder, role.nosec[1]) as process:
+            await until(lambda: role.server.sessions.is_online("sensor"))
+            before = image()
+            digest = (await admin.post(FIRMWARE, content=envelope)).json()["digest"]
+            (number,) = (await admin.post(f"{FIRMWARE}/{digest}/pushes", json={"device": "sensor"})).json()["updates"]
 
-        async def shown() -> dict[str, Any]:
-            found: dict[str, Any] = (await admin.get(f"{FIRMWARE}/pushes/{number}")).json()
-            return found
+            async def shown() -> dict[str, Any]:
+                found: dict[str, Any] = (await admin.get(f"{FIRMWARE}/pushes/{number}")).json()
+                return found
 
-        async def under_way() -> bool:
-            return bool((await shown())["transferred"])
+            async def under_way() -> bool:
+                return bool((await shown())["transferred"])
 
-        async def ended() -> bool:
-            return (await shown())["state"] in {"installed", "failed"}
+            async def ended() -> bool:
+                return (await shown())["state"] in {"installed", "failed"}
 
-        if moment == "transferring":
-            await until(under_way)
-        else:
-            await heard(process, moment.encode())
-        process.send_signal(signal.SIGKILL)
-        await process.wait()
+            if moment == "transferring":
+                await until(under_way)
+            else:
+                await heard(process, moment.encode())
+            process.send_signal(signal.SIGKILL)
+            await process.wait()
         assert image() in {before, LARGE}
-        process = await start(folder, role.nosec[1])
-        await until(ended)
-        assert ((await shown())["state"], image()) == ("installed", LARGE)
-        process.send_signal(signal.SIGTERM)
-        await process.communicate()
+        async with started(folder, role.nosec[1]):
+            await until(ended)
+            assert ((await shown())["state"], image()) == ("installed", LARGE)
