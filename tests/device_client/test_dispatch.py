@@ -143,11 +143,16 @@ def anchor_write(method: Code, number: int) -> Request:
     return Request(method, resource.path().segments, payload=payload, content_format=Format.TLV)
 
 
-@pytest.mark.parametrize("uri", [URI, f"{URI}/", "coaps://127.0.0.1:1/a?b", "coap://127.0.0.1/est/x"])
-def test_an_enroll_uri_without_a_path_to_enroll_at_is_refused(parts: Parts, uri: str) -> None:
+@pytest.mark.parametrize("uri", [f"{URI}/est//x", "coaps://127.0.0.1:1/a?b", "coap://127.0.0.1/est/x"])
+def test_an_enroll_uri_where_nobody_can_enroll_is_refused(parts: Parts, uri: str) -> None:
     answer = parts.dispatcher.handle(write(MODEL["Enrollment"]["Enroll URI"], uri), Caller(Source.SERVER))
     assert answer.code is Code.BAD_REQUEST and answer.payload.startswith(b"16 uri")
     assert parts.host.record.account.enroll_uri == f"{URI}/est/x"
+
+
+def test_an_enroll_uri_may_leave_the_path_to_the_ca(parts: Parts) -> None:
+    answer = parts.dispatcher.handle(write(MODEL["Enrollment"]["Enroll URI"], URI), Caller(Source.SERVER))
+    assert answer.code is Code.CHANGED and parts.host.record.account.enroll_uri == URI
 
 
 REFUSED = [
