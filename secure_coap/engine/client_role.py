@@ -64,6 +64,7 @@ class ClientRole:
         self._sender = sender
         self._shared = shared
         self._open: dict[bytes, _Open] = {}
+        self._all_answered = True
         self._observations = Observations(shared.limits, ordered=not sender.confirms)
 
     @property
@@ -75,7 +76,7 @@ class ClientRole:
         """Begin a request and number it. Raises `TooManyOutstanding`, or ValueError for what cannot be sent."""
         if self._sender.queue_is_full:
             raise TooManyOutstanding("too many requests wait for this peer: wait for some of them first")
-        token = token or self.new_token()
+        token = token or self.new_token(OBSERVATION_TOKEN_BYTES if request.observe == 0 else 0)
         if request.observe == 0 and token not in self._observations:
             self._observations.check_room()
         transfer = self._transfer(request)
@@ -84,7 +85,13 @@ class ClientRole:
         return self._shared.handles
 
     def new_token(self, at_least: int = 0) -> bytes:
-        """A random one that nothing has, of the usual length or a greater one."""
+        """A random one that nothing has, of the usual length or a greater one.
+
+        Where the channel binds responses, the only request has the empty one (RFC 7252 5.3.1), unless an earlier one was
+        given up: the peer may still be working on it.
+        """
+        if self._shared.token_bytes == BOUND_TOKEN_BYTES and self._all_answered and not (at_least or self._open):
+            return b""
         while True:
             token = self._shared.rng.randbytes(max(at_least, self._shared.token_bytes))
             if token not in self._open and token not in self._observations:
@@ -103,6 +110,7 @@ class ClientRole:
     def cancel(self, handle: int, now: float) -> None:
         """Forget a request; a late response is rejected like any unknown one."""
         for entry in [entry for entry in self._open.values() if entry.handle == handle]:
+            self._all_answered = False
             self._observations.forget(entry.token)
             self._close(entry, now)
 
@@ -227,6 +235,7 @@ class ClientRole:
             self._fail(entry, RequestTimeout("no response in time"), now)
 
     def _fail(self, entry: _Open, error: TransportError, now: float) -> None:
+        self._all_answered = False
         self._close(entry, now)
         if entry.handle is not None:
             self._observations.forget(entry.token)

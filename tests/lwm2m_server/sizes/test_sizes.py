@@ -41,6 +41,7 @@ LIMITS = {
         "factory_certificate": 136,
         "handshake": 146,
         "enrollment": 260,
+        "total": 1010,
         "device_update_info": 60,
     },
 }
