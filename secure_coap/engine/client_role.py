@@ -87,8 +87,8 @@ class ClientRole:
     def new_token(self, at_least: int = 0) -> bytes:
         """A random one that nothing has, of the usual length or a greater one.
 
-        Where the channel binds responses, the only request has the empty one (RFC 7252 5.3.1), unless an earlier one was
-        given up: the peer may still be working on it.
+        Where the channel binds responses, the only request has the empty one (RFC 7252 5.3.1), unless an earlier one
+        was given up: the peer may still be working on it.
         """
         if self._shared.token_bytes == BOUND_TOKEN_BYTES and self._all_answered and not (at_least or self._open):
             return b""
