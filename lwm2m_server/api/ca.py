@@ -207,6 +207,7 @@ async def get_crls(service: Service, _provider: Caller) -> Response:
     try:
         lists = await service.publisher.all_current()
     except CaBackendError as error:
+        log.warning("revocation_lists_not_signed", reason=str(error))
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "the revocation lists cannot be signed now; try again") from error
     return Response(encode(list(lists)), media_type=BAG_CONTENT_TYPE)
 
@@ -215,6 +216,7 @@ async def _publish(service: CaService) -> bytes:
     try:
         return await service.publisher.current()
     except CaBackendError as error:
+        log.warning("revocation_list_not_signed", reason=str(error))
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "the revocation list cannot be signed now; try again") from error
 
 

@@ -109,6 +109,18 @@ async def test_nothing_new_is_signed_once(world: Publishing) -> None:
     assert world.ca.calls == 1
 
 
+async def test_a_list_may_be_dated_after_it_was_ordered(world: Publishing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An authority elsewhere makes it by its own clock, which goes on meanwhile."""
+    sign = world.ca.revocation_list
+
+    async def sign_later(revoked: Mapping[int, datetime], number: int, now: datetime) -> bytes:
+        world.now += timedelta(seconds=2)
+        return await sign(revoked, number, world.now)
+
+    monkeypatch.setattr(world.ca, "revocation_list", sign_later)
+    assert parse_crl(await world.publisher.current(), CA1.certificate, world.now).this_update == world.now
+
+
 async def test_a_revocation_is_in_the_next_list(world: Publishing) -> None:
     certificate = CA1.operational(CA1.device("dev-1")).certificate
     await world.publisher.current()
