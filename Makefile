@@ -19,7 +19,7 @@ test: $(VENV)/.ready-dev lint
 	@tools/debian-packages $(TEST_PACKAGES)
 	@PYTHON=$(BIN)/python tools/go-program step-ca >/dev/null
 	@PYTHON=$(BIN)/python tools/go-program estserver >/dev/null
-	$(BIN)/python -m pytest tests -n 2 --dist worksteal -m "not soak and not e2e"
+	$(BIN)/python -m pytest tests -n 3 --dist worksteal -m "not soak and not e2e"
 	$(BIN)/python -m pytest tests/e2e -n 3 --dist worksteal -m "not soak" --durations 20
 
 lint: $(VENV)/.ready-dev

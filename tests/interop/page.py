@@ -137,6 +137,18 @@ it, and understands refusals and decisions that take time, unless these come wit
 (`tests/enrollment/test_est_https.py`). `openssl cms` opens and verifies the private keys our CAs encrypt
 (`tests/enrollment/cms/test_key_packages.py`).
 
+## step-ca 0.30.2, GlobalSign's EST server 1.0.6 (Go), OpenSSL 3 and SoftHSM 2.6: certification authorities
+
+- step-ca: certificates and revocations are ordered through an X5C provisioner; its revocation list is taken as that of
+  its one distribution point (`tests/enrollment/test_step_ca.py`).
+- GlobalSign's EST server: simple enrollment over TLS with a client's certificate; 202 with Retry-After, 403, 500. It
+  takes no body without `Content-Transfer-Encoding`, which RFC 8951 has servers ignore
+  (`tests/enrollment/test_est_upstream.py`).
+- `openssl ocsp` as client of our responder: good, revoked, unknown; with and without nonce; CertIDs by SHA-1 and
+  SHA-256 (`tests/lwm2m_server/ca/test_status.py`). As the responder we ask: good, revoked, unknown; nonce; signed by
+  the CA, and by somebody else (`tests/lwm2m_server/dm/test_ocsp.py`).
+- SoftHSM: CA keys on P-256 and P-384: certificates, revocation lists, OCSP delegates (`tests/enrollment/test_ca.py`).
+
 ## What else is known
 
 - Leshan's client registers as LwM2M 1.1 only; Leshan's bootstrap server is not published as a library.
