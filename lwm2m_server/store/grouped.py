@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final, TypeVar
+
+from lwm2m_server.store.own_connection import OwnConnection
 
 T = TypeVar("T")
 
@@ -29,12 +30,9 @@ class Grouped:
     """
 
     def __init__(self, path: Path, pragmas: Iterable[str], begin: str, turn: asyncio.Lock | None = None) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="grouped")
-        self._path = path
-        self._pragmas = tuple(pragmas)
+        self._own = OwnConnection(path, pragmas, "grouped")
         self._begin = begin
         self._turn = turn
-        self._connection: sqlite3.Connection | None = None
         self._waiting: list[tuple[Call, asyncio.Future[Any]]] = []
         self._working: asyncio.Task[None] | None = None
 
@@ -49,9 +47,7 @@ class Grouped:
 
     def close(self) -> None:
         """Give the connection back; once more is nothing."""
-        if self._connection is not None:
-            self._thread.submit(self._close).result()
-        self._thread.shutdown()
+        self._own.close()
 
     async def _work(self) -> None:
         try:
@@ -71,14 +67,14 @@ class Grouped:
 
     async def _outcomes(self, calls: list[Call]) -> list[tuple[Any, BaseException | None]]:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._carry_out, calls)
+            return await self._own.run(self._carry_out, calls)
         except RuntimeError as error:  # closed
             return [(None, error)] * len(calls)
 
     def _carry_out(self, calls: list[Call]) -> list[tuple[Any, BaseException | None]]:
         """One transaction. When it cannot begin or end, no call has happened, and each is told why."""
         try:
-            connection = self._connection or self._connect()
+            connection = self._own.get()
             connection.execute(self._begin)
         except sqlite3.Error as error:
             return [(None, error)] * len(calls)
@@ -101,15 +97,3 @@ class Grouped:
             return None, error
         connection.execute("RELEASE one")
         return result, None
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, isolation_level=None)
-        for pragma in self._pragmas:
-            connection.execute(f"PRAGMA {pragma}")
-        self._connection = connection
-        return connection
-
-    def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
