@@ -9,7 +9,7 @@ from typing import Any, Final
 from cose import cbor
 from secure_coap.edhoc.errors import EdhocError, EdhocReason
 from secure_coap.edhoc.id_cred import IdCred
-from secure_coap.edhoc.numbers import ErrorCode
+from secure_coap.edhoc.numbers import EadLabel, ErrorCode
 
 MAX_MESSAGE: Final = 8192
 """Bytes of a message; a certificate chain by value fits."""
@@ -17,7 +17,6 @@ MAX_EAD: Final = 16
 MIN_PROOF: Final = 8
 """Bytes of the shortest MAC (section 9.3)."""
 MAX_SUITES: Final = 16
-_PADDING: Final = 0
 SMALL: Final = tuple(bytes((value,)) for value in (*range(0x18), *range(0x20, 0x38)))
 """Identifiers that messages carry as an integer of one byte (section 3.3.2)."""
 
@@ -204,4 +203,4 @@ def refuse_critical(found: Sequence[Ead], understood: Sequence[int]) -> tuple[Ea
     for ead in found:
         if ead.critical and ead.label not in understood:
             raise EdhocError(EdhocReason.CRITICAL_EAD, str(ead.label))
-    return tuple(ead for ead in found if ead.label != _PADDING)
+    return tuple(ead for ead in found if ead.label != EadLabel.PADDING)

@@ -49,6 +49,13 @@ class ExporterLabel(IntEnum):
     """The first label for private use."""
 
 
+class EadLabel(IntEnum):
+    """Labels of external authorization data (section 3.8)."""
+
+    PADDING = 0
+    """An item that only takes room (section 3.8.1)."""
+
+
 class KdfLabel(IntEnum):
     """Labels of EDHOC_KDF in the key schedule (figure 6 and section 4.2)."""
 

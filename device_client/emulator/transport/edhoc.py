@@ -31,7 +31,7 @@ from secure_coap.edhoc import (
 from secure_coap.edhoc.curves import DhPrivateKey, DhPublicKey
 from secure_coap.edhoc.initiator import WaitMessage2
 from secure_coap.edhoc.messages import identifier, items
-from secure_coap.edhoc.numbers import ErrorCode
+from secure_coap.edhoc.numbers import EadLabel, ErrorCode
 from secure_coap.edhoc.session import Session
 from secure_coap.numbers.content_formats import ContentFormat
 
@@ -43,8 +43,6 @@ C_I: Final = b"\x00"
 MAX_TRIES: Final = 3
 """First messages sent: as it is, and again with the Echo the server asks for (RFC 9175)."""
 _NOT_THE_SERVER: Final = (EdhocReason.CREDENTIAL, EdhocReason.CREDENTIAL_KIND, EdhocReason.AUTHENTICATION)
-_PADDING: Final = 0
-"""Label of an EAD item that only takes room (RFC 9528 section 3.8.1)."""
 _MESSAGE_1: Final = b"\xf5"
 """CBOR true before message 1 (RFC 9528 appendix A.2.1)."""
 
@@ -106,7 +104,7 @@ class EdhocClient:
         message_1, self._waiting = self._initiator.start()
         missing = self._credentials.padded_to - len(self._posted(_MESSAGE_1 + message_1))
         if missing > 0:
-            message_1, self._waiting = self._initiator.start((Ead(_PADDING, bytes(missing)),))
+            message_1, self._waiting = self._initiator.start((Ead(EadLabel.PADDING, bytes(missing)),))
         self._payload = _MESSAGE_1 + message_1
         self._post(self._payload)
 

@@ -13,6 +13,7 @@ from secure_coap.channels.oscore.edhoc_messages import PATH, TRUE
 from secure_coap.edhoc import Ead, EdhocError, EdhocReason, Initiator
 from secure_coap.edhoc.initiator import WaitMessage2
 from secure_coap.edhoc.messages import error_of, identifier
+from secure_coap.edhoc.numbers import EadLabel
 from secure_coap.edhoc.session import Session
 from secure_coap.engine.rng import Rng
 from secure_coap.message import Message, MessageType
@@ -20,8 +21,6 @@ from secure_coap.numbers.codes import Code
 from secure_coap.numbers.options import Option
 from secure_coap.numbers.parameters import TransmissionParameters
 
-_PADDING: Final = 0
-"""Label of the EAD item that means nothing (RFC 9528 section 3.8.1)."""
 _TRIES: Final = 3
 """Messages 1 of one handshake: after an Echo, and after another cipher suite was asked for."""
 
@@ -72,7 +71,7 @@ class EdhocInitiator:
         message_1, self._waiting = self._initiator.start(self._config.ead_1)
         size = len(self._post(TRUE + message_1).encode())
         if size < self._config.padded_to:
-            padding = Ead(_PADDING, bytes(_filling(self._config.padded_to - size)))
+            padding = Ead(EadLabel.PADDING, bytes(_filling(self._config.padded_to - size)))
             message_1, self._waiting = self._initiator.start((*self._config.ead_1, padding))
         self._send(self._post(TRUE + message_1), now)
 
